@@ -1,0 +1,189 @@
+"""The nouns of both worlds, as frozen values.
+
+Moodle's side: `Course`, `Category`, `Group`, `Person` and `Enrolment` say what is; a `CourseFacts` is everything
+that decides one course at one moment. Matrix's side: `Desired*` is what should be, `Actual*` what the mirror knows.
+Times are Unix seconds (UTC); 0 in Moodle ("no date") is None here. Ids are distinct types, so that a course id
+can't be handed where a user id is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NewType
+
+CourseId = NewType("CourseId", int)
+CategoryId = NewType("CategoryId", int)
+GroupId = NewType("GroupId", int)
+MoodleUserId = NewType("MoodleUserId", int)
+RoomId = NewType("RoomId", str)
+RoomAlias = NewType("RoomAlias", str)
+UserId = NewType("UserId", str)
+"""A Matrix user id, `@localpart:domain`."""
+EventId = NewType("EventId", str)
+Role = NewType("Role", str)
+"""The short name of a Moodle role: `editingteacher`, `student`, or an institution's own."""
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class SiteInfo:
+    """Who we are talking to (`core_webservice_get_site_info`). `functions` are those that our token may call."""
+
+    url: str
+    name: str
+    release: str
+    user_id: MoodleUserId
+    functions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A course category; `path` holds the ids from the top down to itself."""
+
+    id: CategoryId
+    name: str
+    parent: CategoryId | None
+    path: tuple[CategoryId, ...]
+    sort_order: int
+    visible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course as its listing shows it. `custom_fields`: short name → text as a person reads it, set or default.
+
+    `custom_field_types` gives Moodle's type of each of them (`select`, `checkbox`, `text`, `textarea`, …).
+    Names are plain text: unescaped once, without tags, spaces collapsed.
+    """
+
+    id: CourseId
+    shortname: str
+    fullname: str
+    category_id: CategoryId
+    visible: bool
+    start: float | None = None
+    end: float | None = None
+    idnumber: str = ""
+    sort_order: int = 0
+    group_mode: int = 0
+    custom_fields: Mapping[str, str] = field(default=NOTHING)
+    custom_field_types: Mapping[str, str] = field(default=NOTHING)
+    own_room_url: str = ""
+    """`communicationroomurl`: a room that Moodle itself made for this course; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of a course, by Moodle's id."""
+
+    id: GroupId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A Moodle account's own state (`core_user_get_users_by_field`), whatever course it is in."""
+
+    id: MoodleUserId
+    username: str
+    full_name: str
+    suspended: bool
+    confirmed: bool
+    auth: str
+    email: str = ""
+    idnumber: str = ""
+    language: str = ""
+    profile_fields: Mapping[str, str] = field(default=NOTHING)
+    """Short name → raw value; only fields that are set and that our token may read."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the person behind this account could sign in to Moodle at all."""
+        return not self.suspended and self.confirmed and self.auth != "nologin"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """One person's active place in one course: the union of all methods, roles and groups."""
+
+    user_id: MoodleUserId
+    roles: frozenset[Role]
+    groups: frozenset[GroupId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class CourseFacts:
+    """All that decides one course. `people` holds everyone in `enrolments`; `read_at` is when Moodle was asked."""
+
+    course: Course
+    enrolments: tuple[Enrolment, ...]
+    people: Mapping[MoodleUserId, Person]
+    groups: tuple[Group, ...]
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """The complete listing of courses and categories; never a partial one. Course 1, Moodle's front page, is left out."""
+
+    site: SiteInfo
+    categories: Mapping[CategoryId, Category]
+    courses: Mapping[CourseId, Course]
+    read_at: float
+
+
+class Membership(StrEnum):
+    """Matrix membership of a person in a room (client-server API, `m.room.member`); NONE = no event at all."""
+
+    NONE = "none"
+    INVITE = "invite"
+    JOIN = "join"
+    LEAVE = "leave"
+    BAN = "ban"
+    KNOCK = "knock"
+
+
+class Trust(StrEnum):
+    """How sure we are that a Matrix id belongs to a Moodle person, from the least to the most."""
+
+    DERIVED = "derived"
+    DIRECTORY = "directory"
+    PROVEN = "proven"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What the person key found out about one Moodle person: an id, or the reason why there is none."""
+
+    user_id: MoodleUserId
+    matrix_id: UserId | None
+    trust: Trust | None
+    reason: str = ""
+    """Empty when resolved, else a sentence that says why nobody is invited for this person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActualMember:
+    """One `m.room.member` as the mirror has it; `sender` tells who caused it (leave by the person = left by choice)."""
+
+    membership: Membership
+    sender: UserId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActualRoom:
+    """A room as the mirror has it. `state`: (type, state key) → content, without members."""
+
+    room_id: RoomId
+    version: str
+    creator: UserId
+    state: Mapping[tuple[str, str], Mapping[str, Any]]
+    members: Mapping[UserId, ActualMember]
+
+    def content(self, event_type: str, state_key: str = "") -> Mapping[str, Any]:
+        """Content of a state event; empty when the room has none."""
+        return self.state.get((event_type, state_key), NOTHING)

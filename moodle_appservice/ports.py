@@ -1,0 +1,232 @@
+"""What the engine needs from the outside, as protocols. Adapters in `moodle/`, `matrix/`, `store/` provide them.
+
+Every method raises `TemporaryFailure` when the other side is down or busy, `PermanentFailure` when asking again would
+end the same way; other exceptions are bugs. Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+from .domain.model import (
+    CourseFacts,
+    CourseId,
+    EventId,
+    MoodleUserId,
+    RoomAlias,
+    RoomId,
+    SiteFacts,
+    SiteInfo,
+    UserId,
+)
+
+
+class Clock(Protocol):
+    """Now, and nothing else: tests move it by hand."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+
+class Facts(Protocol):
+    """What Moodle says. Answers are complete or an error; a shortened list is never returned as if it were whole.
+
+    Answers read at or after `not_older_than` may come from memory; concurrent callers share one reading.
+    """
+
+    async def site_info(self) -> SiteInfo:
+        """Who answers at the configured address, and what our token may call. Always asks Moodle."""
+        ...
+
+    async def site(self, *, not_older_than: float) -> SiteFacts:
+        """The complete listing of categories and courses."""
+        ...
+
+    async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
+        """Everything about one course. Raises `CourseGone` when Moodle says that it does not exist."""
+        ...
+
+    async def prefetch(self, course_ids: Sequence[CourseId], *, not_older_than: float) -> None:
+        """Read many courses in as few requests as possible, so that `course_facts` answers from memory.
+
+        A course that can't be read is left to `course_facts`, which raises for it alone.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Matrix event as the homeserver pushed or answered it (client-server API, "Client event")."""
+
+    event_id: EventId
+    room_id: RoomId
+    type: str
+    sender: UserId
+    content: Mapping[str, Any]
+    timestamp: int
+    """`origin_server_ts`, milliseconds."""
+    state_key: str | None = None
+    replaces: EventId | None = None
+    """`unsigned.replaces_state`: the state event that this one took the place of."""
+
+
+class Matrix(Protocol):
+    """One method, one request as the bot. Retries inside a call are for lost connections, 5xx and 429 only."""
+
+    async def create_room(self, content: Mapping[str, Any]) -> RoomId:
+        """`POST /createRoom`. Raises `AliasTaken` when the alias exists already."""
+        ...
+
+    async def resolve_alias(self, alias: RoomAlias) -> RoomId | None:
+        """`GET /directory/room/{alias}`; None where there is none."""
+        ...
+
+    async def delete_alias(self, alias: RoomAlias) -> None:
+        """`DELETE /directory/room/{alias}`; fine where there is none."""
+        ...
+
+    async def read_state(self, room_id: RoomId) -> Sequence[Event]:
+        """`GET /rooms/{id}/state`: every current state event, members too."""
+        ...
+
+    async def get_state(self, room_id: RoomId, event_type: str, state_key: str = "") -> Mapping[str, Any] | None:
+        """`GET /rooms/{id}/state/{type}/{key}`; None where the room has no such event or we are not in it."""
+        ...
+
+    async def set_state(
+        self, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
+    ) -> EventId:
+        """`PUT /rooms/{id}/state/{type}/{key}`."""
+        ...
+
+    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
+        """`POST /rooms/{id}/invite`. Raises `AlreadyThere` when the person is in the room already."""
+        ...
+
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str) -> None:
+        """`POST /rooms/{id}/kick`: also withdraws an invite. Raises `NotThere` when there is nobody to remove."""
+        ...
+
+    async def join(self, room_id: RoomId) -> None:
+        """`POST /join/{id}`."""
+        ...
+
+    async def leave(self, room_id: RoomId) -> None:
+        """`POST /rooms/{id}/leave`."""
+        ...
+
+    async def send(self, room_id: RoomId, content: Mapping[str, Any], txn_id: str) -> EventId:
+        """`PUT /rooms/{id}/send/m.room.message/{txn_id}`: the same `txn_id` sends once."""
+        ...
+
+    async def react(self, room_id: RoomId, event_id: EventId, key: str, txn_id: str) -> EventId:
+        """Send an `m.reaction` to an event."""
+        ...
+
+    async def direct_room(self, user_id: UserId) -> RoomId:
+        """Make a new unencrypted direct chat with this person, who is invited to it."""
+        ...
+
+    async def ping(self) -> None:
+        """`POST /appservice/{id}/ping`: the homeserver calls us back, and pushes what it kept for us at once."""
+        ...
+
+
+class Messenger(Protocol):
+    """How the bot and the relay speak. `key` makes a message idempotent: the same key is sent once, ever."""
+
+    async def notice(
+        self, room_id: RoomId, text: str, html: str, *, key: str, thread: EventId | None = None
+    ) -> EventId:
+        """Send an `m.notice`; `thread` is the root event of the thread to answer in."""
+        ...
+
+    async def direct(self, user_id: UserId, text: str, html: str, *, key: str) -> EventId:
+        """Send to the person's direct chat with the bot, which is opened where there is none."""
+        ...
+
+    async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None:
+        """Put a reaction on an event."""
+        ...
+
+
+class Priority(IntEnum):
+    """Who goes first when keys wait: smaller is sooner."""
+
+    WAITING_PERSON = 0
+    """Somebody looks at a screen for it: a bot command, a launch."""
+    PERSON = 1
+    """`person:` keys are short, and courses wait for them."""
+    HINT = 2
+    """Something is known to have changed."""
+    PASS = 3
+    """The periodic look at everything."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """What a worker takes: `site:0`, `space:<category id>`, `course:<course id>` or `person:<Moodle user id>`."""
+
+    kind: str
+    number: int
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "site" else f"{self.kind}:{self.number}"
+
+
+SITE = Key("site", 0)
+
+
+def course_key(course_id: CourseId) -> Key:
+    """The key under which everything of one course is worked on."""
+    return Key("course", course_id)
+
+
+def person_key(user_id: MoodleUserId) -> Key:
+    """The key under which a person's account is looked for."""
+    return Key("person", user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A key in the hands of one worker. `attempt` counts failures in a row before this try."""
+
+    key: Key
+    priority: Priority
+    attempt: int
+    signals: frozenset[str]
+    """Why it was queued, e.g. `pass`, `command`, `event`: for the audit log."""
+
+
+class Queue(Protocol):
+    """Keyed work: a key is with one worker at a time, waiting signals coalesce, none that comes meanwhile is lost."""
+
+    async def add(
+        self, key: Key, *, priority: Priority = Priority.PASS, signal: str = "pass", not_before: float = 0.0
+    ) -> None:
+        """Ask for a look at this key. While it waits, the higher priority and the earlier time win."""
+        ...
+
+    async def take(self) -> Taken:
+        """Wait for the next key that is due and that nobody works on."""
+        ...
+
+    async def done(self, taken: Taken) -> None:
+        """Give the key back as finished; if a signal came meanwhile it is due again at once."""
+        ...
+
+    async def back_off(self, taken: Taken, *, delay: float) -> None:
+        """Give the key back as failed: due again in `delay` seconds, or sooner by a signal of a waiting person."""
+        ...
+
+    async def idle(self) -> None:
+        """Wait until nothing is due, running, or waiting for a retry within the next minute."""
+        ...
+
+    def depth(self) -> int:
+        """How many keys wait or run."""
+        ...
