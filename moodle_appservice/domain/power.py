@@ -1,0 +1,104 @@
+"""Power levels for every room version.
+
+From version 12 on the creator has infinite power and must not stand in `users`; before, the bot stands there with
+100 and nobody else gets 100 or more. The `events` map is always complete, because a map in createRoom replaces the
+homeserver's defaults instead of adding to them. Keys and people that we do not manage are kept as they are.
+(Matrix specification, `m.room.power_levels`; room version 12.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .model import UserId
+from .rules import Rules
+
+MARKER = "org.moodle_appservice.marker"
+CANARY = "org.moodle_appservice.canary"
+CREATOR_IS_ABOVE = 12
+BOT_LEVEL = 100
+_CALL_EVENTS = ("org.matrix.msc3401.call.member", "m.call.member")
+_NAMING = ("m.room.name", "m.room.topic", "m.room.avatar")
+_BOT_ONLY = (
+    "m.room.power_levels",
+    "m.room.history_visibility",
+    "m.room.join_rules",
+    "m.room.encryption",
+    "m.room.server_acl",
+    "m.room.guest_access",
+    "m.space.child",
+    "m.space.parent",
+    MARKER,
+)
+STAFF_LEVEL = 50
+"""From this level on somebody counts as staff: may see names, start calls where only staff may."""
+
+
+def creator_is_above(version: str) -> bool:
+    """Whether rooms of this version give their creator infinite power. Unknown versions count as newer."""
+    return not version.isdigit() or int(version) >= CREATOR_IS_ABOVE
+
+
+def power_levels(
+    version: str,
+    rules: Rules,
+    users: Mapping[UserId, int],
+    *,
+    current: Mapping[str, Any] | None = None,
+    managed: frozenset[UserId] = frozenset(),
+) -> dict[str, Any]:
+    """Content of `m.room.power_levels` for a course room.
+
+    `users`: the people who are to have a level; a level that equals the default is left out. `current`: what the
+    room has; its other keys, events and people stay. `managed`: people whose level we gave earlier, taken away where
+    they are not in `users` any more.
+    """
+    content: dict[str, Any] = dict(current or {})
+    content.update(
+        users_default=0,
+        events_default=0,
+        state_default=60,
+        ban=50,
+        kick=50,
+        redact=50,
+        invite=50,
+    )
+    content["events"] = {**_mapping(content.get("events")), **_events(version, rules.calls)}
+    content["notifications"] = {**_mapping(content.get("notifications")), "room": 50}
+    content["users"] = _users(version, rules, users, _mapping(content.get("users")), managed)
+    return content
+
+
+def _events(version: str, calls: str) -> dict[str, int]:
+    call_level = {"all": 0, "staff": STAFF_LEVEL, "off": BOT_LEVEL}[calls]
+    return {
+        **dict.fromkeys(_NAMING, 60),
+        **dict.fromkeys(_BOT_ONLY, BOT_LEVEL),
+        "m.room.tombstone": 150 if creator_is_above(version) else BOT_LEVEL,
+        **dict.fromkeys(_CALL_EVENTS, call_level),
+    }
+
+
+def _users(
+    version: str,
+    rules: Rules,
+    wanted: Mapping[UserId, int],
+    current: Mapping[str, Any],
+    managed: frozenset[UserId],
+) -> dict[str, Any]:
+    users = {user: level for user, level in current.items() if user not in managed and user not in wanted}
+    users.update({user: min(level, BOT_LEVEL - 1) for user, level in wanted.items() if level > 0})
+    users.pop(rules.bot, None)
+    if not creator_is_above(version):
+        users[rules.bot] = BOT_LEVEL
+    return dict(sorted(users.items()))
+
+
+def same_power(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two contents mean the same; the order of keys does not matter."""
+    return dict(first) == dict(second)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

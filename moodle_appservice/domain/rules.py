@@ -1,0 +1,103 @@
+"""What an institution has decided, as values: the settings that the pure part needs, and nothing else.
+
+The composition root builds one `Rules` from the configuration. `Choice` is the last explicit decision of a person
+about one course (the Moodle field, the bot, a page); it outranks every default, and only the admin's deny outranks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from .model import NOTHING, CategoryId, CourseId, Role, RoomAlias, UserId
+
+DEFAULT_LEVELS: Mapping[Role, int] = MappingProxyType(
+    {Role("manager"): 60, Role("editingteacher"): 60, Role("teacher"): 50, Role("student"): 0}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRules:
+    """How a Moodle person becomes a Matrix id. `template` knows {username}, {idnumber}, {email_localpart}, {domain}."""
+
+    profile_field: str = ""
+    template: str = "@{username}:{domain}"
+    reserved: frozenset[str] = frozenset()
+    allowed_domains: frozenset[str] = frozenset()
+    """Homeservers beside our own whose ids a profile field may name; `*` = all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRules:
+    """The course custom fields by short name, and the words that mean on, off and "as the site" in the drop-down."""
+
+    enabled: str = "matrix_enabled"
+    name: str = "matrix_room_name"
+    topic: str = "matrix_room_topic"
+    on_words: frozenset[str] = frozenset({"on"})
+    off_words: frozenset[str] = frozenset({"off"})
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyRules:
+    """A room that would lose more than `max_removals` people *and* more than this share of its members is held."""
+
+    max_removals_share: float = 0.25
+    max_removals: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything that decides, beside the facts. `site` is the short name in every alias and marker."""
+
+    site: str
+    domain: str
+    bot: UserId
+    site_url: str = ""
+    room_version: str = "12"
+    new_courses: bool = True
+    existing_courses: bool = False
+    allow_courses: frozenset[CourseId] = frozenset()
+    deny_courses: frozenset[CourseId] = frozenset()
+    allow_categories: frozenset[CategoryId] = frozenset()
+    deny_categories: frozenset[CategoryId] = frozenset()
+    name_template: str = "{shortname}: {fullname}"
+    topic_template: str = "{fullname} ({shortname}) · {url}"
+    levels: Mapping[Role, int] = field(default=DEFAULT_LEVELS)
+    join_rule: str = "invite"
+    history_visibility: str = "shared"
+    guest_access: str = "forbidden"
+    federate: bool = True
+    calls: str = "all"
+    """Who may start calls: `all`, `staff` or `off`."""
+    identity: IdentityRules = field(default_factory=IdentityRules)
+    fields: FieldRules = field(default_factory=FieldRules)
+    safety: SafetyRules = field(default_factory=SafetyRules)
+
+    def course_alias(self, course_id: CourseId, generation: int = 1) -> RoomAlias:
+        """`#moodle_<site>_course_42:domain`; from the second generation on (after a reset) with `_g2` behind."""
+        suffix = f"_g{generation}" if generation > 1 else ""
+        return RoomAlias(f"#moodle_{self.site}_course_{course_id}{suffix}:{self.domain}")
+
+    @property
+    def control_alias(self) -> RoomAlias:
+        """The alias of the room in which only the bot is, where the canary lives."""
+        return RoomAlias(f"#moodle_{self.site}_control:{self.domain}")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The last explicit decision of a person about one course; `on` None = "as the site"."""
+
+    on: bool | None
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReading:
+    """What the drop-down or checkbox `matrix_enabled` showed when we last looked; None = field absent."""
+
+    value: str | None
+    settings: Mapping[str, str] = field(default=NOTHING)

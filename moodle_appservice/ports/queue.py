@@ -1,0 +1,91 @@
+"""Keyed work, coalesced: the port behind which one process or many machines share it.
+
+A key names a thing to look at, not a change to make. While it waits, further signals for it are one; while it is
+worked on, a further signal makes it due again afterwards. So none is lost and nothing is done twice at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from ..domain.model import CourseId, MoodleUserId
+
+
+class Priority(IntEnum):
+    """Who goes first when keys wait: smaller is sooner."""
+
+    WAITING_PERSON = 0
+    """Somebody looks at a screen for it: a bot command, a launch."""
+    PERSON = 1
+    """`person:` keys are short, and courses wait for them."""
+    HINT = 2
+    """Something is known to have changed."""
+    PASS = 3
+    """The periodic look at everything."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """What a worker takes: `site:0`, `space:<category id>`, `course:<course id>` or `person:<Moodle user id>`."""
+
+    kind: str
+    number: int
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "site" else f"{self.kind}:{self.number}"
+
+
+SITE = Key("site", 0)
+
+
+def course_key(course_id: CourseId) -> Key:
+    """The key under which everything of one course is worked on."""
+    return Key("course", course_id)
+
+
+def person_key(user_id: MoodleUserId) -> Key:
+    """The key under which a person's account is looked for."""
+    return Key("person", user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A key in the hands of one worker. `attempt` counts failures in a row before this try."""
+
+    key: Key
+    priority: Priority
+    attempt: int
+    signals: frozenset[str]
+    """Why it was queued, e.g. `pass`, `command`, `event`: for the audit log."""
+
+
+class Queue(Protocol):
+    """Keyed work: a key is with one worker at a time, waiting signals coalesce, none that comes meanwhile is lost."""
+
+    async def add(
+        self, key: Key, *, priority: Priority = Priority.PASS, signal: str = "pass", not_before: float = 0.0
+    ) -> None:
+        """Ask for a look at this key. While it waits, the higher priority and the earlier time win."""
+        ...
+
+    async def take(self) -> Taken:
+        """Wait for the next key that is due and that nobody works on."""
+        ...
+
+    async def done(self, taken: Taken) -> None:
+        """Give the key back as finished; if a signal came meanwhile it is due again at once."""
+        ...
+
+    async def back_off(self, taken: Taken, *, delay: float) -> None:
+        """Give the key back as failed: due again in `delay` seconds, or sooner by a signal of a waiting person."""
+        ...
+
+    async def idle(self) -> None:
+        """Wait until nothing is due, running, or waiting for a retry within the next minute."""
+        ...
+
+    def depth(self) -> int:
+        """How many keys wait or run."""
+        ...
