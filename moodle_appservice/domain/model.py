@@ -128,7 +128,7 @@ class CourseFacts:
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """The complete listing of courses and categories; never a partial one. Course 1, Moodle's front page, is left out."""
+    """The complete listing of courses and categories, never a partial one, without Moodle's front page (course 1)."""
 
     site: SiteInfo
     categories: Mapping[CategoryId, Category]

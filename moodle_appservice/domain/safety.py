@@ -59,8 +59,8 @@ def judge(
 def _reason(removed: int, present: int, desired: DesiredRoom, rules: Rules) -> str:
     if not desired.members and not desired.notes:
         return (
-            f"Moodle lists nobody as enrolled, so all {removed} known members would be removed. Check that the web service "
-            "user may still see the participants of this course, then confirm."
+            f"Moodle lists nobody as enrolled, so all {removed} known members would be removed. "
+            "Check that the web service user may still see the participants of this course, then confirm."
         )
     if removed > rules.safety.max_removals and removed > present * rules.safety.max_removals_share:
         return (

@@ -51,7 +51,7 @@ class Mirror(Protocol):
         """Overwrite a room by its full state as just read; `guard` from `begin_read` drops what came meanwhile late."""
         ...
 
-    async def begin_read(self, room_id: RoomId) -> str:
+    async def begin_read(self) -> str:
         """Call before asking the homeserver for a room's state; hand the answer to `replace`."""
         ...
 

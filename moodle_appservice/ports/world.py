@@ -14,7 +14,6 @@ from ..domain.model import (
     CourseFacts,
     CourseId,
     EventId,
-    MoodleUserId,
     RoomAlias,
     RoomId,
     SiteFacts,

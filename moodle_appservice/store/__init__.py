@@ -1,0 +1,1 @@
+"""Our own memory, on SQLite or PostgreSQL with the same SQL text."""

@@ -1,0 +1,25 @@
+"""All books of one database, together: what the engine knows as `ports.Store`."""
+
+from __future__ import annotations
+
+from ..domain.model import UserId
+from .courses import CourseBooks
+from .db import Db
+from .journal import JournalBook
+from .ledger import LedgerBooks
+from .mirror import MirrorBook
+from .people import PeopleBooks
+from .settings import SettingBook
+
+
+class Books:
+    """Implements `ports.Store`. `bot` and `prefix` tell which pushed events and messages are for us."""
+
+    def __init__(self, db: Db, *, bot: UserId, prefix: str) -> None:
+        self.db = db
+        self.mirror = MirrorBook(db, bot=bot, prefix=prefix)
+        self.ledger = LedgerBooks(db)
+        self.courses = CourseBooks(db)
+        self.people = PeopleBooks(db)
+        self.journal = JournalBook(db)
+        self.settings = SettingBook(db)

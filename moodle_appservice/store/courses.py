@@ -1,0 +1,123 @@
+"""Courses between passes: on or off and why, the last sync and error, and who is in them with which roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mautrix.util.async_db import Connection
+
+from ..domain.model import CourseId, MoodleUserId, Role
+from ..domain.rules import Choice
+from ..ports import CourseRow
+from .db import Db, Row
+
+
+class CourseBooks:
+    """The `course` and `enrolment` tables."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    async def all(self) -> Mapping[CourseId, CourseRow]:
+        """Every course that we have ever seen."""
+        rows = await self._db.fetch("SELECT * FROM course")
+        return {CourseId(row["id"]): _course(row) for row in rows}
+
+    async def get(self, course_id: CourseId) -> CourseRow | None:
+        """One course."""
+        row = await self._db.fetch_one("SELECT * FROM course WHERE id = $1", course_id)
+        return None if row is None else _course(row)
+
+    async def save(self, rows: Sequence[CourseRow]) -> None:
+        """Insert or update what the site listing decides."""
+        values = [
+            (
+                row.id,
+                row.shortname,
+                int(row.on),
+                row.reason,
+                None if row.choice is None or row.choice.on is None else int(row.choice.on),
+                row.choice.by if row.choice else None,
+                row.choice.at if row.choice else None,
+                row.field_seen,
+                int(row.gone),
+            )
+            for row in rows
+        ]
+
+        async def work(connection: Connection) -> None:
+            for value in values:
+                await connection.execute(
+                    "INSERT INTO course "
+                    "(id, shortname, is_on, reason, choice_on, choice_by, choice_at, field_seen, gone) "
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET "
+                    "shortname = excluded.shortname, is_on = excluded.is_on, reason = excluded.reason, "
+                    "choice_on = excluded.choice_on, choice_by = excluded.choice_by, choice_at = excluded.choice_at, "
+                    "field_seen = excluded.field_seen, gone = excluded.gone",
+                    *value,
+                )
+
+        if values:
+            await self._db.transaction(work)
+
+    async def synced(self, course_id: CourseId, *, at: float, error: str = "") -> None:
+        """Book the end of a sync."""
+        if error:
+            await self._db.execute(
+                "UPDATE course SET last_error = $2, last_error_at = $3 WHERE id = $1", course_id, error, at
+            )
+        else:
+            await self._db.execute(
+                "UPDATE course SET last_sync = $2, last_error = '' WHERE id = $1", course_id, at
+            )
+
+    async def set_enrolments(
+        self, course_id: CourseId, roles: Mapping[MoodleUserId, frozenset[Role]], *, facts_hash: str
+    ) -> None:
+        """Remember who is in a course with which roles."""
+
+        async def work(connection: Connection) -> None:
+            await connection.execute("DELETE FROM enrolment WHERE course_id = $1", course_id)
+            await connection.executemany(
+                "INSERT INTO enrolment (course_id, moodle_id, roles) VALUES ($1, $2, $3)",
+                [(course_id, user, " ".join(sorted(held))) for user, held in roles.items()],
+            )
+            await connection.execute("UPDATE course SET facts_hash = $2 WHERE id = $1", course_id, facts_hash)
+
+        await self._db.transaction(work)
+
+    async def roles(self, course_id: CourseId, user_id: MoodleUserId) -> frozenset[Role] | None:
+        """A person's roles in a course; None when not enrolled."""
+        row = await self._db.fetch_one(
+            "SELECT roles FROM enrolment WHERE course_id = $1 AND moodle_id = $2", course_id, user_id
+        )
+        return None if row is None else _roles(row)
+
+    async def courses_of(self, user_id: MoodleUserId) -> Mapping[CourseId, frozenset[Role]]:
+        """The courses of one person with the roles there."""
+        rows = await self._db.fetch("SELECT course_id, roles FROM enrolment WHERE moodle_id = $1", user_id)
+        return {CourseId(row["course_id"]): _roles(row) for row in rows}
+
+
+def _roles(row: Row) -> frozenset[Role]:
+    return frozenset(Role(name) for name in row["roles"].split())
+
+
+def _course(row: Row) -> CourseRow:
+    choice = None
+    if row["choice_by"] is not None:
+        on = None if row["choice_on"] is None else bool(row["choice_on"])
+        choice = Choice(on, row["choice_by"], row["choice_at"])
+    return CourseRow(
+        id=CourseId(row["id"]),
+        shortname=row["shortname"],
+        on=bool(row["is_on"]),
+        reason=row["reason"],
+        choice=choice,
+        field_seen=row["field_seen"],
+        facts_hash=row["facts_hash"],
+        last_sync=row["last_sync"],
+        last_error=row["last_error"],
+        last_error_at=row["last_error_at"],
+        gone=bool(row["gone"]),
+    )

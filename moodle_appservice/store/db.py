@@ -1,0 +1,163 @@
+"""One database, two engines, and the two rules that keep it whole.
+
+Every transaction runs in a task of its own under `asyncio.shield`: a caller that is cancelled (a stop, a time-out)
+must not leave SQLite's only connection inside an open transaction. And one service owns a database: a lock file
+beside SQLite, an advisory lock on a connection of its own on PostgreSQL; it also covers schema upgrades.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+from mautrix.util.async_db import Connection, Database
+from yarl import URL
+
+from ..errors import PermanentFailure, Refused, Unreachable
+from .schema import upgrades
+
+T = TypeVar("T")
+Row = Any
+LOCK_NUMBER = 0x6D6F6F64
+"""The advisory lock on PostgreSQL: the same number in every process that shares a database."""
+CHUNK = 400
+"""Values in one IN list: SQLite's oldest limit is 999 variables."""
+
+
+class Db:
+    """A started database. `url`: `sqlite:<path>` or `postgres://…`, as in the configuration."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._is_sqlite = url.startswith("sqlite")
+        arguments: dict[str, Any] = {} if self._is_sqlite else {"min_size": 1, "max_size": 5}
+        self._database = Database.create(url, upgrade_table=upgrades, db_args=arguments)
+        self._lock_file: int | None = None
+        self._lock_connection: Any = None
+
+    async def start(self) -> None:
+        """Take the lock, connect, upgrade the schema.
+
+        Raises `Refused` when another process owns the database, `Unreachable` when it can't be opened,
+        `PermanentFailure` when a newer version of this program has written it.
+        """
+        await self._take_lock()
+        try:
+            await self._database.start()
+        except Exception as error:
+            await self._give_lock()
+            if type(error).__name__ == "UnsupportedDatabaseVersion":
+                raise PermanentFailure(
+                    "The database was written by a newer version of this program. Nothing was changed. "
+                    "Install that version again, or restore a backup made by this one."
+                ) from None
+            raise Unreachable(
+                f"The database can't be opened ({type(error).__name__}). Nothing was changed."
+            ) from error
+
+    async def stop(self) -> None:
+        """Close all connections, then give the lock back."""
+        await self._database.stop()
+        await self._give_lock()
+
+    async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction, to its end even when the caller is cancelled."""
+
+        async def run() -> T:
+            async with self._database.acquire() as connection, connection.transaction():
+                return await work(connection)
+
+        task = asyncio.create_task(run())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Wait for the end of the transaction, whatever it is, then be cancelled.
+            await asyncio.wait([task])
+            raise
+
+    async def fetch(self, query: str, *values: Any) -> Sequence[Row]:
+        """All rows of one query."""
+        return await self.transaction(lambda connection: connection.fetch(query, *values))
+
+    async def fetch_one(self, query: str, *values: Any) -> Row | None:
+        """The first row of one query, or None."""
+        return await self.transaction(lambda connection: connection.fetchrow(query, *values))
+
+    async def execute(self, query: str, *values: Any) -> None:
+        """One statement in its own transaction."""
+        await self.transaction(lambda connection: connection.execute(query, *values))
+
+    async def fetch_in(self, query: str, values: Iterable[Any], *first: Any) -> list[Row]:
+        """Rows of a query with `{in}` for a list of values, in chunks; `first` are the parameters $1… before it."""
+        wanted = list(values)
+
+        async def work(connection: Connection) -> list[Row]:
+            return await fetch_in(connection, query, wanted, *first)
+
+        return await self.transaction(work) if wanted else []
+
+    async def _take_lock(self) -> None:
+        if self._is_sqlite:
+            self._lock_sqlite()
+            return
+        try:
+            self._lock_connection = await asyncpg.connect(self._url)
+            taken = await self._lock_connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_NUMBER)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Unreachable(
+                f"PostgreSQL does not answer ({type(error).__name__}). Nothing was changed. "
+                "Check the address, the name and the password in `database`."
+            ) from None
+        if not taken:
+            await self._give_lock()
+            raise Refused(_ALREADY_OWNED)
+
+    def _lock_sqlite(self) -> None:
+        path = f"{URL(self._url).path}.lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unreachable(
+                f"The database's folder can't be written ({error.strerror}: {os.path.dirname(path)}). "
+                "Nothing was changed."
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise Refused(_ALREADY_OWNED) from None
+        self._lock_file = descriptor
+
+    async def _give_lock(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+        if self._lock_connection is not None:
+            await self._lock_connection.close()
+            self._lock_connection = None
+
+
+_ALREADY_OWNED = (
+    "Another process of this service uses the same database. This one has stopped and changed nothing. "
+    "Stop the other one first, or use its control socket (`moodle-appservice sync` does that by itself)."
+)
+
+
+async def fetch_in(connection: Connection, query: str, values: Sequence[Any], *first: Any) -> list[Row]:
+    """Rows of a query with `{in}` for a list of values, in chunks, inside a running transaction."""
+    rows: list[Row] = []
+    for start in range(0, len(values), CHUNK):
+        chunk = values[start : start + CHUNK]
+        marks = ", ".join(f"${len(first) + number}" for number in range(1, len(chunk) + 1))
+        rows.extend(await connection.fetch(query.replace("{in}", marks), *first, *chunk))
+    return rows
+
+
+def to_json(value: object) -> str:
+    """Canonical JSON text for a column: sorted keys, no blanks, real letters."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

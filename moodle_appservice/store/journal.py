@@ -1,0 +1,127 @@
+"""What happened and what waits: holds, commands, sent messages, the audit log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mautrix.util.async_db import Connection
+
+from ..domain.model import CourseId, EventId, RoomId, UserId
+from ..ports import AuditRow, CommandRow, HeldRow
+from .db import Db, to_json
+
+
+class JournalBook:
+    """The `hold`, `command`, `message` and `audit` tables."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    async def hold(
+        self, course_id: CourseId, room_id: RoomId, users: frozenset[UserId], reason: str, *, at: float
+    ) -> None:
+        """Book removals as held. A confirmation stands only while it covers all of them."""
+
+        async def work(connection: Connection) -> None:
+            row = await connection.fetchrow("SELECT users, since FROM hold WHERE course_id = $1", course_id)
+            same = row is not None and set(json.loads(row["users"])) == users
+            if same:
+                return
+            since = at if row is None else row["since"]
+            await connection.execute(
+                "INSERT INTO hold (course_id, room_id, users, reason, since) VALUES ($1, $2, $3, $4, $5) "
+                "ON CONFLICT (course_id) DO UPDATE SET room_id = excluded.room_id, users = excluded.users, "
+                "reason = excluded.reason, confirmed = 0",
+                course_id,
+                room_id,
+                to_json(sorted(users)),
+                reason,
+                since,
+            )
+
+        await self._db.transaction(work)
+
+    async def held(self, course_id: CourseId | None = None) -> Sequence[HeldRow]:
+        """What waits."""
+        where, values = ("", ()) if course_id is None else (" WHERE course_id = $1", (course_id,))
+        rows = await self._db.fetch(f"SELECT * FROM hold{where} ORDER BY course_id", *values)
+        return [
+            HeldRow(
+                course_id=CourseId(row["course_id"]),
+                room_id=RoomId(row["room_id"]),
+                users=frozenset(UserId(user) for user in json.loads(row["users"])),
+                reason=row["reason"],
+                since=row["since"],
+                confirmed=bool(row["confirmed"]),
+            )
+            for row in rows
+        ]
+
+    async def confirm(self, course_id: CourseId | None = None) -> int:
+        """Confirm what is held now."""
+        waiting = [row for row in await self.held(course_id) if not row.confirmed]
+        for row in waiting:
+            await self._db.execute("UPDATE hold SET confirmed = 1 WHERE course_id = $1", row.course_id)
+        return len(waiting)
+
+    async def clear_hold(self, course_id: CourseId) -> None:
+        """Nothing is held for this course any more."""
+        await self._db.execute("DELETE FROM hold WHERE course_id = $1", course_id)
+
+    async def claim_command(self, event_id: EventId) -> CommandRow | None:
+        """Take a new command, once."""
+        row = await self._db.fetch_one(
+            "UPDATE command SET state = 'claimed' WHERE event_id = $1 AND state = 'new' RETURNING *", event_id
+        )
+        if row is None:
+            return None
+        return CommandRow(
+            event_id=EventId(row["event_id"]),
+            room_id=RoomId(row["room_id"]),
+            sender=UserId(row["sender"]),
+            body=row["body"],
+            sent_at=row["sent_at"],
+            thread=None if row["thread"] is None else EventId(row["thread"]),
+        )
+
+    async def new_commands(self, *, sent_after: float) -> Sequence[EventId]:
+        """Commands nobody has claimed yet."""
+        rows = await self._db.fetch(
+            "SELECT event_id FROM command WHERE state = 'new' AND sent_at >= $1 ORDER BY sent_at", sent_after
+        )
+        return [EventId(row["event_id"]) for row in rows]
+
+    async def message(self, key: str) -> EventId | None:
+        """The event that was sent under this key."""
+        row = await self._db.fetch_one("SELECT event_id FROM message WHERE message_key = $1", key)
+        return None if row is None else EventId(row["event_id"])
+
+    async def sent(self, key: str, event_id: EventId) -> None:
+        """Remember that a message was sent."""
+        await self._db.execute(
+            "INSERT INTO message (message_key, event_id) VALUES ($1, $2) ON CONFLICT (message_key) DO NOTHING",
+            key,
+            event_id,
+        )
+
+    async def audit(self, *, course_id: CourseId | None = None, limit: int = 100) -> Sequence[AuditRow]:
+        """The newest lines first."""
+        where = "" if course_id is None else "WHERE course_id = $2 "
+        values: tuple[Any, ...] = (limit,) if course_id is None else (limit, course_id)
+        rows = await self._db.fetch(f"SELECT * FROM audit {where}ORDER BY number DESC LIMIT $1", *values)
+        return [
+            AuditRow(
+                at=row["at"],
+                course_id=row["course_id"],
+                room_id=row["room_id"],
+                matrix_id=row["matrix_id"],
+                kind=row["kind"],
+                why=row["why"],
+                signal=row["signal"],
+                result=row["result"],
+                reference=row["reference"],
+            )
+            for row in rows
+        ]

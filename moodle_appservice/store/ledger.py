@@ -1,0 +1,214 @@
+"""The ledger: which rooms are ours, what we last wrote in each, and whom we gave a place.
+
+Booking an action is one transaction over audit, ledger and mirror. What the homeserver accepted is assumed in the
+mirror at once (without an event id), but only where no push has changed that row since the request was planned.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, assert_never
+
+from mautrix.util.async_db import Connection
+
+from ..domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetState
+from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
+from ..domain.plan import Ledger
+from ..ports import Done
+from .assume import assume_member, assume_room, assume_state
+from .db import Db, to_json
+from .settings import next_number
+
+COURSE = "course"
+CONTROL = "control"
+
+
+class LedgerBooks:
+    """The `room` and `place` tables."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    async def room_of(self, course_id: CourseId) -> RoomId | None:
+        """The room of a course."""
+        row = await self._db.fetch_one(
+            "SELECT room_id FROM room WHERE kind = $1 AND course_id = $2", COURSE, course_id
+        )
+        return None if row is None else RoomId(row["room_id"])
+
+    async def course_of(self, room_id: RoomId) -> CourseId | None:
+        """The course whose room this is."""
+        row = await self._db.fetch_one(
+            "SELECT course_id FROM room WHERE room_id = $1 AND kind = $2", room_id, COURSE
+        )
+        return None if row is None else CourseId(row["course_id"])
+
+    async def read(self, room_id: RoomId) -> Ledger:
+        """What we last wrote in a room."""
+
+        async def work(connection: Connection) -> Ledger:
+            row = await connection.fetchrow("SELECT * FROM room WHERE room_id = $1", room_id)
+            if row is None:
+                return Ledger()
+            places = await connection.fetch(
+                "SELECT matrix_id FROM place WHERE room_id = $1 AND wanted = 1", room_id
+            )
+            levels = {UserId(user): int(level) for user, level in json.loads(row["levels_written"]).items()}
+            return Ledger(
+                name=row["name_written"],
+                topic=row["topic_written"],
+                levels=levels,
+                places=frozenset(UserId(place["matrix_id"]) for place in places),
+            )
+
+        return await self._db.transaction(work)
+
+    async def record(self, done: Done, *, bot: UserId) -> None:
+        """Book one action."""
+
+        async def work(connection: Connection) -> None:
+            await _audit(connection, done)
+            if done.error is None:
+                await _book(connection, done, bot)
+
+        await self._db.transaction(work)
+
+    async def adopt(self, room_id: RoomId, course_id: CourseId, *, at: float) -> None:
+        """Book an existing room as the one of this course."""
+        await self._db.execute(
+            "INSERT INTO room (room_id, kind, course_id, created_at) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (kind, course_id) DO UPDATE SET room_id = excluded.room_id, created_at = excluded.created_at, "
+            "name_written = NULL, topic_written = NULL, levels_written = '{}'",
+            room_id,
+            COURSE,
+            course_id,
+            at,
+        )
+
+    async def release(self, room_id: RoomId) -> None:
+        """Forget that a room is ours."""
+
+        async def work(connection: Connection) -> None:
+            await connection.execute("DELETE FROM place WHERE room_id = $1", room_id)
+            await connection.execute("DELETE FROM room WHERE room_id = $1", room_id)
+
+        await self._db.transaction(work)
+
+    async def unwanted(self, room_id: RoomId, users: Iterable[UserId]) -> None:
+        """These people do not belong in the room any more."""
+
+        async def work(connection: Connection) -> None:
+            for user in users:
+                await connection.execute(
+                    "UPDATE place SET wanted = 0 WHERE room_id = $1 AND matrix_id = $2", room_id, user
+                )
+
+        await self._db.transaction(work)
+
+    async def places(self, room_id: RoomId) -> Mapping[UserId, MoodleUserId]:
+        """Everyone to whom we ever gave a place in the room."""
+        rows = await self._db.fetch("SELECT matrix_id, moodle_id FROM place WHERE room_id = $1", room_id)
+        return {UserId(row["matrix_id"]): MoodleUserId(row["moodle_id"]) for row in rows}
+
+    async def control_room(self) -> RoomId | None:
+        """The room of the canary."""
+        row = await self._db.fetch_one("SELECT room_id FROM room WHERE kind = $1", CONTROL)
+        return None if row is None else RoomId(row["room_id"])
+
+    async def set_control_room(self, room_id: RoomId) -> None:
+        """Record the room of the canary in place of an earlier one."""
+
+        async def work(connection: Connection) -> None:
+            await connection.execute("DELETE FROM room WHERE kind = $1", CONTROL)
+            await connection.execute(
+                "INSERT INTO room (room_id, kind, created_at) VALUES ($1, $2, 0)", room_id, CONTROL
+            )
+
+        await self._db.transaction(work)
+
+
+async def _book(connection: Connection, done: Done, bot: UserId) -> None:
+    match done.action:
+        case CreateRoom() as action:
+            await _book_room(connection, done, action, bot)
+        case SetState(event_type, state_key, content):
+            await assume_state(connection, done, event_type, state_key, content, bot)
+            await _book_name(connection, done.room_id, event_type, content)
+        case SetPower(content, levels):
+            await assume_state(connection, done, "m.room.power_levels", "", content, bot)
+            await connection.execute(
+                "UPDATE room SET levels_written = $2 WHERE room_id = $1", done.room_id, to_json(dict(levels))
+            )
+        case Invite(matrix_id, person):
+            await assume_member(connection, done, matrix_id, "invite", bot)
+            await connection.execute(
+                "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at) VALUES ($1, $2, $3, $4) "
+                "ON CONFLICT (room_id, matrix_id) DO UPDATE SET moodle_id = excluded.moodle_id, "
+                "invited_at = excluded.invited_at, wanted = 1",
+                done.room_id,
+                matrix_id,
+                person,
+                done.at,
+            )
+        case Remove(matrix_id, _):
+            await assume_member(connection, done, matrix_id, "leave", bot)
+            await connection.execute(
+                "UPDATE place SET wanted = 0 WHERE room_id = $1 AND matrix_id = $2", done.room_id, matrix_id
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+async def _book_room(connection: Connection, done: Done, action: CreateRoom, bot: UserId) -> None:
+    content = action.content
+    levels = content.get("power_level_content_override", {}).get("users", {})
+    await connection.execute(
+        "INSERT INTO room (room_id, kind, course_id, name_written, topic_written, levels_written, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kind, course_id) DO UPDATE SET room_id = excluded.room_id, "
+        "name_written = excluded.name_written, topic_written = excluded.topic_written, "
+        "levels_written = excluded.levels_written, created_at = excluded.created_at",
+        done.room_id,
+        COURSE,
+        action.course_id,
+        content.get("name"),
+        content.get("topic"),
+        to_json({user: level for user, level in levels.items() if user != bot}),
+        done.at,
+    )
+    await assume_room(connection, done.room_id, content, bot)
+
+
+async def _book_name(
+    connection: Connection, room_id: RoomId, event_type: str, content: Mapping[str, Any]
+) -> None:
+    if event_type == "m.room.name":
+        await connection.execute(
+            "UPDATE room SET name_written = $2 WHERE room_id = $1", room_id, content.get("name")
+        )
+    elif event_type == "m.room.topic":
+        await connection.execute(
+            "UPDATE room SET topic_written = $2 WHERE room_id = $1", room_id, content.get("topic")
+        )
+
+
+async def _audit(connection: Connection, done: Done) -> None:
+    number = await next_number(connection, "audit")
+    await connection.execute(
+        "INSERT INTO audit (number, at, course_id, room_id, matrix_id, kind, why, signal, result, reference) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        number,
+        done.at,
+        done.course_id,
+        done.room_id or None,
+        _subject(done.action),
+        type(done.action).__name__,
+        done.action.why,
+        done.signal,
+        done.error or "done",
+        done.reference,
+    )
+
+
+def _subject(action: Action) -> str | None:
+    return action.matrix_id if isinstance(action, Invite | Remove) else None

@@ -1,0 +1,296 @@
+"""The mirror: rooms as the homeserver pushed them, written so that a repeated or late push changes nothing.
+
+Only rooms that the bot made (or that were adopted by a full read) are mirrored. Each row knows the event that it
+came from; a row without one is an assumption from a request of ours and gives way to the first push. `change` is a
+counter over all writes: a full read of a room does not overwrite what was pushed while it was under way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mautrix.util.async_db import Connection
+
+from ..domain.model import ActualMember, ActualRoom, CourseId, EventId, Membership, RoomId, UserId
+from ..domain.order import Order, Version, compare
+from ..domain.power import CANARY, MARKER
+from ..ports import Event, Seen
+from .commands import store_command
+from .db import Db, Row, fetch_in, to_json
+from .settings import next_number
+
+CHANGE = "mirror_change"
+CREATE = "m.room.create"
+MEMBER = "m.room.member"
+MESSAGE = "m.room.message"
+
+
+@dataclass(slots=True)
+class _Intake:
+    """What one batch means beyond the mirror, while it is being stored."""
+
+    rooms: dict[RoomId, set[str]] = field(default_factory=lambda: defaultdict(set))
+    canaries: set[int] = field(default_factory=set)
+    commands: list[EventId] = field(default_factory=list)
+    invites: list[Event] = field(default_factory=list)
+
+
+class MirrorBook:
+    """The `mirror_*` and `direct_room` tables. `bot` is the appservice's own user."""
+
+    def __init__(self, db: Db, *, bot: UserId, prefix: str) -> None:
+        self._db = db
+        self._bot = bot
+        self._prefix = prefix
+
+    async def take_in(self, events: Sequence[Event]) -> Seen:
+        """Store one pushed batch, all of it or nothing, and say what it held for us."""
+        intake = _Intake()
+
+        async def work(connection: Connection) -> None:
+            state = [event for event in events if event.state_key is not None]
+            if state:
+                await self._take_state(connection, state, intake)
+            for event in events:
+                if event.type != MESSAGE or event.state_key is not None or event.sender == self._bot:
+                    continue
+                if await store_command(connection, event, prefix=self._prefix):
+                    intake.commands.append(event.event_id)
+
+        await self._db.transaction(work)
+        return Seen(
+            rooms={room: frozenset(types) for room, types in intake.rooms.items()},
+            canaries=frozenset(intake.canaries),
+            commands=tuple(intake.commands),
+            invites=tuple(intake.invites),
+        )
+
+    async def _take_state(self, connection: Connection, events: Sequence[Event], intake: _Intake) -> None:
+        change = await next_number(connection, CHANGE)
+        rooms = sorted({event.room_id for event in events})
+        found = await fetch_in(connection, "SELECT room_id FROM mirror_room WHERE room_id IN ({in})", rooms)
+        known = {RoomId(row["room_id"]) for row in found}
+        for event in events:
+            if event.room_id not in known and not await self._meet(connection, event, intake):
+                continue
+            known.add(event.room_id)
+            order = await write_event(connection, event, change=change)
+            if order is Order.UNCLEAR:
+                await connection.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", event.room_id)
+            if order is Order.NEWER:
+                self._notice(event, intake)
+
+    async def _meet(self, connection: Connection, event: Event, intake: _Intake) -> bool:
+        """Whether a room that we see for the first time is one to mirror: only if the bot itself writes state there."""
+        if event.type == MEMBER and event.state_key == self._bot:
+            # The bot's own membership says nothing: it also joins other people's direct chats.
+            if event.sender != self._bot and event.content.get("membership") == "invite":
+                intake.invites.append(event)
+            return False
+        if event.sender != self._bot:
+            return False
+        # Unless this is the very first event, something came before it that we have not seen: read the room.
+        stale = 0 if event.type == CREATE else 1
+        await connection.execute(
+            "INSERT INTO mirror_room (room_id, stale) VALUES ($1, $2)", event.room_id, stale
+        )
+        return True
+
+    def _notice(self, event: Event, intake: _Intake) -> None:
+        if event.type == CANARY and event.sender == self._bot:
+            counter = event.content.get("counter")
+            if isinstance(counter, int):
+                intake.canaries.add(counter)
+        elif event.sender != self._bot:
+            membership = event.content.get("membership")
+            # An accepted invite is what we wait for, not something to look at again.
+            if not (event.type == MEMBER and membership == "join" and event.state_key == event.sender):
+                intake.rooms[event.room_id].add(event.type)
+
+    async def begin_read(self) -> str:
+        """The state of the change counter before a full read."""
+        row = await self._db.fetch_one("SELECT value FROM setting WHERE name = $1", CHANGE)
+        return "0" if row is None else str(row["value"])
+
+    async def replace(self, room_id: RoomId, events: Sequence[Event], *, guard: str) -> None:
+        """Overwrite a room by its full state; rows that were pushed since `guard` stay."""
+
+        async def work(connection: Connection) -> None:
+            change = await next_number(connection, CHANGE)
+            for table in ("mirror_state", "mirror_member"):
+                await connection.execute(
+                    f"DELETE FROM {table} WHERE room_id = $1 AND change <= $2", room_id, int(guard)
+                )
+            await connection.execute(
+                "INSERT INTO mirror_room (room_id) VALUES ($1) ON CONFLICT (room_id) DO UPDATE SET stale = 0",
+                room_id,
+            )
+            for event in events:
+                await write_event(connection, event, change=change)
+
+        await self._db.transaction(work)
+
+    async def room(self, room_id: RoomId) -> ActualRoom | None:
+        """A room as we know it."""
+
+        async def work(connection: Connection) -> ActualRoom | None:
+            row = await connection.fetchrow("SELECT * FROM mirror_room WHERE room_id = $1", room_id)
+            if row is None:
+                return None
+            state = await connection.fetch(
+                "SELECT type, state_key, content FROM mirror_state WHERE room_id = $1", room_id
+            )
+            members = await connection.fetch(
+                "SELECT user_id, membership, sender FROM mirror_member WHERE room_id = $1", room_id
+            )
+            return _actual(row, state, members)
+
+        return await self._db.transaction(work)
+
+    async def forget(self, room_id: RoomId) -> None:
+        """Drop a room."""
+
+        async def work(connection: Connection) -> None:
+            for table in ("mirror_state", "mirror_member", "mirror_room"):
+                await connection.execute(f"DELETE FROM {table} WHERE room_id = $1", room_id)
+
+        await self._db.transaction(work)
+
+    async def is_stale(self, room_id: RoomId) -> bool:
+        """Whether the room must be read again before the next write to it."""
+        row = await self._db.fetch_one("SELECT stale FROM mirror_room WHERE room_id = $1", room_id)
+        return row is None or bool(row["stale"])
+
+    async def mark_stale(self, room_id: RoomId | None = None) -> None:
+        """Mark one room, or all, to be read again."""
+        if room_id is None:
+            await self._db.execute("UPDATE mirror_room SET stale = 1")
+        else:
+            await self._db.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", room_id)
+
+    async def find_marked(self, site: str, course_id: CourseId) -> RoomId | None:
+        """A room of the bot with our marker for this course, newest generation."""
+        rows = await self._db.fetch(
+            "SELECT s.room_id, s.content FROM mirror_state s JOIN mirror_room r ON r.room_id = s.room_id "
+            "WHERE s.type = $1 AND s.sender = $2 AND r.creator = $2",
+            MARKER,
+            self._bot,
+        )
+        best: tuple[int, RoomId] | None = None
+        for row in rows:
+            content = json.loads(row["content"])
+            if content.get("site") == site and content.get("moodle_id") == course_id:
+                best = max(
+                    best or (0, RoomId("")), (int(content.get("generation", 1)), RoomId(row["room_id"]))
+                )
+        return best[1] if best else None
+
+    async def joined_with(self, user_id: UserId) -> Sequence[RoomId]:
+        """Direct chats with this person, newest first."""
+        rows = await self._db.fetch(
+            "SELECT room_id FROM direct_room WHERE user_id = $1 ORDER BY number DESC", user_id
+        )
+        return [RoomId(row["room_id"]) for row in rows]
+
+    async def set_direct(self, user_id: UserId, room_id: RoomId) -> None:
+        """Record a direct chat."""
+
+        async def work(connection: Connection) -> None:
+            number = await next_number(connection, "direct_room")
+            await connection.execute(
+                "INSERT INTO direct_room (room_id, user_id, number) VALUES ($1, $2, $3) "
+                "ON CONFLICT (room_id) DO UPDATE SET user_id = excluded.user_id, number = excluded.number",
+                room_id,
+                user_id,
+                number,
+            )
+
+        await self._db.transaction(work)
+
+    async def direct_partner(self, room_id: RoomId) -> UserId | None:
+        """Whose direct chat a room is."""
+        row = await self._db.fetch_one("SELECT user_id FROM direct_room WHERE room_id = $1", room_id)
+        return None if row is None else UserId(row["user_id"])
+
+
+async def write_event(connection: Connection, event: Event, *, change: int) -> Order:
+    """Write one state event where it is newer than what stands there; says how the two related."""
+    is_member = event.type == MEMBER
+    if is_member:
+        row = await connection.fetchrow(
+            "SELECT event_id, replaces, sent_at FROM mirror_member WHERE room_id = $1 AND user_id = $2",
+            event.room_id,
+            event.state_key,
+        )
+    else:
+        row = await connection.fetchrow(
+            "SELECT event_id, replaces, sent_at FROM mirror_state WHERE room_id = $1 AND type = $2 AND state_key = $3",
+            event.room_id,
+            event.type,
+            event.state_key,
+        )
+    current = None if row is None else Version(row["event_id"], row["replaces"], row["sent_at"])
+    order = compare(current, Version(event.event_id, event.replaces, event.timestamp))
+    if order is Order.NEWER:
+        await (_write_member if is_member else _write_state)(connection, event, change)
+    return order
+
+
+async def _write_member(connection: Connection, event: Event, change: int) -> None:
+    membership = event.content.get("membership")
+    known = membership if membership in set(Membership) else Membership.LEAVE
+    await connection.execute(
+        "INSERT INTO mirror_member (room_id, user_id, membership, sender, event_id, replaces, sent_at, change) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (room_id, user_id) DO UPDATE SET "
+        "membership = excluded.membership, sender = excluded.sender, event_id = excluded.event_id, "
+        "replaces = excluded.replaces, sent_at = excluded.sent_at, change = excluded.change",
+        event.room_id,
+        event.state_key,
+        str(known),
+        event.sender,
+        event.event_id,
+        event.replaces,
+        event.timestamp,
+        change,
+    )
+
+
+async def _write_state(connection: Connection, event: Event, change: int) -> None:
+    await connection.execute(
+        "INSERT INTO mirror_state (room_id, type, state_key, content, sender, event_id, replaces, sent_at, change) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (room_id, type, state_key) DO UPDATE SET "
+        "content = excluded.content, sender = excluded.sender, event_id = excluded.event_id, "
+        "replaces = excluded.replaces, sent_at = excluded.sent_at, change = excluded.change",
+        event.room_id,
+        event.type,
+        event.state_key,
+        to_json(dict(event.content)),
+        event.sender,
+        event.event_id,
+        event.replaces,
+        event.timestamp,
+        change,
+    )
+    if event.type == CREATE:
+        await connection.execute(
+            "UPDATE mirror_room SET version = $2, creator = $3 WHERE room_id = $1",
+            event.room_id,
+            str(event.content.get("room_version", "1")),
+            event.sender,
+        )
+
+
+def _actual(room: Row, state: Sequence[Row], members: Sequence[Row]) -> ActualRoom:
+    return ActualRoom(
+        room_id=RoomId(room["room_id"]),
+        version=room["version"],
+        creator=UserId(room["creator"]),
+        state={(row["type"], row["state_key"]): json.loads(row["content"]) for row in state},
+        members={
+            UserId(row["user_id"]): ActualMember(Membership(row["membership"]), UserId(row["sender"]))
+            for row in members
+        },
+    )

@@ -1,0 +1,87 @@
+"""Moodle people and their Matrix ids; the unique constraint is what keeps two people from sharing one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from mautrix.util.async_db import Connection
+
+from ..domain.model import MoodleUserId, Person, Resolution, Trust, UserId
+from .db import Db, Row
+
+
+class PeopleBooks:
+    """The `person` table, keyed by Moodle's user id: a rename does not make a second person."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    async def resolutions(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, Resolution]:
+        """What is known about these people."""
+        rows = await self._db.fetch_in(
+            "SELECT moodle_id, matrix_id, trust, reason FROM person WHERE moodle_id IN ({in})", user_ids
+        )
+        return {MoodleUserId(row["moodle_id"]): _resolution(row) for row in rows}
+
+    async def by_matrix_id(self, ids: Collection[UserId]) -> Mapping[UserId, MoodleUserId]:
+        """The Moodle people behind Matrix ids."""
+        rows = await self._db.fetch_in(
+            "SELECT moodle_id, matrix_id FROM person WHERE matrix_id IN ({in})", ids
+        )
+        return {UserId(row["matrix_id"]): MoodleUserId(row["moodle_id"]) for row in rows}
+
+    async def save(self, person: Person | None, resolution: Resolution, *, at: float) -> Resolution:
+        """Store what was found, or the quarantine where another person holds that id already."""
+
+        async def work(connection: Connection) -> Resolution:
+            final = resolution
+            if resolution.matrix_id is not None:
+                holder = await connection.fetchrow(
+                    "SELECT moodle_id FROM person WHERE matrix_id = $1 AND moodle_id <> $2",
+                    resolution.matrix_id,
+                    resolution.user_id,
+                )
+                if holder is not None:
+                    final = replace(
+                        resolution, matrix_id=None, trust=None, reason=_quarantine(resolution, holder)
+                    )
+            await connection.execute(
+                "INSERT INTO person (moodle_id, full_name, language, matrix_id, trust, reason, checked_at) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (moodle_id) DO UPDATE SET "
+                "full_name = excluded.full_name, language = excluded.language, matrix_id = excluded.matrix_id, "
+                "trust = excluded.trust, reason = excluded.reason, checked_at = excluded.checked_at",
+                final.user_id,
+                person.full_name if person else "",
+                person.language if person else "",
+                final.matrix_id,
+                final.trust,
+                final.reason,
+                at,
+            )
+            return final
+
+        return await self._db.transaction(work)
+
+    async def names(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
+        """Full names."""
+        rows = await self._db.fetch_in(
+            "SELECT moodle_id, full_name FROM person WHERE moodle_id IN ({in})", user_ids
+        )
+        return {MoodleUserId(row["moodle_id"]): row["full_name"] for row in rows}
+
+
+def _quarantine(resolution: Resolution, holder: Row) -> str:
+    return (
+        f"Quarantined: {resolution.matrix_id} already belongs to another Moodle person "
+        f"(user id {holder['moodle_id']}). Nobody was moved. Give one of the two another Matrix id in Moodle."
+    )
+
+
+def _resolution(row: Row) -> Resolution:
+    return Resolution(
+        user_id=MoodleUserId(row["moodle_id"]),
+        matrix_id=None if row["matrix_id"] is None else UserId(row["matrix_id"]),
+        trust=None if row["trust"] is None else Trust(row["trust"]),
+        reason=row["reason"],
+    )

@@ -1,0 +1,145 @@
+"""The tables, as numbered upgrades. A released upgrade never changes; a new wish is a new number.
+
+BIGINT and DOUBLE PRECISION because PostgreSQL's INTEGER and REAL are too small for milliseconds and Unix times;
+booleans are 0 and 1, JSON is text, so that both engines hold the same.
+"""
+
+from __future__ import annotations
+
+from mautrix.util.async_db import Connection, UpgradeTable
+
+upgrades = UpgradeTable(version_table_name="moodle_appservice_version", database_name="moodle-appservice")
+
+_FIRST = (
+    """CREATE TABLE setting (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    )""",
+    """CREATE TABLE course (
+        id BIGINT PRIMARY KEY,
+        shortname TEXT NOT NULL,
+        is_on BIGINT NOT NULL,
+        reason TEXT NOT NULL,
+        choice_on BIGINT,
+        choice_by TEXT,
+        choice_at DOUBLE PRECISION,
+        field_seen TEXT,
+        facts_hash TEXT NOT NULL DEFAULT '',
+        last_sync DOUBLE PRECISION,
+        last_error TEXT NOT NULL DEFAULT '',
+        last_error_at DOUBLE PRECISION,
+        gone BIGINT NOT NULL DEFAULT 0
+    )""",
+    """CREATE TABLE enrolment (
+        course_id BIGINT NOT NULL,
+        moodle_id BIGINT NOT NULL,
+        roles TEXT NOT NULL,
+        PRIMARY KEY (course_id, moodle_id)
+    )""",
+    "CREATE INDEX enrolment_person ON enrolment (moodle_id)",
+    """CREATE TABLE person (
+        moodle_id BIGINT PRIMARY KEY,
+        full_name TEXT NOT NULL,
+        language TEXT NOT NULL,
+        matrix_id TEXT UNIQUE,
+        trust TEXT,
+        reason TEXT NOT NULL,
+        checked_at DOUBLE PRECISION NOT NULL
+    )""",
+    """CREATE TABLE room (
+        room_id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        course_id BIGINT,
+        name_written TEXT,
+        topic_written TEXT,
+        levels_written TEXT NOT NULL DEFAULT '{}',
+        created_at DOUBLE PRECISION NOT NULL
+    )""",
+    "CREATE UNIQUE INDEX room_course ON room (kind, course_id)",
+    """CREATE TABLE place (
+        room_id TEXT NOT NULL,
+        matrix_id TEXT NOT NULL,
+        moodle_id BIGINT NOT NULL,
+        invited_at DOUBLE PRECISION NOT NULL,
+        wanted BIGINT NOT NULL DEFAULT 1,
+        PRIMARY KEY (room_id, matrix_id)
+    )""",
+    """CREATE TABLE mirror_room (
+        room_id TEXT PRIMARY KEY,
+        version TEXT NOT NULL DEFAULT '',
+        creator TEXT NOT NULL DEFAULT '',
+        stale BIGINT NOT NULL DEFAULT 0
+    )""",
+    """CREATE TABLE mirror_state (
+        room_id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        state_key TEXT NOT NULL,
+        content TEXT NOT NULL,
+        sender TEXT NOT NULL,
+        event_id TEXT,
+        replaces TEXT,
+        sent_at BIGINT NOT NULL,
+        change BIGINT NOT NULL,
+        PRIMARY KEY (room_id, type, state_key)
+    )""",
+    "CREATE INDEX mirror_state_type ON mirror_state (type)",
+    """CREATE TABLE mirror_member (
+        room_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        membership TEXT NOT NULL,
+        sender TEXT NOT NULL,
+        event_id TEXT,
+        replaces TEXT,
+        sent_at BIGINT NOT NULL,
+        change BIGINT NOT NULL,
+        PRIMARY KEY (room_id, user_id)
+    )""",
+    """CREATE TABLE direct_room (
+        room_id TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        number BIGINT NOT NULL
+    )""",
+    """CREATE TABLE command (
+        event_id TEXT PRIMARY KEY,
+        room_id TEXT NOT NULL,
+        sender TEXT NOT NULL,
+        body TEXT NOT NULL,
+        sent_at DOUBLE PRECISION NOT NULL,
+        thread TEXT,
+        state TEXT NOT NULL
+    )""",
+    """CREATE TABLE message (
+        message_key TEXT PRIMARY KEY,
+        event_id TEXT NOT NULL
+    )""",
+    """CREATE TABLE hold (
+        course_id BIGINT PRIMARY KEY,
+        room_id TEXT NOT NULL,
+        users TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        since DOUBLE PRECISION NOT NULL,
+        confirmed BIGINT NOT NULL DEFAULT 0
+    )""",
+    """CREATE TABLE audit (
+        number BIGINT PRIMARY KEY,
+        at DOUBLE PRECISION NOT NULL,
+        course_id BIGINT,
+        room_id TEXT,
+        matrix_id TEXT,
+        kind TEXT NOT NULL,
+        why TEXT NOT NULL,
+        signal TEXT NOT NULL,
+        result TEXT NOT NULL,
+        reference TEXT NOT NULL
+    )""",
+    "CREATE INDEX audit_course ON audit (course_id, number)",
+)
+
+
+async def first(connection: Connection) -> None:
+    """Version 1."""
+    for statement in _FIRST:
+        await connection.execute(statement)
+
+
+upgrades.register(first, description="Everything that the first version needs")
