@@ -1,0 +1,75 @@
+"""From a file and an environment to `Settings`: gather everything, check everything, report everything at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..errors import ConfigError, Problem
+from ..problems import PLACEHOLDER, explain, model_of
+from ..yamlfile import Place, Value, read
+from .keys import Kind, keys
+from .settings import Settings
+from .sources import Layers, apply_environment, apply_secret_files, is_open_to_all
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Settings:
+    """Read and check the configuration. Raises `ConfigError` with every problem; relative paths start at the file."""
+    tree = read(path, missing=f"Write an example with: moodle-appservice -g -c {path}")
+    layers = Layers.of(tree, str(path), path.absolute().parent)
+    if not tree.value and tree.problems:
+        raise ConfigError(tree.problems)
+    secret_inside = _holds_secret(layers)
+    apply_environment(layers, environment)
+    apply_secret_files(layers)
+    _report_placeholders(layers)
+    settings = _validate(layers)
+    if secret_inside and is_open_to_all(path):
+        wrong = "every user of this machine can read it, and it holds a secret"
+        settings._warnings = (Problem(str(path), None, "file", wrong, f"Run: chmod 600 {path}"),)
+    return settings
+
+
+def _holds_secret(layers: Layers) -> bool:
+    values = [layers.get(key.place) for key in keys() if key.kind is Kind.SECRET]
+    # The address of an SQLite file is kept like a secret but is none.
+    return any(isinstance(value, str) and not value.startswith("sqlite:") for value in values)
+
+
+def _validate(layers: Layers) -> Settings:
+    for name, field in Settings.model_fields.items():
+        if model_of(field) is not None:
+            # So that a missing section is reported key by key.
+            layers.value.setdefault(name, {})
+    try:
+        settings = Settings.model_validate(layers.value, context={"folder": layers.folder})
+    except ValidationError as error:
+        known = {(problem.file, problem.path) for problem in layers.problems}
+        for problem in explain(error, Settings, layers.origin_of):
+            if (problem.file, problem.path) not in known:
+                layers.problems.append(problem)
+    if layers.problems:
+        in_file = [problem for problem in layers.problems if problem.file == layers.file]
+        elsewhere = [problem for problem in layers.problems if problem.file != layers.file]
+        raise ConfigError([*sorted(in_file, key=lambda problem: problem.line or 0), *elsewhere])
+    return settings
+
+
+def _report_placeholders(layers: Layers) -> None:
+    for place in _places_with_placeholder(layers.value, ()):
+        layers.complain(place, "this is still the text of the example", "Write the value of your site.")
+
+
+def _places_with_placeholder(value: Value, place: Place) -> list[Place]:
+    if isinstance(value, str):
+        return [place] if PLACEHOLDER in value else []
+    found: list[Place] = []
+    if isinstance(value, dict):
+        for name, item in value.items():
+            found += _places_with_placeholder(item, (*place, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            found += _places_with_placeholder(item, (*place, index))
+    return found

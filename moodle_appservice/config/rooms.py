@@ -1,0 +1,156 @@
+"""The section `rooms`: which courses have rooms, what the rooms are like, and how teachers decide in Moodle."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from ..problems import wrong
+from .section import Section
+from .values import DEFAULT_LEVELS, FieldName, Ids, Levels, RoomTemplate, RoomVersion, Switch, Words
+
+
+class CustomFields(Section):
+    """The course custom fields that teachers set in Moodle's course settings, by short name."""
+
+    enabled: FieldName = Field(
+        default="matrix_enabled", description='The drop-down "as the site | on | off"; empty: not used.'
+    )
+    name: FieldName = Field(
+        default="matrix_room_name", description="A text that replaces the room name; empty: not used."
+    )
+    topic: FieldName = Field(
+        default="matrix_room_topic", description="A text that replaces the room topic; empty: not used."
+    )
+
+    @field_validator("name", "topic")
+    @classmethod
+    def _own(cls, value: str, info: ValidationInfo) -> str:
+        if value and value in info.data.values():
+            raise wrong("is named for two purposes", "Give each its own field in Moodle.")
+        return value
+
+
+class FieldWords(Section):
+    """The choices of the drop-down in the site's languages. Upper and lower case are the same."""
+
+    on: Words = Field(
+        default=(
+            "on",
+            "yes",
+            "an",
+            "ein",
+            "ja",
+            "activé",
+            "oui",
+            "activado",
+            "sí",
+            "attivo",
+            "aan",
+            "på",
+            "ligado",
+        ),
+        description="The choices that mean on.",
+    )
+    off: Words = Field(
+        default=(
+            "off",
+            "no",
+            "aus",
+            "nein",
+            "désactivé",
+            "non",
+            "desactivado",
+            "disattivato",
+            "uit",
+            "nee",
+            "desligado",
+        ),
+        description="The choices that mean off.",
+    )
+    site: Words = Field(
+        default=(
+            "as the site",
+            "site",
+            "default",
+            "wie die site",
+            "wie die website",
+            "comme le site",
+            "como el sitio",
+        ),
+        description="The choices that mean: as the site does.",
+    )
+
+    @field_validator("off", "site")
+    @classmethod
+    def _distinct(cls, words: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        taken = {word for others in info.data.values() for word in others}
+        if taken.intersection(words):
+            raise wrong(
+                "has a word that another list has too", "Let each word stand in one of on, off and site."
+            )
+        return words
+
+
+class Rooms(Section):
+    """Which courses have rooms, and what the rooms are like."""
+
+    version: RoomVersion = Field(default="12", description="The version of new rooms: 10, 11 or 12.")
+    new_courses: Switch = Field(
+        default=True, description="Whether courses get rooms that are made in Moodle from now on."
+    )
+    existing_courses: Switch = Field(
+        default=False, description="Whether courses get rooms that were there before this service."
+    )
+    allow_courses: Ids = Field(
+        default=(),
+        description="Ids of courses with rooms. As soon as this or allow_categories lists anything, "
+        "no other course gets a room by default.",
+    )
+    deny_courses: Ids = Field(
+        default=(), description="Ids of courses that never get rooms, whatever else is set anywhere."
+    )
+    allow_categories: Ids = Field(
+        default=(), description="Ids of categories whose courses, also in categories below, get rooms."
+    )
+    deny_categories: Ids = Field(
+        default=(), description="Ids of categories whose courses, also in categories below, never get rooms."
+    )
+    name: RoomTemplate = Field(
+        default="{shortname}: {fullname}",
+        description="The room name; placeholders: {shortname}, {fullname}, {idnumber}, {category}, {site}, {url}.",
+    )
+    topic: RoomTemplate = Field(
+        default="{fullname} ({shortname}) · {url}",
+        description="The room topic; placeholders as in name. {url} is the address of the course.",
+    )
+    join_rule: Literal["invite"] = Field(
+        default="invite", description="Who may join: invite means only people whom this service invites."
+    )
+    history_visibility: Literal["shared", "invited", "joined"] = Field(
+        default="shared",
+        description="Who reads older messages: shared (all of them, by every member), invited (from the invite on) "
+        "or joined (from joining on).",
+    )
+    guest_access: Literal["forbidden", "can_join"] = Field(
+        default="forbidden", description="Whether guests of the homeserver may enter: forbidden or can_join."
+    )
+    federate: Switch = Field(
+        default=True,
+        description="Whether accounts of other homeservers can be members. Fixed once a room exists.",
+    )
+    calls: Literal["all", "staff", "off"] = Field(
+        default="all", description="Who may start calls: all, staff (level 50 and above) or off."
+    )
+    levels: Levels = Field(
+        default=DEFAULT_LEVELS,
+        description="The power level of each Moodle role by short name, 0 to 99; the highest of a person's roles "
+        "counts. Roles that you don't name keep their default, unknown ones have 0.",
+    )
+    fields: CustomFields = Field(
+        default=CustomFields(), description="The course custom fields by which teachers decide."
+    )
+    field_words: FieldWords = Field(
+        default=FieldWords(), description="What the choices of the drop-down mean, in the site's languages."
+    )

@@ -1,0 +1,261 @@
+"""The settings: every key with its type, its default and one description, which is also its documentation.
+
+Frozen models, one per section of the file. A description starts with what the key does and ends with a full stop; it
+also ends the sentence "Add it: …" when a key is missing. Tokens of the application service are not here but in the
+registration, which `appservice.registration` names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
+
+from ..errors import Problem
+from ..problems import wrong
+from .rooms import Rooms
+from .section import Section, number
+from .values import (
+    AllowedDomains,
+    BesideFile,
+    DatabaseAddress,
+    FieldName,
+    IdentityTemplate,
+    Language,
+    ListenAddress,
+    Localparts,
+    OptionalWebAddress,
+    Prefix,
+    Secret,
+    ServerName,
+    SiteName,
+    Size,
+    SocketPath,
+    Switch,
+    Upper,
+    WebAddress,
+    is_loopback,
+)
+
+MIB = 2**20
+
+
+class Moodle(Section):
+    """The Moodle site and how gently it is asked."""
+
+    allow_http: Switch = Field(
+        default=False,
+        description="Allow a Moodle address without TLS that is not this machine: token and names travel readable.",
+    )
+    url: WebAddress = Field(
+        description="The address of Moodle's front page, such as https://moodle.example.org."
+    )
+    token: Secret = Field(
+        description="The token of the web service user, from Moodle's page Site administration > Server > "
+        "Web services > Manage tokens."
+    )
+    interval: int = number(
+        300, "Seconds between two looks at the whole site; hints make it faster.", unit="seconds", ge=10
+    )
+    timeout: float = number(60, "Seconds until an answer of Moodle counts as lost.", unit="seconds", gt=0)
+    concurrency: int = number(2, "Requests to Moodle at the same time.", ge=1, le=32)
+    batch: int = number(20, "Calls that travel in one request, where Moodle offers that.", ge=1, le=50)
+    requests_per_minute: int | None = number(
+        None, "At most so many requests per minute; unset: no limit.", ge=1
+    )
+    language: Language = Field(
+        default="en", description="The language in which Moodle is asked, as Moodle spells it: en, de, pt_br."
+    )
+    max_bytes: Size = Field(
+        default=64 * MIB, description="The longest answer of Moodle that is read, in bytes or such as 64 MiB."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _encrypted(cls, url: str, info: ValidationInfo) -> str:
+        if url.startswith("http:") and not is_loopback(url) and info.data.get("allow_http") is False:
+            raise wrong(
+                "would send the token unencrypted",
+                "Write https://, or set moodle.allow_http to on if nobody can listen in between.",
+            )
+        return url
+
+
+class Homeserver(Section):
+    """The homeserver, as this service reaches it and as people's ids name it."""
+
+    address: WebAddress = Field(
+        description="The address under which this service reaches the homeserver, such as http://127.0.0.1:8008."
+    )
+    domain: ServerName = Field(
+        description="The server name in Matrix ids: example.org for @anna:example.org (server_name in homeserver.yaml)."
+    )
+    timeout: float = number(
+        60, "Seconds until an answer of the homeserver counts as lost.", unit="seconds", gt=0
+    )
+
+
+class Appservice(Section):
+    """Where the homeserver finds this service. The tokens stand in the registration and nowhere else."""
+
+    registration: BesideFile = Field(
+        default=Path("registration.yaml"), description="The registration file, which Synapse reads too."
+    )
+    hostname: ListenAddress = Field(
+        default="127.0.0.1",
+        description="Where this service listens for Synapse: 127.0.0.1 for this machine only, 0.0.0.0 for all.",
+    )
+    port: int = number(29301, "The port on which this service listens.", ge=1, le=65535)
+    address: OptionalWebAddress = Field(
+        default="",
+        description="The address under which Synapse reaches this service, such as http://moodle-appservice:29301; "
+        "empty: made from hostname and port.",
+    )
+    max_body: Size = Field(
+        default=50 * MIB,
+        description="The largest push from Synapse that is accepted, in bytes or such as 50 MiB.",
+    )
+
+    @property
+    def url(self) -> str:
+        """The address for the registration: `address`, else this machine at our port."""
+        if self.address:
+            return self.address
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.hostname, self.hostname)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class Identity(Section):
+    """How a Moodle person becomes a Matrix id."""
+
+    profile_field: FieldName = Field(
+        default="",
+        description="The short name of the Moodle profile field that holds people's Matrix ids; empty: none.",
+    )
+    template: IdentityTemplate = Field(
+        default="@{username}:{domain}",
+        description="The Matrix id of a person without such a field; "
+        "placeholders: {username}, {idnumber}, {email_localpart}, {domain}.",
+    )
+    allowed_domains: AllowedDomains = Field(
+        default=(),
+        description="Other homeservers whose ids the profile field may name; * means all.",
+    )
+    reserved: Localparts = Field(
+        default=(
+            *(
+                "abuse",
+                "admin",
+                "administrator",
+                "anonymous",
+                "bot",
+                "draupnir",
+                "guest",
+                "hostmaster",
+                "info",
+            ),
+            *(
+                "matrix",
+                "mjolnir",
+                "moderator",
+                "moodle",
+                "noreply",
+                "null",
+                "operator",
+                "postmaster",
+                "root",
+            ),
+            *("security", "server", "support", "synapse", "sysadmin", "system", "webmaster"),
+        ),
+        description="Account names on our homeserver that no Moodle person is ever taken for.",
+    )
+
+
+class Safety(Section):
+    """What looks like an accident is held until a person confirms it."""
+
+    max_removals_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.25,
+        description="A room that would lose more than this share of its members, such as 0.25, "
+        "and also more than max_removals of them, is held.",
+    )
+    max_removals: int = number(5, "See max_removals_share: both must be exceeded.", ge=0)
+
+
+class Bot(Section):
+    """The bot that makes the rooms and answers in chats."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default="Moodle", description="The display name of the bot."
+    )
+    prefix: Prefix = Field(default="!", description="What commands in rooms start with.")
+    command_max_age: int = number(
+        300, "Commands older than this, for example from before an outage, are ignored.", unit="seconds", ge=1
+    )
+
+
+class Sync(Section):
+    """How much is done at the same time."""
+
+    rooms_at_once: int = number(8, "Rooms that are written at the same time, one write each.", ge=1, le=64)
+    workers: int = number(8, "Courses that are worked on at the same time.", ge=1, le=64)
+    slice_actions: int = number(20, "Changes to a room before a newer state of Moodle is looked at.", ge=1)
+
+
+class Logging(Section):
+    """What is logged, to standard error. Secrets are masked."""
+
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = Field(
+        default="INFO",
+        description="The least important lines that are written: DEBUG, INFO, WARNING or ERROR.",
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="text for people, json for one JSON object per line."
+    )
+
+
+class Settings(Section):
+    """The whole configuration, checked. Build it with `load`."""
+
+    site: SiteName = Field(
+        description="A short name for this Moodle site, such as uni; part of every room alias, fixed once rooms exist."
+    )
+    database: DatabaseAddress = Field(
+        default=SecretStr("sqlite:moodle-appservice.db"),
+        description="Where this service keeps what it knows: sqlite:<file> or postgres://user:password@host/database.",
+    )
+    control_socket: SocketPath = Field(
+        default=Path("moodle-appservice.sock"),
+        description="The local socket through which the command line talks to the running service.",
+    )
+    moodle: Moodle
+    homeserver: Homeserver
+    appservice: Appservice = Appservice()
+    identity: Identity = Identity()
+    rooms: Rooms = Rooms()
+    safety: Safety = Safety()
+    bot: Bot = Bot()
+    sync: Sync = Sync()
+    logging: Logging = Logging()
+
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is not wrong enough to refuse the start; to be logged."""
+        return self._warnings
+
+    @property
+    def database_shown(self) -> str:
+        """The address of the database as it may be shown: without its password."""
+        address = self.database.get_secret_value()
+        password = urlsplit(address).password
+        return address.replace(f":{password}@", ":***@", 1) if password else address
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret of the configuration, so that logs can mask it."""
+        password = urlsplit(self.database.get_secret_value()).password or ""
+        found = (self.moodle.token.get_secret_value(), password, unquote(password))
+        return tuple(dict.fromkeys(secret for secret in found if secret))

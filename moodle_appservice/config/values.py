@@ -1,0 +1,250 @@
+"""The kinds of values that stand in the configuration, each with its check in plain words.
+
+Every scalar arrives as the text that was written (see `yamlfile`), so a check may look at the text itself. A check
+that needs to know where the file lies reads `folder` from the validation context; without one, paths stay as written.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from string import Formatter
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
+
+from ..domain.identity import PLACEHOLDERS as IDENTITY_PLACEHOLDERS
+from ..domain.identity import split_user_id
+from ..problems import either, wrong
+
+ROOM_PLACEHOLDERS = frozenset({"shortname", "fullname", "idnumber", "category", "site", "url"})
+_PERSONAL = IDENTITY_PLACEHOLDERS - {"domain"}
+_ON = frozenset({"true", "on", "yes"})
+_OFF = frozenset({"false", "off", "no"})
+_UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+_SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE)
+_HOST = re.compile(r"[^\s/?#@%\\\x00-\x1f]+")
+_LONGEST_SOCKET_PATH = 107  # what Linux' sockaddr_un holds
+
+
+def _switch(value: object) -> object:
+    text = str(value).lower()
+    if text in _ON | _OFF:
+        return text in _ON
+    raise wrong("is neither on nor off", "Write on or off.")
+
+
+def _version(value: str) -> str:
+    if value not in ("10", "11", "12"):
+        raise wrong("is not a room version that this service knows", "Write 10, 11 or 12.")
+    return value
+
+
+def _site(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9]{0,15}", value):
+        raise wrong(
+            "can't be a site name",
+            "Write 1 to 16 small letters and digits, a letter first, such as uni.",
+        )
+    return value
+
+
+def _size(value: object) -> object:
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None or match[2].lower() not in _UNITS or int(match[1]) == 0:
+        raise wrong("is not a size", "Write a number of bytes, or one with a unit, such as 50 MiB.")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def check_web_address(value: str) -> str:
+    """An http or https address without anything behind the path; a slash at the end is cut off."""
+    right = "Write it as https://www.example.org."
+    try:
+        parts = urlsplit(value.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise wrong("is not a web address", right) from None
+    if parts.scheme not in ("http", "https") or not host or not _HOST.fullmatch(host):
+        raise wrong("is not a web address", right)
+    if parts.username is not None:
+        raise wrong("holds a name or password", "Write the address without what stands before the @.")
+    if parts.query or parts.fragment or re.search(r"\s", parts.path):
+        raise wrong("has more than an address should have", "Leave out spaces and all from ? or # on.")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a web address leads to this machine itself."""
+    host = urlsplit(address).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _optional_address(value: str) -> str:
+    return check_web_address(value) if value else ""
+
+
+def _domain(value: str) -> str:
+    right = "Write only the name behind the colon of your user ids: example.org for @anna:example.org."
+    if split_user_id(f"@a:{value}") is None:
+        raise wrong("is not a server name", right)
+    return value
+
+
+def _listen_address(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise wrong("is not a host name or IP address", "Write 127.0.0.1 for this machine, 0.0.0.0 for all.")
+    return value
+
+
+def placeholders(template: str, known: Collection[str]) -> frozenset[str]:
+    """The placeholders of a template, after a check that it has none but the known ones, plainly written."""
+    right = f"Use {either('{' + name + '}' for name in sorted(known))}; write a brace itself as {{{{ or }}}}."
+    try:
+        parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError:
+        raise wrong("has a brace without its partner", right) from None
+    for name, spec, conversion in parts:
+        if name not in known or spec or conversion:
+            raise wrong("has a placeholder that does not exist", right)
+    return frozenset(str(name) for name, _, _ in parts)
+
+
+def _room_template(value: str) -> str:
+    if not value.strip():
+        raise wrong("is empty", "Write a text such as {shortname}: {fullname}.")
+    placeholders(value, ROOM_PLACEHOLDERS)
+    return value
+
+
+def _identity_template(value: str) -> str:
+    used = placeholders(value, IDENTITY_PLACEHOLDERS)
+    right = 'Write it like "@{username}:{domain}", in quotes and with small letters only.'
+    if not used & _PERSONAL:
+        raise wrong("would give everybody the same Matrix id", right)
+    if split_user_id(value.format_map(dict.fromkeys(_PERSONAL, "x") | {"domain": "example.org"})) is None:
+        raise wrong("does not give Matrix ids", right)
+    return value
+
+
+def _allowed_domain(value: str) -> str:
+    return value if value == "*" else _domain(value)
+
+
+def _shortname(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_]{0,100}", value):
+        raise wrong(
+            "can't be the short name of a Moodle field",
+            "Write letters, digits and underscores, as Moodle shows it.",
+        )
+    return value
+
+
+def _language(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}(_[a-z0-9]+)*", value):
+        raise wrong("is not one of Moodle's language codes", "Write it as Moodle does: en, de or pt_br.")
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not re.fullmatch(r"\S{1,8}", value) or value.startswith("/"):
+        # Clients take a line that starts with a slash for a command of their own and never send it.
+        raise wrong(
+            "can't start a command", "Write 1 to 8 characters without spaces and without a slash in front."
+        )
+    return value
+
+
+def _lower(value: str) -> str:
+    return value.strip().lower()
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _word(value: str) -> str:
+    return value.strip().casefold()
+
+
+def _folder(info: ValidationInfo) -> Path | None:
+    folder = (info.context or {}).get("folder")
+    return folder if isinstance(folder, Path) else None
+
+
+def _beside_file(value: Path, info: ValidationInfo) -> Path:
+    folder = _folder(info)
+    return folder / value if folder else value
+
+
+def _socket(value: Path) -> Path:
+    if len(str(value).encode()) > _LONGEST_SOCKET_PATH:
+        raise wrong(
+            f"is too long for a socket (the whole path may have {_LONGEST_SOCKET_PATH} bytes)",
+            "Name a shorter path, such as /run/moodle-appservice/control.sock.",
+        )
+    return value
+
+
+def _database(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    scheme, _, rest = value.get_secret_value().strip().partition(":")
+    right = "Write sqlite:moodle-appservice.db or postgres://user:password@host/database."
+    if scheme == "sqlite" and rest.strip("/") and not re.match(r"//(?!/)", rest):
+        return SecretStr(f"sqlite:{_sqlite_path(rest, _folder(info))}")
+    if scheme in ("postgres", "postgresql") and rest.startswith("//"):
+        try:
+            parts = urlsplit(f"{scheme}:{rest}")
+            # Reading the port is what checks it.
+            complete = bool(parts.path.strip("/")) and (parts.port or 1) > 0
+        except ValueError:
+            complete = False
+        if complete:
+            return SecretStr(f"postgres:{rest}")
+    raise wrong("is not the address of a database", right)
+
+
+def _sqlite_path(rest: str, folder: Path | None) -> str:
+    if rest == ":memory:":
+        return rest
+    path = rest[2:] if rest.startswith("///") else rest
+    return quote(str(folder / path), safe="/") if folder else path
+
+
+def _levels(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    return {**DEFAULT_LEVELS, **value}
+
+
+DEFAULT_LEVELS: Mapping[str, int] = {"manager": 60, "editingteacher": 60, "teacher": 50, "student": 0}
+
+Switch = Annotated[bool, BeforeValidator(_switch)]
+RoomVersion = Annotated[str, AfterValidator(_version)]
+SiteName = Annotated[str, AfterValidator(_site)]
+Size = Annotated[int, BeforeValidator(_size)]
+WebAddress = Annotated[str, AfterValidator(check_web_address)]
+OptionalWebAddress = Annotated[str, AfterValidator(_optional_address)]
+ServerName = Annotated[str, AfterValidator(_domain)]
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+RoomTemplate = Annotated[str, AfterValidator(_room_template)]
+IdentityTemplate = Annotated[str, AfterValidator(_identity_template)]
+FieldName = Annotated[str, AfterValidator(_shortname)]
+Language = Annotated[str, AfterValidator(_language)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Localparts = tuple[Annotated[str, AfterValidator(_lower)], ...]
+AllowedDomains = tuple[Annotated[str, AfterValidator(_allowed_domain)], ...]
+Words = tuple[Annotated[str, AfterValidator(_word)], ...]
+Upper = BeforeValidator(_upper)
+Ids = tuple[Annotated[int, Field(ge=1)], ...]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+BesideFile = Annotated[Path, AfterValidator(_beside_file)]
+SocketPath = Annotated[Path, AfterValidator(_beside_file), AfterValidator(_socket)]
+DatabaseAddress = Annotated[SecretStr, AfterValidator(_database)]
+Levels = Annotated[Mapping[str, Annotated[int, Field(ge=0, le=99)]], BeforeValidator(_levels)]
