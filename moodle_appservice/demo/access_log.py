@@ -1,9 +1,10 @@
 """What the embedded homeserver was asked, read from its own access log.
 
 Synapse writes one line per finished request, in the step in which it sends the answer, so a client that has its answer
-finds its request in the log. The line names who asked: `{@user}`, or `{@sender|@user}` where an application service
-acts for one of its users or an administrator for somebody else, or `{None}` without a token. Health checks, CORS
-preflights and what Synapse itself sends to application services are not in it.
+finds its request in the log. The line names who asked: `{@user}`, or `{@sender|@user}` where an administrator holds
+a token for somebody else, or `{None}` without a valid token. An application service that acts as one of its users is
+logged as that user alone; who wants all that it did must know its users. Health checks, CORS preflights and what
+Synapse itself sends to application services are not in it.
 
 A mark is a position in the file. It stays valid over a restart, because Synapse appends.
 """
@@ -22,7 +23,7 @@ _LINE = re.compile(
 
 
 class LoggedRequest(NamedTuple):
-    """`sender` is who authenticated, `user` is who it acted as; both None without a valid token."""
+    """`user` is who acted, `sender` whose token it was if that is known to differ; both None without a valid token."""
 
     method: str
     path: str

@@ -28,7 +28,7 @@ from typing import Any, Self
 import aiohttp
 
 from moodle_appservice.demo.access_log import AccessLog, LoggedRequest
-from moodle_appservice.demo.homeserver_config import write_config
+from moodle_appservice.demo.homeserver_config import users_of_services, write_config
 from moodle_appservice.demo.leash import Leash
 from moodle_appservice.demo.loopback import free_port
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure, Unreachable
@@ -96,7 +96,9 @@ class EmbeddedSynapse:
     async def start(self) -> None:
         """Start, or start again after `kill`, and return when it answers. Raises `Unreachable` with the log's end."""
         if importlib.util.find_spec("synapse") is None:
-            raise PermanentFailure("matrix-synapse is not installed. Install the extra: moodle-appservice[demo]")
+            raise PermanentFailure(
+                "matrix-synapse is not installed. Install the extra: moodle-appservice[demo]"
+            )
         for attempts_left in (2, 1, 0):
             first_time = self.port == 0
             self.port = self.port or free_port()
@@ -105,11 +107,15 @@ class EmbeddedSynapse:
                 break
             except TemporaryFailure as failure:
                 self.kill()
-                if not (first_time and attempts_left and any(sign in str(failure) for sign in _PORT_IS_TAKEN)):
+                if not (
+                    first_time and attempts_left and any(sign in str(failure) for sign in _PORT_IS_TAKEN)
+                ):
                     raise
                 self.port = 0
         if not self.admin_token:
-            self.admin_token = await self.register("admin", secrets.token_hex(16), "Administrator", admin=True)
+            self.admin_token = await self.register(
+                "admin", secrets.token_hex(16), "Administrator", admin=True
+            )
 
     async def stop(self) -> None:
         """End it and remove its folder. Does nothing the second time."""
@@ -184,9 +190,16 @@ class EmbeddedSynapse:
     def requests_by(self, user_id: str, since: int = 0) -> list[LoggedRequest]:
         """Those that `user_id` sent or that were sent in its name.
 
-        For an application service give its sender's id: that covers what it did as any of its users.
+        For an application service give its sender's id: that covers what it did as any user of its namespaces.
         """
-        return [asked for asked in self.since(since) if user_id in (asked.sender, asked.user)]
+        namespaces = users_of_services(self._registrations, self.server_name).get(user_id, ())
+
+        def counts(asked: LoggedRequest) -> bool:
+            if user_id in (asked.sender, asked.user):
+                return True
+            return asked.user is not None and any(users.match(asked.user) for users in namespaces)
+
+        return [asked for asked in self.since(since) if counts(asked)]
 
     def cpu_seconds(self) -> float:
         """Processor time that the homeserver has used since its last start."""

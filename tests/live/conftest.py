@@ -1,0 +1,85 @@
+"""Real servers for live tests. One homeserver and one PostgreSQL server per worker, started when first asked for.
+
+What to ask for:
+- `synapse`: the worker's homeserver. Shared: use fresh accounts and a fresh seat, never restart it.
+- `seat`: a registered application service of the test's own on `synapse` (see `homeserver.Seat`): start the service
+  under test on `127.0.0.1:{seat.port}` with the registration file `seat.path`, or act as it with `seat.as_token`.
+- `people`: `await people.register(synapse, "ann")` makes an account, `await people.client(synapse, account)` a
+  matrix-nio client that is closed at the end.
+- `synapse_factory`: for a test that restarts or kills its homeserver, or wants its own registration or settings:
+      seat = write_registration(tmp_path, "mine")
+      synapse = await synapse_factory(registrations=[seat.path])
+- `postgres_url`: a `postgres://` URL of an empty database, dropped at the end; `postgres` is the server behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moodle_appservice.demo.homeserver import EmbeddedSynapse
+from tests.live.homeserver import People, Seat, SynapseFactory, write_registration
+from tests.live.postgres import PostgresServer, postgres_server
+
+_SEATS = 64
+
+
+@pytest.fixture(scope="session")
+def seats(tmp_path_factory: pytest.TempPathFactory) -> list[Seat]:
+    """All seats of the worker's homeserver that are still free."""
+    folder: Path = tmp_path_factory.mktemp("seats")
+    return [write_registration(folder, f"s{number}") for number in range(_SEATS, 0, -1)]
+
+
+@pytest.fixture(scope="session")
+async def synapse(seats: list[Seat]) -> AsyncIterator[EmbeddedSynapse]:
+    """The worker's homeserver on SQLite. Takes about two seconds, once."""
+    async with EmbeddedSynapse(registrations=[seat.path for seat in seats]) as running:
+        yield running
+
+
+@pytest.fixture
+def seat(synapse: EmbeddedSynapse, seats: list[Seat]) -> Seat:
+    """A seat on `synapse` that no other test has used or will use."""
+    assert seats, f"More than {_SEATS} tests of one worker want a seat: raise _SEATS."
+    return seats.pop()
+
+
+@pytest.fixture
+async def people() -> AsyncIterator[People]:
+    made = People()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def synapse_factory() -> AsyncIterator[SynapseFactory]:
+    """`await synapse_factory(**arguments of EmbeddedSynapse)` starts one; all are stopped at the end."""
+    made: list[EmbeddedSynapse] = []
+
+    async def make(**arguments: Any) -> EmbeddedSynapse:
+        one = EmbeddedSynapse(**arguments)
+        made.append(one)
+        await one.start()
+        return one
+
+    yield make
+    for one in made:
+        await one.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The worker's PostgreSQL server. Takes about one second, once."""
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
