@@ -9,6 +9,7 @@ field that names somebody else's id) and the second person is quarantined.
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from string import Formatter
 
 from .model import MoodleUserId, Person, Resolution, Trust, UserId
@@ -48,6 +49,29 @@ def resolve(person: Person, rules: Rules) -> Resolution:
             return _unresolved(person.id, refusal)
         return Resolution(person.id, UserId(stated), Trust.DIRECTORY)
     return _derive(person, rules)
+
+
+def settle(before: Resolution | None, fresh: Resolution) -> Resolution:
+    """What to keep when a person is looked at again.
+
+    A derived id stays for good: a rename in Moodle must not make a second person, nor give the old id to whoever gets
+    the old username. What the profile field states replaces it; a field that has become unusable changes nothing but
+    the reason.
+    """
+    if before is None or before.matrix_id is None:
+        return fresh
+    if fresh.matrix_id is None:
+        return Resolution(before.user_id, before.matrix_id, before.trust, fresh.reason)
+    if fresh.trust is Trust.DERIVED:
+        return Resolution(before.user_id, before.matrix_id, before.trust)
+    return fresh
+
+
+def fingerprint(person: Person) -> str:
+    """Changes when anything changes that could change the person's Matrix id or how we address them."""
+    fields = sorted(person.profile_fields.items())
+    parts = (person.username, person.full_name, person.email, person.idnumber, person.language, repr(fields))
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _derive(person: Person, rules: Rules) -> Resolution:

@@ -1,0 +1,1 @@
+"""The homeserver: requests out as the bot, pushed events in."""

@@ -40,6 +40,14 @@ class Seen:
     """Invites of the bot to rooms that it did not make."""
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the mirror knew of one member or state event before a request, so that a later push is not overwritten."""
+
+    event_id: EventId | None
+    exists: bool
+
+
 class Mirror(Protocol):
     """Matrix as the homeserver pushed it. Writes are idempotent per event: duplicates and late ones change nothing."""
 
@@ -71,6 +79,10 @@ class Mirror(Protocol):
         """Mark one room, or all, to be read again before the next write."""
         ...
 
+    async def before(self, room_id: RoomId, event_type: str, state_key: str) -> Before:
+        """What we know of one member or state event, to be handed back when a request that changes it is booked."""
+        ...
+
     async def find_marked(self, site: str, course_id: CourseId) -> RoomId | None:
         """A room that the bot made and marked for this course, newest generation; for rooms our books lost."""
         ...
@@ -86,14 +98,6 @@ class Mirror(Protocol):
     async def direct_partner(self, room_id: RoomId) -> UserId | None:
         """Whose direct chat a room is, or None."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What the mirror knew of one member or state event before a request, so that a later push is not overwritten."""
-
-    event_id: EventId | None
-    exists: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +210,18 @@ class CourseBook(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """What we found out about a Moodle person; `fingerprint` is of the account as it was then."""
+
+    resolution: Resolution
+    fingerprint: str
+
+
 class PeopleBook(Protocol):
     """Moodle people and their Matrix ids. Two people never have the same id: the database refuses it."""
 
-    async def resolutions(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, Resolution]:
+    async def look_up(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, PersonRow]:
         """What is known about these people; who was never looked at is absent."""
         ...
 
@@ -218,7 +230,10 @@ class PeopleBook(Protocol):
         ...
 
     async def save(self, person: Person | None, resolution: Resolution, *, at: float) -> Resolution:
-        """Store what was found. Returns it, or the quarantine where another person holds that id already."""
+        """Store what was found; `person` None where Moodle shows no account.
+
+        Where another person holds that id already, what stood before stays, with the reason.
+        """
         ...
 
     async def names(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:

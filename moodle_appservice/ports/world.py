@@ -14,6 +14,8 @@ from ..domain.model import (
     CourseFacts,
     CourseId,
     EventId,
+    MoodleUserId,
+    Person,
     RoomAlias,
     RoomId,
     SiteFacts,
@@ -46,6 +48,10 @@ class Facts(Protocol):
 
     async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
         """Everything about one course. Raises `CourseGone` when Moodle says that it does not exist."""
+        ...
+
+    async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
+        """One account's own state; None where Moodle does not show it."""
         ...
 
     async def prefetch(self, course_ids: Sequence[CourseId], *, not_older_than: float) -> None:

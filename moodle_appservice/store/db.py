@@ -69,6 +69,7 @@ class Db:
         """Run `work` in one transaction, to its end even when the caller is cancelled."""
 
         async def run() -> T:
+            connection: Connection
             async with self._database.acquire() as connection, connection.transaction():
                 return await work(connection)
 
@@ -159,5 +160,5 @@ async def fetch_in(connection: Connection, query: str, values: Sequence[Any], *f
 
 
 def to_json(value: object) -> str:
-    """Canonical JSON text for a column: sorted keys, no blanks, real letters."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    """JSON text for a column: sorted keys, no blanks, ASCII, so that no engine stumbles over a NUL or half a letter."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

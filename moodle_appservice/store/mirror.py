@@ -17,7 +17,7 @@ from mautrix.util.async_db import Connection
 from ..domain.model import ActualMember, ActualRoom, CourseId, EventId, Membership, RoomId, UserId
 from ..domain.order import Order, Version, compare
 from ..domain.power import CANARY, MARKER
-from ..ports import Event, Seen
+from ..ports import Before, Event, Seen
 from .commands import store_command
 from .db import Db, Row, fetch_in, to_json
 from .settings import next_number
@@ -170,6 +170,16 @@ class MirrorBook:
             await self._db.execute("UPDATE mirror_room SET stale = 1")
         else:
             await self._db.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", room_id)
+
+    async def before(self, room_id: RoomId, event_type: str, state_key: str) -> Before:
+        """What we know of one member or state event just before a request."""
+        if event_type == MEMBER:
+            query = "SELECT event_id FROM mirror_member WHERE room_id = $1 AND user_id = $2"
+            row = await self._db.fetch_one(query, room_id, state_key)
+        else:
+            query = "SELECT event_id FROM mirror_state WHERE room_id = $1 AND type = $2 AND state_key = $3"
+            row = await self._db.fetch_one(query, room_id, event_type, state_key)
+        return Before(None, False) if row is None else Before(row["event_id"], True)
 
     async def find_marked(self, site: str, course_id: CourseId) -> RoomId | None:
         """A room of the bot with our marker for this course, newest generation."""

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from mautrix.util.async_db import Connection
 
+from ..domain.identity import fingerprint
 from ..domain.model import MoodleUserId, Person, Resolution, Trust, UserId
+from ..ports import PersonRow
 from .db import Db, Row
 
 
@@ -17,12 +19,15 @@ class PeopleBooks:
     def __init__(self, db: Db) -> None:
         self._db = db
 
-    async def resolutions(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, Resolution]:
+    async def look_up(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, PersonRow]:
         """What is known about these people."""
         rows = await self._db.fetch_in(
-            "SELECT moodle_id, matrix_id, trust, reason FROM person WHERE moodle_id IN ({in})", user_ids
+            "SELECT moodle_id, matrix_id, trust, reason, fingerprint FROM person WHERE moodle_id IN ({in})",
+            user_ids,
         )
-        return {MoodleUserId(row["moodle_id"]): _resolution(row) for row in rows}
+        return {
+            MoodleUserId(row["moodle_id"]): PersonRow(_resolution(row), row["fingerprint"]) for row in rows
+        }
 
     async def by_matrix_id(self, ids: Collection[UserId]) -> Mapping[UserId, MoodleUserId]:
         """The Moodle people behind Matrix ids."""
@@ -35,28 +40,21 @@ class PeopleBooks:
         """Store what was found, or the quarantine where another person holds that id already."""
 
         async def work(connection: Connection) -> Resolution:
-            final = resolution
-            if resolution.matrix_id is not None:
-                holder = await connection.fetchrow(
-                    "SELECT moodle_id FROM person WHERE matrix_id = $1 AND moodle_id <> $2",
-                    resolution.matrix_id,
-                    resolution.user_id,
-                )
-                if holder is not None:
-                    final = replace(
-                        resolution, matrix_id=None, trust=None, reason=_quarantine(resolution, holder)
-                    )
+            final = await _settle(connection, resolution)
             await connection.execute(
-                "INSERT INTO person (moodle_id, full_name, language, matrix_id, trust, reason, checked_at) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (moodle_id) DO UPDATE SET "
+                "INSERT INTO person "
+                "(moodle_id, full_name, language, matrix_id, trust, reason, fingerprint, checked_at) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (moodle_id) DO UPDATE SET "
                 "full_name = excluded.full_name, language = excluded.language, matrix_id = excluded.matrix_id, "
-                "trust = excluded.trust, reason = excluded.reason, checked_at = excluded.checked_at",
+                "trust = excluded.trust, reason = excluded.reason, fingerprint = excluded.fingerprint, "
+                "checked_at = excluded.checked_at",
                 final.user_id,
                 person.full_name if person else "",
                 person.language if person else "",
                 final.matrix_id,
                 final.trust,
                 final.reason,
+                fingerprint(person) if person else "",
                 at,
             )
             return final
@@ -71,11 +69,25 @@ class PeopleBooks:
         return {MoodleUserId(row["moodle_id"]): row["full_name"] for row in rows}
 
 
-def _quarantine(resolution: Resolution, holder: Row) -> str:
-    return (
+async def _settle(connection: Connection, resolution: Resolution) -> Resolution:
+    if resolution.matrix_id is None:
+        return resolution
+    holder = await connection.fetchrow(
+        "SELECT moodle_id FROM person WHERE matrix_id = $1 AND moodle_id <> $2",
+        resolution.matrix_id,
+        resolution.user_id,
+    )
+    if holder is None:
+        return resolution
+    before = await connection.fetchrow(
+        "SELECT moodle_id, matrix_id, trust, reason FROM person WHERE moodle_id = $1", resolution.user_id
+    )
+    reason = (
         f"Quarantined: {resolution.matrix_id} already belongs to another Moodle person "
         f"(user id {holder['moodle_id']}). Nobody was moved. Give one of the two another Matrix id in Moodle."
     )
+    kept = _resolution(before) if before else Resolution(resolution.user_id, None, None)
+    return replace(kept, reason=reason)
 
 
 def _resolution(row: Row) -> Resolution:

@@ -44,6 +44,7 @@ _FIRST = (
         matrix_id TEXT UNIQUE,
         trust TEXT,
         reason TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
         checked_at DOUBLE PRECISION NOT NULL
     )""",
     """CREATE TABLE room (

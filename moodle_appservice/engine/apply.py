@@ -1,0 +1,168 @@
+"""Carrying out a plan, one request after the other, in slices.
+
+A slice ends after so many actions or seconds, so that newer facts and more urgent keys get their turn. Each result
+goes into the books before the next request. The failure of one action stops only what depends on it: without a room
+nobody can be invited, but one person who can't be invited does not hold up the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from ..domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetState
+from ..domain.model import CourseId, EventId, RoomId
+from ..domain.rules import Rules
+from ..errors import AliasTaken, AlreadyThere, AppError, NotThere, TemporaryFailure, Unreachable
+from ..ports import Before, Clock, Done, Matrix, Store
+from .rooms import RoomFinder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a slice may be: actions and seconds."""
+
+    actions: int = 20
+    seconds: float = 2.0
+
+
+@dataclass(slots=True)
+class SliceResult:
+    """What a slice did. `left`: actions that were not begun. `failures`: those that did not work, in order."""
+
+    done: int = 0
+    left: int = 0
+    failures: list[AppError] = field(default_factory=list)
+
+
+class Hands:
+    """Carries out actions of one course at a time; used by many workers at once for different courses."""
+
+    def __init__(
+        self, matrix: Matrix, store: Store, rooms: RoomFinder, rules: Rules, clock: Clock, limits: Limits
+    ) -> None:
+        self._matrix = matrix
+        self._store = store
+        self._rooms = rooms
+        self._rules = rules
+        self._clock = clock
+        self._limits = limits
+
+    async def slice(
+        self,
+        course_id: CourseId,
+        room_id: RoomId | None,
+        actions: tuple[Action, ...],
+        *,
+        signal: str,
+        attempt: int,
+    ) -> SliceResult:
+        """Carry out the first actions of a plan. Raises `TemporaryFailure` when the homeserver itself is the trouble."""
+        result = SliceResult(left=len(actions))
+        ends = self._clock.now() + self._limits.seconds
+        for action in actions[: self._limits.actions]:
+            if result.done and self._clock.now() >= ends:
+                break
+            if isinstance(action, CreateRoom):
+                room_id = await self._create(action, signal=signal, attempt=attempt)
+            elif room_id is not None:
+                await self._one(course_id, room_id, action, signal, result)
+            result.left -= 1
+            if room_id is None:
+                break
+            result.done += 1
+        return result
+
+    async def _create(self, action: CreateRoom, *, signal: str, attempt: int) -> RoomId | None:
+        try:
+            room_id = await self._matrix.create_room(action.content)
+        except AliasTaken:
+            await self._rooms.take_alias(action.course_id, action.alias, attempt=attempt)
+            return None
+        except AppError as failure:
+            await self._book(action, RoomId(""), action.course_id, signal, error=failure)
+            raise
+        await self._book(action, room_id, action.course_id, signal)
+        log.info("Course %d has the new room %s.", action.course_id, room_id)
+        return room_id
+
+    async def _one(
+        self, course_id: CourseId, room_id: RoomId, action: Action, signal: str, result: SliceResult
+    ) -> None:
+        before = await self._before(room_id, action)
+        try:
+            event_id = await self._request(room_id, action)
+        except (AlreadyThere, NotThere) as surprise:
+            await self._store.mirror.mark_stale(room_id)
+            raise TemporaryFailure(f"{surprise}", retry_after=0) from None
+        except Unreachable:
+            raise
+        except AppError as failure:
+            await self._book(action, room_id, course_id, signal, error=failure)
+            result.failures.append(failure)
+            return
+        await self._book(action, room_id, course_id, signal, event_id=event_id, before=before)
+
+    async def _request(self, room_id: RoomId, action: Action) -> EventId | None:
+        match action:
+            case SetState(event_type, state_key, content):
+                return await self._matrix.set_state(room_id, event_type, state_key, content)
+            case SetPower(content):
+                return await self._matrix.set_state(room_id, "m.room.power_levels", "", content)
+            case Invite(matrix_id):
+                await self._matrix.invite(room_id, matrix_id)
+                return None
+            case Remove(matrix_id, _, why):
+                await self._matrix.kick(room_id, matrix_id, why)
+                return None
+            case CreateRoom():
+                raise AssertionError("a room is made by _create")
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    async def _before(self, room_id: RoomId, action: Action) -> Before:
+        match action:
+            case Invite(matrix_id) | Remove(matrix_id):
+                return await self._store.mirror.before(room_id, "m.room.member", matrix_id)
+            case SetPower():
+                return await self._store.mirror.before(room_id, "m.room.power_levels", "")
+            case SetState(event_type, state_key):
+                return await self._store.mirror.before(room_id, event_type, state_key)
+            case CreateRoom():
+                return Before(None, False)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    async def _book(
+        self,
+        action: Action,
+        room_id: RoomId,
+        course_id: CourseId,
+        signal: str,
+        *,
+        error: AppError | None = None,
+        event_id: EventId | None = None,
+        before: Before | None = None,
+    ) -> None:
+        reference = ""
+        if error is not None:
+            reference = secrets.token_hex(4)
+            log.warning(
+                "%s failed for course %d [%s]: %s", type(action).__name__, course_id, reference, error
+            )
+        done = Done(
+            action=action,
+            room_id=room_id,
+            course_id=course_id,
+            at=self._clock.now(),
+            signal=signal,
+            error=str(error) if error else None,
+            event_id=event_id,
+            before=before or Before(None, False),
+            reference=reference,
+        )
+        await self._store.ledger.record(done, bot=self._rules.bot)

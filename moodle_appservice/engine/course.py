@@ -1,0 +1,186 @@
+"""The `course` key: facts and mirror into a plan, the plan past safety, what passes into requests.
+
+`CoursePlanner` stops before the first write; the command line's `plan`, the bot and previews use it alone.
+`CourseSync` goes on. People whom nobody has looked at yet are sent through their own key first; the course comes back
+when they are done.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum, auto
+from hashlib import sha256
+
+from ..domain.actions import Plan
+from ..domain.identity import fingerprint
+from ..domain.mapping import DesiredRoom, desired_room
+from ..domain.model import ActualRoom, CourseFacts, CourseId, MoodleUserId, Resolution, RoomId, UserId
+from ..domain.plan import Ledger, plan_room
+from ..domain.rules import Rules
+from ..domain.safety import Verdict, judge
+from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, person_key
+from .apply import Hands
+from .freshness import oldest_allowed
+from .gate import Gate
+from .people import FOR_COURSE
+from .rooms import RoomFinder
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    """How a look at a key ended: everything as it should be, or more to do at once."""
+
+    DONE = auto()
+    MORE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with everything that it was made from."""
+
+    facts: CourseFacts
+    desired: DesiredRoom
+    room_id: RoomId | None
+    actual: ActualRoom | None
+    plan: Plan
+    verdict: Verdict
+    nobody_looked_at: tuple[MoodleUserId, ...]
+    changed_people: tuple[MoodleUserId, ...]
+
+
+class CoursePlanner:
+    """Facts × mirror × ledger → plan and verdict. Writes nothing; reads the homeserver only for distrusted rooms."""
+
+    def __init__(self, facts: Facts, store: Store, rooms: RoomFinder, rules: Rules) -> None:
+        self._facts = facts
+        self._store = store
+        self._rooms = rooms
+        self._rules = rules
+
+    async def prepare(self, course_id: CourseId, *, not_older_than: float) -> Prepared:
+        """Plan one course. Raises what the reading raises."""
+        facts = await self._facts.course_facts(course_id, not_older_than=not_older_than)
+        site = await self._facts.site(not_older_than=0.0)
+        resolutions, unseen, changed = await self._people(facts)
+        desired = desired_room(facts, site.categories.get(facts.course.category_id), resolutions, self._rules)
+        room_id = await self._rooms.find(course_id)
+        actual = await self._rooms.actual(room_id) if room_id else None
+        ledger = await self._store.ledger.read(room_id) if room_id else Ledger()
+        known = await self._known(room_id, actual)
+        plan = plan_room(desired, actual, ledger, known, self._rules)
+        confirmed = await self._confirmed(course_id)
+        verdict = judge(plan, desired, actual, self._rules, confirmed=confirmed)
+        return Prepared(facts, desired, room_id, actual, plan, verdict, unseen, changed)
+
+    async def _people(
+        self, facts: CourseFacts
+    ) -> tuple[dict[MoodleUserId, Resolution], tuple[MoodleUserId, ...], tuple[MoodleUserId, ...]]:
+        ids = [enrolment.user_id for enrolment in facts.enrolments]
+        rows = await self._store.people.look_up(ids)
+        unseen = tuple(user for user in ids if user not in rows and user in facts.people)
+        changed = tuple(
+            user
+            for user, row in rows.items()
+            if user in facts.people and row.fingerprint != fingerprint(facts.people[user])
+        )
+        return {user: row.resolution for user, row in rows.items()}, unseen, changed
+
+    async def _known(self, room_id: RoomId | None, actual: ActualRoom | None) -> dict[UserId, MoodleUserId]:
+        if room_id is None or actual is None:
+            return {}
+        known = dict(await self._store.ledger.places(room_id))
+        known.update(await self._store.people.by_matrix_id(list(actual.members)))
+        return known
+
+    async def _confirmed(self, course_id: CourseId) -> frozenset[UserId]:
+        held = await self._store.journal.held(course_id)
+        return frozenset(user for row in held if row.confirmed for user in row.users)
+
+
+class CourseSync:
+    """One look at one course."""
+
+    def __init__(
+        self, planner: CoursePlanner, hands: Hands, store: Store, queue: Queue, gate: Gate, clock: Clock
+    ) -> None:
+        self._planner = planner
+        self._hands = hands
+        self._store = store
+        self._queue = queue
+        self._gate = gate
+        self._clock = clock
+
+    async def run(self, taken: Taken) -> Outcome:
+        """Plan and carry out one slice. `MORE`: the key must come back at once."""
+        course_id = CourseId(taken.key.number)
+        row = await self._store.courses.get(course_id)
+        if row is None or not row.on or row.gone:
+            return Outcome.DONE
+        await self._gate.open()
+        prepared = await self._planner.prepare(
+            course_id, not_older_than=oldest_allowed(taken, self._clock.now())
+        )
+        await self._send_people(course_id, prepared)
+        if prepared.nobody_looked_at:
+            return Outcome.DONE
+        await self._remember(row, prepared)
+        return await self._carry_out(course_id, prepared, taken)
+
+    async def _send_people(self, course_id: CourseId, prepared: Prepared) -> None:
+        for user_id in (*prepared.nobody_looked_at, *prepared.changed_people):
+            await self._queue.add(
+                person_key(user_id), priority=Priority.PERSON, signal=f"{FOR_COURSE}{course_id}"
+            )
+
+    async def _remember(self, row: CourseRow, prepared: Prepared) -> None:
+        """Who is enrolled with which roles, where it has changed; what is held, or is not any more."""
+        digest = facts_hash(prepared.facts)
+        if digest != row.facts_hash:
+            roles = {enrolment.user_id: enrolment.roles for enrolment in prepared.facts.enrolments}
+            await self._store.courses.set_enrolments(row.id, roles, facts_hash=digest)
+        if prepared.room_id is not None:
+            await self._forget_unwanted(prepared, prepared.room_id)
+            hold = prepared.verdict.hold
+            if hold is not None:
+                log.warning("Course %d: %d removals are held. %s", row.id, len(hold.users), hold.reason)
+                await self._store.journal.hold(
+                    row.id, prepared.room_id, hold.users, hold.reason, at=self._clock.now()
+                )
+            elif not prepared.plan.removals and await self._store.journal.held(row.id):
+                await self._store.journal.clear_hold(row.id)
+
+    async def _forget_unwanted(self, prepared: Prepared, room_id: RoomId) -> None:
+        """Who left by choice and is not enrolled any more is invited again when enrolled anew."""
+        ledger = await self._store.ledger.read(room_id)
+        gone = ledger.places - set(prepared.desired.members)
+        present = {action.matrix_id for action in prepared.plan.removals}
+        if gone - present:
+            await self._store.ledger.unwanted(room_id, gone - present)
+
+    async def _carry_out(self, course_id: CourseId, prepared: Prepared, taken: Taken) -> Outcome:
+        actions = prepared.verdict.actions
+        if actions:
+            result = await self._hands.slice(
+                course_id,
+                prepared.room_id,
+                actions,
+                signal=",".join(sorted(taken.signals)),
+                attempt=taken.attempt,
+            )
+            if result.failures:
+                # The others have had their turn; this key comes back later for the rest.
+                raise result.failures[0]
+            if result.left or not result.done:
+                return Outcome.MORE
+        await self._store.courses.synced(course_id, at=self._clock.now())
+        return Outcome.DONE
+
+
+def facts_hash(facts: CourseFacts) -> str:
+    """Changes when the enrolments or roles of a course change."""
+    parts = sorted(
+        f"{enrolment.user_id}:{','.join(sorted(enrolment.roles))}" for enrolment in facts.enrolments
+    )
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,132 @@
+"""The gate before every write: the mirror must be known to be up to date.
+
+At start, and after a push that we could not store, events may still be on their way to us, and a plan made from an
+old mirror would repeat or undo things. So a counter is written into a state event of the bot's own control room (the
+canary); when it comes back by push, everything before it has come too. The same counter, read once per pass, shows
+a homeserver that was restored from an older backup: then every room is read again before the next write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from ..domain.model import RoomId
+from ..domain.power import CANARY
+from ..domain.rules import Rules
+from ..errors import AliasTaken, PermanentFailure, TemporaryFailure
+from ..ports import Matrix, Store
+
+COUNTER = "canary"
+log = logging.getLogger(__name__)
+
+
+class Gate:
+    """Opened once after each start and each lost push. `patience`: seconds until a push must have come back."""
+
+    def __init__(self, matrix: Matrix, store: Store, rules: Rules, *, patience: float = 30.0) -> None:
+        self._matrix = matrix
+        self._store = store
+        self._rules = rules
+        self._patience = patience
+        self._is_open = False
+        self._lock = asyncio.Lock()
+        self._highest = 0
+        self._came = asyncio.Event()
+
+    def close(self) -> None:
+        """A push was lost for now: no write until the canary has come back once more."""
+        if self._is_open:
+            log.warning(
+                "Events of the homeserver could not be stored; nothing is written until they came again."
+            )
+        self._is_open = False
+
+    def seen(self, counters: Iterable[int]) -> None:
+        """Canaries that have just been pushed and stored."""
+        self._highest = max([self._highest, *counters])
+        self._came.set()
+
+    async def open(self) -> None:
+        """Wait until the mirror is up to date. Raises `TemporaryFailure` when the canary does not come back."""
+        if self._is_open:
+            return
+        async with self._lock:
+            if self._is_open:
+                return
+            counter = await self._release_canary()
+            await self._matrix.ping()
+            try:
+                async with asyncio.timeout(self._patience):
+                    while self._highest < counter:
+                        self._came.clear()
+                        await self._came.wait()
+            except TimeoutError:
+                raise TemporaryFailure(
+                    f"The homeserver has not pushed our own event back within {self._patience:.0f} s, so our picture "
+                    "of the rooms may be old. Nothing was written. Check that it can reach `url` of the registration.",
+                    retry_after=5,
+                ) from None
+            self._is_open = True
+            log.info("The mirror is up to date; writing may begin.")
+
+    async def check(self) -> None:
+        """Look at the canary once: when the homeserver went back in time, every room is read again before a write."""
+        room_id = await self._store.ledger.control_room()
+        if room_id is None or not self._is_open:
+            return
+        ours = int(await self._store.settings.get(COUNTER) or 0)
+        content = await self._matrix.get_state(room_id, CANARY)
+        theirs = content.get("counter") if content is not None else None
+        if isinstance(theirs, int) and theirs >= ours:
+            return
+        log.error(
+            "The homeserver shows an older state than we have seen (canary %s, ours %s): it was restored from a "
+            "backup. Every room is read again before the next write to it.",
+            theirs,
+            ours,
+        )
+        await self._store.mirror.mark_stale()
+        self.close()
+
+    async def _release_canary(self) -> int:
+        counter = await self._store.settings.next_number(COUNTER)
+        content = {"counter": counter, "site": self._rules.site}
+        room_id = await self._store.ledger.control_room()
+        if room_id is not None:
+            try:
+                await self._matrix.set_state(room_id, CANARY, "", content)
+                return counter
+            except PermanentFailure as failure:
+                log.warning(
+                    "The control room %s can't be used any more (%s); a new one is made.", room_id, failure
+                )
+        room_id = await self._control_room()
+        await self._matrix.set_state(room_id, CANARY, "", content)
+        await self._store.ledger.set_control_room(room_id)
+        return counter
+
+    async def _control_room(self) -> RoomId:
+        alias = self._rules.control_alias
+        content = {
+            "room_alias_name": alias[1:].split(":", 1)[0],
+            "room_version": self._rules.room_version,
+            "preset": "private_chat",
+            "visibility": "private",
+            "name": f"Control room of {self._rules.site}",
+            "creation_content": {"m.federate": False},
+            "power_level_content_override": {"events_default": 100, "state_default": 100, "invite": 100},
+        }
+        try:
+            return await self._matrix.create_room(content)
+        except AliasTaken:
+            room_id = await self._matrix.resolve_alias(alias)
+        if room_id is not None and await self._usable(room_id):
+            return room_id
+        # A control room that the bot can't write to holds nothing: its alias is given to a new one.
+        await self._matrix.delete_alias(alias)
+        return await self._matrix.create_room(content)
+
+    async def _usable(self, room_id: RoomId) -> bool:
+        return await self._matrix.get_state(room_id, "m.room.create") is not None

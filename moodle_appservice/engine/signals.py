@@ -1,0 +1,68 @@
+"""What makes keys due: the timer, pushed events, people. A signal carries no data; losing one costs time only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from ..domain.model import EventId
+from ..ports import SITE, Event, Priority, Queue, Store, course_key
+from .gate import Gate
+
+log = logging.getLogger(__name__)
+OnCommands = Callable[[Sequence[EventId]], None]
+OnInvites = Callable[[Sequence[Event]], Awaitable[None]]
+
+
+class Timer:
+    """Queues the pass at the start and every `interval` seconds."""
+
+    def __init__(self, queue: Queue, *, interval: float) -> None:
+        self._queue = queue
+        self._interval = interval
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; the first pass is due at once."""
+        self._task = asyncio.create_task(self._tick(), name="timer")
+
+    async def stop(self) -> None:
+        """No further passes."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _tick(self) -> None:
+        while True:
+            await self._queue.add(SITE, priority=Priority.PASS, signal="pass")
+            await asyncio.sleep(self._interval)
+
+
+class Pushed:
+    """Takes pushed events: first into the mirror, then what they mean into signals."""
+
+    def __init__(
+        self, store: Store, queue: Queue, gate: Gate, *, on_commands: OnCommands, on_invites: OnInvites
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._gate = gate
+        self._on_commands = on_commands
+        self._on_invites = on_invites
+
+    async def __call__(self, events: Sequence[Event]) -> None:
+        """Store a batch; raises when it could not be stored, and then nothing of it was."""
+        seen = await self._store.mirror.take_in(events)
+        if seen.canaries:
+            self._gate.seen(seen.canaries)
+        for room_id in seen.rooms:
+            course_id = await self._store.ledger.course_of(room_id)
+            if course_id is not None:
+                await self._queue.add(course_key(course_id), priority=Priority.HINT, signal="event")
+        if seen.commands:
+            self._on_commands(seen.commands)
+        if seen.invites:
+            await self._on_invites(seen.invites)

@@ -1,0 +1,111 @@
+"""The `site` key: lists courses, decides which are on, and makes the ones that are on due.
+
+It is the pass: everything is looked at, whatever signals were lost. It writes nothing to Matrix. A listing that can't
+be read leaves all as it is; a course that is not in the listing is only marked as gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from ..domain.model import CourseId, SiteFacts
+from ..domain.rules import Rules
+from ..domain.selection import read_choice, select
+from ..errors import PermanentFailure
+from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key
+from .gate import Gate
+
+BASELINE = "baseline_course"
+SITE_URL = "site_url"
+SITE_NAME = "site"
+log = logging.getLogger(__name__)
+
+
+class SitePass:
+    """One look at the whole site."""
+
+    def __init__(
+        self, facts: Facts, store: Store, queue: Queue, gate: Gate, rules: Rules, clock: Clock
+    ) -> None:
+        self._facts = facts
+        self._store = store
+        self._queue = queue
+        self._gate = gate
+        self._rules = rules
+        self._clock = clock
+
+    async def run(self, taken: Taken) -> None:
+        """List, decide, read ahead, make the courses due. Raises what the reading raises; then nothing changed."""
+        started = self._clock.now()
+        await self._gate.check()
+        site = await self._facts.site(not_older_than=started)
+        await self._same_site(site)
+        rows = await self._decide(site)
+        on = sorted(row.id for row in rows.values() if row.on and not row.gone)
+        await self._facts.prefetch(on, not_older_than=started)
+        signal = "confirm" if "confirm" in taken.signals else "pass"
+        for course_id in on:
+            await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=signal)
+        log.info("Pass: %d courses listed, %d are on and are looked at.", len(site.courses), len(on))
+
+    async def _same_site(self, site: SiteFacts) -> None:
+        """A token that suddenly leads to another Moodle would empty every room."""
+        known = await self._store.settings.get(SITE_URL)
+        if known is None:
+            await self._store.settings.set(SITE_URL, site.site.url)
+        elif known != site.site.url:
+            raise PermanentFailure(
+                f"Moodle calls itself {site.site.url} now; until today it was {known}. Everything is held and "
+                "nothing was changed. If Moodle has moved for good, confirm with `moodle-appservice sync --confirm-site`."
+            )
+
+    async def _decide(self, site: SiteFacts) -> dict[CourseId, CourseRow]:
+        known = await self._store.courses.all()
+        baseline = await self._baseline(site)
+        rows = {
+            course_id: self._row(course_id, site, known.get(course_id), baseline)
+            for course_id in site.courses
+        }
+        for course_id, row in known.items():
+            if course_id not in rows:
+                rows[course_id] = replace(row, gone=True)
+        changed = [row for course_id, row in rows.items() if row != known.get(course_id)]
+        await self._store.courses.save(changed)
+        return rows
+
+    def _row(
+        self, course_id: CourseId, site: SiteFacts, before: CourseRow | None, baseline: CourseId
+    ) -> CourseRow:
+        course = site.courses[course_id]
+        fields = self._rules.fields
+        choice = read_choice(
+            course,
+            fields,
+            seen=before.field_seen if before else None,
+            first_sight=before is None,
+            now=self._clock.now(),
+        ) or (before.choice if before else None)
+        category = site.categories.get(course.category_id)
+        selection = select(course, category, self._rules, baseline=baseline, choice=choice)
+        # A field that has vanished (rights, renamed) says nothing; what it said last is still known.
+        seen = course.custom_fields.get(fields.enabled, before.field_seen if before else None)
+        row = before or CourseRow(course_id, course.shortname, False, "")
+        return replace(
+            row,
+            shortname=course.shortname,
+            on=selection.on,
+            reason=selection.reason,
+            choice=choice,
+            field_seen=seen,
+            gone=False,
+        )
+
+    async def _baseline(self, site: SiteFacts) -> CourseId:
+        """The highest course id of the first complete listing: what is above it is new."""
+        known = await self._store.settings.get(BASELINE)
+        if known is not None:
+            return CourseId(int(known))
+        highest = max(site.courses, default=CourseId(1))
+        await self._store.settings.set(BASELINE, str(highest))
+        return highest

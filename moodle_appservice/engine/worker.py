@@ -1,0 +1,124 @@
+"""Workers: take a key, look at it, give it back.
+
+A temporary failure comes back with a growing delay, a permanent one waits for the next pass; both are written beside
+the course so that people can see them. A bug in our own code stops neither the worker nor any other key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from contextlib import suppress
+
+from ..domain.model import CourseId
+from ..errors import AppError, PermanentFailure, Refused, TemporaryFailure
+from ..ports import Clock, Key, Queue, Store, Taken
+from .course import CourseSync, Outcome
+from .people import PersonFinder
+from .site import SitePass
+
+LONGEST_BACK_OFF = 300.0
+log = logging.getLogger(__name__)
+
+
+class Workers:
+    """So many tasks over one queue. `failures` holds the last failure of each key that has not succeeded since."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        store: Store,
+        clock: Clock,
+        *,
+        site: SitePass,
+        people: PersonFinder,
+        courses: CourseSync,
+        number: int,
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._clock = clock
+        self._site = site
+        self._people = people
+        self._courses = courses
+        self._number = number
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failures: dict[Key, AppError] = {}
+
+    def start(self) -> None:
+        """Begin to take keys."""
+        self._tasks = [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._number)]
+
+    async def stop(self) -> None:
+        """Stop taking keys; a request that is under way ends in the homeserver, its key is looked at after a restart."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+
+    async def _work(self) -> None:
+        while True:
+            taken = await self._queue.take()
+            try:
+                await self._look(taken)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._queue.back_off(taken, delay=0))
+                raise
+
+    async def _look(self, taken: Taken) -> None:
+        try:
+            outcome = await self._handle(taken)
+        except TemporaryFailure as failure:
+            await self._failed(taken, failure)
+            await self._queue.back_off(taken, delay=_delay(taken.attempt, failure.retry_after))
+        except (PermanentFailure, Refused) as failure:
+            await self._failed(taken, failure)
+            await self._queue.done(taken)
+        except Exception as error:
+            reference = secrets.token_hex(4)
+            log.exception(
+                "A look at %s ended in a bug of ours [%s]; it is tried again.", taken.key, reference
+            )
+            failure = TemporaryFailure(
+                f"Internal error {type(error).__name__}, reference {reference}; see the log."
+            )
+            await self._failed(taken, failure)
+            await self._queue.back_off(taken, delay=_delay(taken.attempt + 5, None))
+        else:
+            self.failures.pop(taken.key, None)
+            if outcome is Outcome.MORE:
+                for signal in taken.signals:
+                    await self._queue.add(taken.key, priority=taken.priority, signal=signal)
+            await self._queue.done(taken)
+
+    async def _handle(self, taken: Taken) -> Outcome:
+        match taken.key.kind:
+            case "site":
+                await self._site.run(taken)
+            case "person":
+                await self._people.run(taken)
+            case "course":
+                return await self._courses.run(taken)
+            case kind:
+                raise PermanentFailure(f"Nobody looks at keys of the kind {kind}.")
+        return Outcome.DONE
+
+    async def _failed(self, taken: Taken, failure: AppError) -> None:
+        self.failures[taken.key] = failure
+        log.warning("%s is not done: %s", taken.key, failure)
+        if taken.key.kind == "course":
+            await self._store.courses.synced(
+                CourseId(taken.key.number), at=self._clock.now(), error=str(failure)
+            )
+
+
+def _delay(attempt: int, asked: float | None) -> float:
+    """Seconds until the next try: doubling, with jitter so that many keys do not come back at once."""
+    if asked is not None and attempt == 0:
+        return asked
+    grown = min(2.0**attempt, LONGEST_BACK_OFF) * random.uniform(0.5, 1.0)
+    return max(grown, asked or 0.0)

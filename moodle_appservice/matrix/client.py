@@ -1,0 +1,188 @@
+"""The bot's hands: one method, one request (client-server API, paths in each docstring of `ports.Matrix`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import ClientSession
+from mautrix.api import Method, Path
+
+from ..domain.model import EventId, RoomAlias, RoomId, UserId
+from ..errors import AliasTaken, AlreadyThere, NotThere, PermanentFailure, TemporaryFailure
+from ..ports import Event
+from .events import parse_state
+from .http import HomeserverApi, HomeserverRefused
+
+log = logging.getLogger(__name__)
+
+
+class MatrixClient:
+    """Implements `ports.Matrix`. `appservice_id` is the registration's `id`; `bot` its sender's user id."""
+
+    def __init__(
+        self,
+        address: str,
+        as_token: str,
+        *,
+        appservice_id: str,
+        bot: UserId,
+        session: ClientSession,
+        timeout: float = 60.0,
+    ) -> None:
+        self._api = HomeserverApi(address, as_token, session=session, timeout=timeout)
+        self._appservice_id = appservice_id
+        self._bot = bot
+
+    async def ensure_registered(self, display_name: str) -> None:
+        """Make the bot's account where there is none yet, and give it its name (`POST /register`)."""
+        localpart = self._bot[1:].split(":", 1)[0]
+        content = {"type": "m.login.application_service", "username": localpart, "inhibit_login": True}
+        try:
+            await self._api.call(Method.POST, Path.v3.register, content, query={"kind": "user"})
+        except HomeserverRefused as error:
+            if error.errcode != "M_USER_IN_USE":
+                raise
+            return
+        await self._api.call(
+            Method.PUT, Path.v3.profile[self._bot].displayname, {"displayname": display_name}
+        )
+
+    async def whoami(self) -> UserId:
+        """`GET /account/whoami`: whom the homeserver takes us for."""
+        answer = await self._api.call(Method.GET, Path.v3.account.whoami)
+        return UserId(str(answer.get("user_id", "")))
+
+    async def create_room(self, content: Mapping[str, Any]) -> RoomId:
+        """`POST /createRoom`."""
+        try:
+            answer = await self._api.call(Method.POST, Path.v3.createRoom, content)
+        except HomeserverRefused as error:
+            if error.errcode == "M_ROOM_IN_USE":
+                raise AliasTaken(f"The alias {content.get('room_alias_name')} exists already.") from None
+            raise
+        return RoomId(str(answer["room_id"]))
+
+    async def resolve_alias(self, alias: RoomAlias) -> RoomId | None:
+        """`GET /directory/room/{alias}`."""
+        try:
+            answer = await self._api.call(Method.GET, Path.v3.directory.room[alias])
+        except HomeserverRefused as error:
+            if error.status == 404:
+                return None
+            raise
+        return RoomId(str(answer["room_id"]))
+
+    async def delete_alias(self, alias: RoomAlias) -> None:
+        """`DELETE /directory/room/{alias}`."""
+        try:
+            await self._api.call(Method.DELETE, Path.v3.directory.room[alias])
+        except HomeserverRefused as error:
+            if error.status != 404:
+                raise
+
+    async def read_state(self, room_id: RoomId) -> Sequence[Event]:
+        """`GET /rooms/{id}/state`."""
+        answer = await self._api.call(Method.GET, Path.v3.rooms[room_id].state)
+        raw = answer.get("value")
+        if not isinstance(raw, list):
+            raise TemporaryFailure(
+                f"The homeserver's answer about the room {room_id} is not a list. It is tried again."
+            )
+        return parse_state(raw, room_id)
+
+    async def get_state(
+        self, room_id: RoomId, event_type: str, state_key: str = ""
+    ) -> Mapping[str, Any] | None:
+        """`GET /rooms/{id}/state/{type}/{key}`."""
+        try:
+            return await self._api.call(Method.GET, Path.v3.rooms[room_id].state[event_type][state_key])
+        except HomeserverRefused as error:
+            if error.status in (403, 404):
+                return None
+            raise
+
+    async def set_state(
+        self, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
+    ) -> EventId:
+        """`PUT /rooms/{id}/state/{type}/{key}`."""
+        answer = await self._api.call(
+            Method.PUT, Path.v3.rooms[room_id].state[event_type][state_key], content
+        )
+        return EventId(str(answer["event_id"]))
+
+    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
+        """`POST /rooms/{id}/invite`."""
+        try:
+            await self._api.call(Method.POST, Path.v3.rooms[room_id].invite, {"user_id": user_id})
+        except HomeserverRefused as error:
+            if error.status == 403 and "already in the room" in error.text:
+                raise AlreadyThere(
+                    f"{user_id} is in the room {room_id} already; the room is read again."
+                ) from None
+            raise
+
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str) -> None:
+        """`POST /rooms/{id}/kick`."""
+        try:
+            await self._api.call(
+                Method.POST, Path.v3.rooms[room_id].kick, {"user_id": user_id, "reason": reason}
+            )
+        except HomeserverRefused as error:
+            if error.status == 403 and "not in the room" in error.text:
+                raise NotThere(
+                    f"{user_id} is not in the room {room_id} any more; the room is read again."
+                ) from None
+            raise
+
+    async def join(self, room_id: RoomId) -> None:
+        """`POST /join/{id}`."""
+        await self._api.call(Method.POST, Path.v3.join[room_id])
+
+    async def leave(self, room_id: RoomId) -> None:
+        """`POST /rooms/{id}/leave`."""
+        await self._api.call(Method.POST, Path.v3.rooms[room_id].leave)
+
+    async def send(self, room_id: RoomId, content: Mapping[str, Any], txn_id: str) -> EventId:
+        """`PUT /rooms/{id}/send/m.room.message/{txn_id}`."""
+        return await self._send(room_id, "m.room.message", content, txn_id)
+
+    async def react(self, room_id: RoomId, event_id: EventId, key: str, txn_id: str) -> EventId:
+        """Send an `m.reaction`."""
+        relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
+        return await self._send(room_id, "m.reaction", {"m.relates_to": relation}, txn_id)
+
+    async def direct_room(self, user_id: UserId) -> RoomId:
+        """`POST /createRoom` for a direct chat; never sent twice, since nothing would make the second one the first."""
+        content = {
+            "preset": "private_chat",
+            "visibility": "private",
+            "is_direct": True,
+            "invite": [user_id],
+            "initial_state": [
+                {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}}
+            ],
+        }
+        answer = await self._api.call(Method.POST, Path.v3.createRoom, content, attempts=1)
+        return RoomId(str(answer["room_id"]))
+
+    async def ping(self) -> None:
+        """`POST /appservice/{id}/ping` (application service API, "Pinging")."""
+        try:
+            await self._api.call(Method.POST, Path.v1.appservice[self._appservice_id].ping, {}, attempts=1)
+        except TemporaryFailure as error:
+            raise TemporaryFailure(
+                f"The homeserver can't reach this service: {error} Check `url` in the registration.",
+                retry_after=5,
+            ) from None
+        except HomeserverRefused as error:
+            raise PermanentFailure(
+                f"The homeserver does not know this service under its id: {error}"
+            ) from None
+
+    async def _send(
+        self, room_id: RoomId, event_type: str, content: Mapping[str, Any], txn_id: str
+    ) -> EventId:
+        answer = await self._api.call(Method.PUT, Path.v3.rooms[room_id].send[event_type][txn_id], content)
+        return EventId(str(answer["event_id"]))
