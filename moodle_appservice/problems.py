@@ -131,6 +131,8 @@ def _words(
         return f"{value} is not a list", "Write a list: [one, two]."
     if isinstance(details["input"], list | dict):
         return "a list or a section stands here", f"Write one value: {_description(field)}"
+    if kind.startswith("bool_"):
+        return f"{value} is neither on nor off", "Write true or false, or on or off."
     if kind == "literal_error":
         return f"{value} is not one of the choices", f"Write {either(_choices(field))}."
     if kind.startswith(("int_", "float_")) or kind == "finite_number":

@@ -78,6 +78,13 @@ class Tree:
     lines: Mapping[Place, int]
     problems: tuple[Problem, ...]
 
+    def line_of(self, place: Place) -> int | None:
+        """The line of a place, or of the nearest place above it that the file has."""
+        for length in range(len(place), 0, -1):
+            if place[:length] in self.lines:
+                return self.lines[place[:length]]
+        return None
+
 
 def read(path: Path, *, missing: str) -> Tree:
     """Read a file; `missing` says what to do where it does not exist. Never raises for what the file holds."""
@@ -216,6 +223,15 @@ class _Walk:
 
     def _complain(self, node: Node, place: Place, wrong: str, right: str) -> None:
         self.problems.append(Problem(self.name, _line(node), spell(place), wrong, right))
+
+
+def without_unset(value: dict[str, Value]) -> dict[str, Value]:
+    """The mapping without the keys that have an empty value: such a key counts as not written."""
+    kept: dict[str, Value] = {}
+    for name, item in value.items():
+        if item is not None:
+            kept[name] = without_unset(item) if isinstance(item, dict) else item
+    return kept
 
 
 def spell(place: Place) -> str:

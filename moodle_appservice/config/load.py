@@ -8,11 +8,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..errors import ConfigError, Problem
+from ..privatefile import is_open_to_all
 from ..problems import PLACEHOLDER, explain, model_of
 from ..yamlfile import Place, Value, read
 from .keys import Kind, keys
 from .settings import Settings
-from .sources import Layers, apply_environment, apply_secret_files, is_open_to_all
+from .sources import Layers, apply_environment, apply_secret_files
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Settings:

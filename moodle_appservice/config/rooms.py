@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from ..problems import wrong
 from .section import Section
-from .values import DEFAULT_LEVELS, FieldName, Ids, Levels, RoomTemplate, RoomVersion, Switch, Words
+from .values import DEFAULT_LEVELS, FieldName, Ids, Levels, RoomTemplate, RoomVersion, Words
 
 
 class CustomFields(Section):
@@ -97,10 +97,10 @@ class Rooms(Section):
     """Which courses have rooms, and what the rooms are like."""
 
     version: RoomVersion = Field(default="12", description="The version of new rooms: 10, 11 or 12.")
-    new_courses: Switch = Field(
+    new_courses: bool = Field(
         default=True, description="Whether courses get rooms that are made in Moodle from now on."
     )
-    existing_courses: Switch = Field(
+    existing_courses: bool = Field(
         default=False, description="Whether courses get rooms that were there before this service."
     )
     allow_courses: Ids = Field(
@@ -136,7 +136,7 @@ class Rooms(Section):
     guest_access: Literal["forbidden", "can_join"] = Field(
         default="forbidden", description="Whether guests of the homeserver may enter: forbidden or can_join."
     )
-    federate: Switch = Field(
+    federate: bool = Field(
         default=True,
         description="Whether accounts of other homeservers can be members. Fixed once a room exists.",
     )

@@ -33,7 +33,6 @@ from .values import (
     SiteName,
     Size,
     SocketPath,
-    Switch,
     Upper,
     WebAddress,
     is_loopback,
@@ -45,7 +44,7 @@ MIB = 2**20
 class Moodle(Section):
     """The Moodle site and how gently it is asked."""
 
-    allow_http: Switch = Field(
+    allow_http: bool = Field(
         default=False,
         description="Allow a Moodle address without TLS that is not this machine: token and names travel readable.",
     )

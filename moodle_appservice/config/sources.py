@@ -9,21 +9,19 @@ file. `Layers` keeps for every place where its value came from, so that a proble
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import Problem
+from ..privatefile import is_open_to_all
 from ..problems import Origin, nearest
-from ..yamlfile import Place, Tree, Value, parse_value, spell
+from ..yamlfile import Place, Tree, Value, parse_value, spell, without_unset
 from .keys import ENVIRONMENT_PREFIX, FILE_SUFFIX, Key, Kind, keys, variable
 
 ENVIRONMENT = "environment"
 # Kubernetes and Docker set these for a service that is called moodle-appservice.
 _SERVICE_LINK = re.compile(r"(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
-# Container engines put secrets there readable to all inside the container, which is then the fence.
-_CONTAINER_SECRETS = Path("/run/secrets")
 
 
 @dataclass(slots=True)
@@ -91,15 +89,6 @@ class Layers:
     def _forget_below(self, place: Place) -> None:
         for known in [known for known in self.origins if known[: len(place)] == place]:
             del self.origins[known]
-
-
-def without_unset(value: dict[str, Value]) -> dict[str, Value]:
-    """The mapping without the keys that have an empty value: such a key counts as not written."""
-    kept: dict[str, Value] = {}
-    for name, item in value.items():
-        if item is not None:
-            kept[name] = without_unset(item) if isinstance(item, dict) else item
-    return kept
 
 
 def apply_environment(layers: Layers, environment: Mapping[str, str]) -> None:
@@ -198,10 +187,3 @@ def _read_secret(layers: Layers, place: Place, path: Path) -> str | None:
     elif not text:
         layers.complain(place, f"{path} is empty", "Let it hold the secret and nothing else.")
     return text or None
-
-
-def is_open_to_all(path: Path) -> bool:
-    """Whether every user of the machine may read the file. Secrets that a container engine provides never count."""
-    if path.resolve().is_relative_to(_CONTAINER_SECRETS):
-        return False
-    return bool(path.stat().st_mode & stat.S_IROTH)

@@ -22,19 +22,10 @@ from ..problems import either, wrong
 
 ROOM_PLACEHOLDERS = frozenset({"shortname", "fullname", "idnumber", "category", "site", "url"})
 _PERSONAL = IDENTITY_PLACEHOLDERS - {"domain"}
-_ON = frozenset({"true", "on", "yes"})
-_OFF = frozenset({"false", "off", "no"})
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE)
 _HOST = re.compile(r"[^\s/?#@%\\\x00-\x1f]+")
 _LONGEST_SOCKET_PATH = 107  # what Linux' sockaddr_un holds
-
-
-def _switch(value: object) -> object:
-    text = str(value).lower()
-    if text in _ON | _OFF:
-        return text in _ON
-    raise wrong("is neither on nor off", "Write on or off.")
 
 
 def _version(value: str) -> str:
@@ -225,7 +216,6 @@ def _levels(value: object) -> object:
 
 DEFAULT_LEVELS: Mapping[str, int] = {"manager": 60, "editingteacher": 60, "teacher": 50, "student": 0}
 
-Switch = Annotated[bool, BeforeValidator(_switch)]
 RoomVersion = Annotated[str, AfterValidator(_version)]
 SiteName = Annotated[str, AfterValidator(_site)]
 Size = Annotated[int, BeforeValidator(_size)]

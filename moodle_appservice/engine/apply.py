@@ -61,7 +61,7 @@ class Hands:
         signal: str,
         attempt: int,
     ) -> SliceResult:
-        """Carry out the first actions of a plan. Raises `TemporaryFailure` when the homeserver itself is the trouble."""
+        """Carry out the first actions of a plan. Raises `TemporaryFailure` when the homeserver is the trouble."""
         result = SliceResult(left=len(actions))
         ends = self._clock.now() + self._limits.seconds
         for action in actions[: self._limits.actions]:

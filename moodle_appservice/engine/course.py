@@ -66,7 +66,8 @@ class CoursePlanner:
         resolutions, unseen, changed = await self._people(facts)
         desired = desired_room(facts, site.categories.get(facts.course.category_id), resolutions, self._rules)
         room_id = await self._rooms.find(course_id)
-        actual = await self._rooms.actual(room_id) if room_id else None
+        actual = await self._rooms.actual(room_id, course_id) if room_id else None
+        room_id = actual.room_id if actual else None
         ledger = await self._store.ledger.read(room_id) if room_id else Ledger()
         known = await self._known(room_id, actual)
         plan = plan_room(desired, actual, ledger, known, self._rules)

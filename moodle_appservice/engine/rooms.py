@@ -43,7 +43,7 @@ class RoomFinder:
             await self._store.ledger.adopt(room_id, course_id, at=self._clock.now())
         return room_id
 
-    async def actual(self, room_id: RoomId) -> ActualRoom | None:
+    async def actual(self, room_id: RoomId, course_id: CourseId) -> ActualRoom | None:
         """The room as it is; reads it from the homeserver where the mirror can't be trusted.
 
         None when the homeserver does not have the room any more: then books and mirror have forgotten it.
@@ -52,7 +52,7 @@ class RoomFinder:
             room = await self._store.mirror.room(room_id)
             if room is not None and self._bot_is_in(room):
                 return room
-        return await self._read(room_id)
+        return await self._read(room_id, course_id)
 
     async def take_alias(self, course_id: CourseId, alias: RoomAlias, *, attempt: int) -> None:
         """The alias of a room to be made exists: adopt that room if it is ours, finish or replace a torso.
@@ -92,23 +92,32 @@ class RoomFinder:
             f"The unfinished room behind {alias} was left; a new one is made.", retry_after=0
         )
 
-    async def _read(self, room_id: RoomId) -> ActualRoom | None:
+    async def _read(self, room_id: RoomId, course_id: CourseId) -> ActualRoom | None:
         guard = await self._store.mirror.begin_read()
         try:
             events = await self._matrix.read_state(room_id)
-        except PermanentFailure as failure:
-            log.error("The room %s can't be read any more: %s", room_id, failure)
-            raise PermanentFailure(
-                f"The bot is not in the room {room_id} any more, or the homeserver has lost it. Nothing was changed. "
-                "Invite the bot again (a server admin can), or remove the alias to have a new room made."
-            ) from None
+        except PermanentFailure:
+            return await self._lost(room_id, course_id)
         await self._store.mirror.replace(room_id, events, guard=guard)
         room = await self._store.mirror.room(room_id)
         if room is None or not self._bot_is_in(room):
-            raise PermanentFailure(
-                f"The bot is not in the room {room_id} any more. Nothing was changed. Invite the bot again."
-            )
+            return await self._lost(room_id, course_id)
         return room
+
+    async def _lost(self, room_id: RoomId, course_id: CourseId) -> None:
+        """A room that we can't read: gone for good when even its alias is gone, else somebody put the bot out."""
+        alias = self._rules.course_alias(course_id)
+        if await self._matrix.resolve_alias(alias) is None:
+            log.error(
+                "The homeserver has lost the room %s of course %d; a new one is made.", room_id, course_id
+            )
+            await self._store.mirror.forget(room_id)
+            await self._store.ledger.release(room_id)
+            return
+        raise PermanentFailure(
+            f"The bot is not in the room {room_id} of course {course_id} any more. Nothing was changed. Invite the bot "
+            f"again (a server admin can), or delete the alias {alias} to have a new room made."
+        )
 
     def _bot_is_in(self, room: ActualRoom) -> bool:
         bot = room.members.get(self._rules.bot)

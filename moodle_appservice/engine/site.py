@@ -40,7 +40,7 @@ class SitePass:
         started = self._clock.now()
         await self._gate.check()
         site = await self._facts.site(not_older_than=started)
-        await self._same_site(site)
+        await self._same_site(site, confirmed="confirm" in taken.signals)
         rows = await self._decide(site)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         await self._facts.prefetch(on, not_older_than=started)
@@ -49,15 +49,16 @@ class SitePass:
             await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=signal)
         log.info("Pass: %d courses listed, %d are on and are looked at.", len(site.courses), len(on))
 
-    async def _same_site(self, site: SiteFacts) -> None:
+    async def _same_site(self, site: SiteFacts, *, confirmed: bool) -> None:
         """A token that suddenly leads to another Moodle would empty every room."""
         known = await self._store.settings.get(SITE_URL)
-        if known is None:
+        if known is None or (confirmed and known != site.site.url):
             await self._store.settings.set(SITE_URL, site.site.url)
         elif known != site.site.url:
             raise PermanentFailure(
                 f"Moodle calls itself {site.site.url} now; until today it was {known}. Everything is held and "
-                "nothing was changed. If Moodle has moved for good, confirm with `moodle-appservice sync --confirm-site`."
+                "nothing was changed. "
+                "If Moodle has moved for good, confirm with `moodle-appservice sync --confirm`."
             )
 
     async def _decide(self, site: SiteFacts) -> dict[CourseId, CourseRow]:

@@ -16,6 +16,7 @@ from ..domain.model import CourseId
 from ..errors import AppError, PermanentFailure, Refused, TemporaryFailure
 from ..ports import Clock, Key, Queue, Store, Taken
 from .course import CourseSync, Outcome
+from .freshness import continued
 from .people import PersonFinder
 from .site import SitePass
 
@@ -52,7 +53,7 @@ class Workers:
         self._tasks = [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._number)]
 
     async def stop(self) -> None:
-        """Stop taking keys; a request that is under way ends in the homeserver, its key is looked at after a restart."""
+        """Stop taking keys; a request that is under way ends at the homeserver, its key is due after a restart."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -92,7 +93,7 @@ class Workers:
             self.failures.pop(taken.key, None)
             if outcome is Outcome.MORE:
                 for signal in taken.signals:
-                    await self._queue.add(taken.key, priority=taken.priority, signal=signal)
+                    await self._queue.add(taken.key, priority=taken.priority, signal=continued(signal))
             await self._queue.done(taken)
 
     async def _handle(self, taken: Taken) -> Outcome:
