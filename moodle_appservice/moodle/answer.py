@@ -1,0 +1,208 @@
+"""From one HTTP reply to a JSON value, or to the error that it really is.
+
+Moodle says almost everything with status 200, so the body decides before the status does: an object with `exception`
+or `errorcode` is an error whatever the status, and the class of the error comes from `errorcode` alone (exception
+class names changed with Moodle 4.5, messages are translated).
+
+PHP may print a notice in front of an answer. It is taken off only where it is a whole notice, warning or deprecation
+as PHP itself formats them, and where valid JSON then runs to the very end of the body: such an answer is complete, and
+refusing it would stop the whole service because of a plugin's typo. Anything else around the JSON is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NoReturn, TypeAlias
+
+from . import errors
+from .parse import plain_text
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+logger = logging.getLogger(__name__)
+
+MAX_QUOTE: Final = 300
+"""Characters of Moodle's own words in one of our messages."""
+
+_BY_CODE: Final[Mapping[str, type[errors.MoodleTemporary | errors.MoodlePermanent]]] = {
+    "invalidtoken": errors.InvalidToken,
+    "accessexception": errors.AccessDenied,
+    "servicenotavailable": errors.AccessDenied,
+    "invalidrecord": errors.RecordMissing,
+    "invalidrecordunknown": errors.RecordMissing,
+    "errorcoursecontextnotvalid": errors.CourseNotAccessible,
+    "nopermissions": errors.MissingCapability,
+    "invalidparameter": errors.InvalidParameter,
+    "invaliduserfield": errors.InvalidParameter,
+    "codingerror": errors.InvalidParameter,
+    "invalidresponse": errors.InvalidResponse,
+    "generalexceptionmessage": errors.PhpException,
+    "sitemaintenance": errors.Maintenance,
+    "upgraderunning": errors.Maintenance,
+    "dbconnectionfailed": errors.DatabaseDown,
+    "dmlreadexception": errors.DatabaseDown,
+    "dmlwriteexception": errors.DatabaseDown,
+    "dmltransactionexception": errors.DatabaseDown,
+    "usernotconfirmed": errors.AccountUnusable,
+    "wsaccessuserdeleted": errors.AccountUnusable,
+    "wsaccessuserunconfirmed": errors.AccountUnusable,
+    "wsaccessusersuspended": errors.AccountUnusable,
+    "wsaccessuserexpired": errors.AccountUnusable,
+    "wsaccessusernologin": errors.AccountUnusable,
+}
+
+# With html_errors: "<br />\n<b>Warning</b>:  text in <b>file</b> on line <b>3</b><br />\n";
+# without: "\nWarning: text in file on line 3\n".
+_PHP_NOTICE: Final = re.compile(
+    r"\s*(?:<br\s*/?>\s*)?(?:<b>)?(?:PHP )?(?:Warning|Notice|Deprecated|Strict Standards)(?:</b>)?:"
+    r"[^\0]{1,4000}? on line (?:<b>)?\d+(?:</b>)?(?:<br\s*/?>)?[ \t]*(?:\r?\n|$)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came over the wire: the body is decompressed, header values are empty where there was none."""
+
+    status: int
+    body: bytes
+    reason: str = ""
+    location: str = ""
+    retry_after: float | None = None
+
+
+def read_answer(function: str, reply: Reply, noticed: set[str]) -> Json:
+    """The JSON value of a reply. Raises the `MoodleError` that the reply is, or that its body names.
+
+    `noticed` holds the functions whose PHP notices were spoken of already, and takes up new ones.
+    """
+    if 300 <= reply.status < 400:
+        raise errors.Redirected(function, said=_quote(reply.location.partition("?")[0]))
+    body = reply.body
+    if reply.status != 200 and not body.lstrip().startswith(b"{"):
+        _raise_for_status(function, reply)
+    try:
+        text = body.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise errors.WrongCharset(function) from None
+    answer = _decode(function, text, noticed)
+    if isinstance(answer, dict) and ("exception" in answer or "errorcode" in answer):
+        raise named_error(function, answer, retry_after=reply.retry_after)
+    if reply.status != 200:
+        _raise_for_status(function, reply)
+    return answer
+
+
+def named_error(
+    function: str, answer: Mapping[str, Json], *, retry_after: float | None = None
+) -> errors.MoodleError:
+    """The error that an exception object names; only `errorcode` decides (`external_api::call_external_function`)."""
+    code = answer.get("errorcode")
+    said = _said(answer)
+    if not code:
+        return errors.PhpException(function, said=said)
+    kind = _BY_CODE.get(str(code), errors.OtherException)
+    if issubclass(kind, errors.MoodleTemporary):
+        return kind(function, said=said, retry_after=retry_after)
+    if kind is errors.OtherException:
+        return kind(function, said=f"{_quote(str(code))}: {said}" if said else _quote(str(code)))
+    return kind(function, said=said)
+
+
+def _said(answer: Mapping[str, Json]) -> str:
+    message = answer.get("message")
+    if not isinstance(message, str):
+        return ""
+    debug = answer.get("debuginfo")
+    if isinstance(debug, str) and debug:
+        # Moodle up to 4.4 appends the debugging output to the message.
+        message = message.replace(f" ({debug})", "").replace(debug, "")
+    return _quote(re.split(r"\n#0 |Stack trace:|\[array \(", message, maxsplit=1)[0])
+
+
+def _quote(text: str) -> str:
+    plain = plain_text(text).replace('"', "'").rstrip(". ")
+    return plain if len(plain) <= MAX_QUOTE else plain[:MAX_QUOTE].rstrip() + "…"
+
+
+def _raise_for_status(function: str, reply: Reply) -> NoReturn:
+    said = f"HTTP {reply.status}"
+    match reply.status:
+        case 403 if not reply.body.strip():
+            raise errors.WebServicesOff(function, said=said)
+        case 401 | 403:
+            raise errors.AccessBlocked(function, said=said)
+        case 404 | 410:
+            raise errors.NotAMoodle(function, said=said)
+        case 429:
+            raise errors.TooManyRequests(function, said=said, retry_after=reply.retry_after)
+        case 503 if "maintenance" in reply.reason.lower() or b"maintenance" in reply.body[:20_000].lower():
+            raise errors.Maintenance(function, said=said, retry_after=reply.retry_after)
+        case 502 | 503 | 504:
+            raise errors.GatewayFailed(function, said=said, retry_after=reply.retry_after)
+        case status if status >= 500:
+            raise errors.ServerCrashed(function, said=said, retry_after=reply.retry_after)
+    raise errors.UnexpectedStatus(function, said=said)
+
+
+def _decode(function: str, text: str, noticed: set[str]) -> Json:
+    if not text:
+        raise errors.EmptyAnswer(function)
+    try:
+        return _json(text)
+    except ValueError:
+        rest = _without_notices(text)
+    if rest is not None:
+        try:
+            answer = _json(rest)
+        except ValueError:
+            raise errors.NotJson(function, said="a PHP message, and no complete answer after it") from None
+        _warn_once(function, noticed)
+        return answer
+    lowered = text[:200].lower()
+    if lowered.startswith("<?xml"):
+        raise errors.XmlInsteadOfJson(function)
+    if lowered.startswith("<"):
+        raise errors.HtmlInsteadOfJson(function, said=_title(text))
+    if lowered.startswith(("{", "[")):
+        raise errors.AnswerCutShort(function)
+    raise errors.NotJson(function)
+
+
+def _json(text: str) -> Json:
+    """Raises ValueError for what is not JSON, nesting that no answer has included."""
+    try:
+        answer: Json = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return answer
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _without_notices(text: str) -> str | None:
+    """The text after PHP's leading notices, or None where it does not begin with one."""
+    position = 0
+    while found := _PHP_NOTICE.match(text, position):
+        position = found.end()
+    return text[position:].strip() if position else None
+
+
+def _title(page: str) -> str:
+    found = re.search(r"<title[^>]*>([^<]{1,200})", page[:20_000], re.IGNORECASE)
+    return _quote(found.group(1)) if found else ""
+
+
+def _warn_once(function: str, noticed: set[str]) -> None:
+    if function not in noticed:
+        noticed.add(function)
+        logger.warning(
+            "Moodle printed a PHP notice in front of the answer of %s. The answer was complete and is used; the notice"
+            " stands in Moodle's PHP log and should be repaired there. This is said once for each function.",
+            function,
+        )

@@ -1,0 +1,197 @@
+"""One call of one Moodle web service function, over HTTP.
+
+A call is a POST to `/webservice/rest/server.php`; the token travels in the body, never in the address, because
+addresses end up in logs. Calls are bounded in number, in time (the whole exchange, so that a slow drip ends too) and in
+size (after decompression). Redirects are not followed. All our functions read, so a call whose connection broke, or
+that met 502, 503 or 504, is made again a few times, after the wait that the server asked for if that is short. What
+lasts longer is the caller's to wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Final
+
+import aiohttp
+import stamina
+
+from . import errors
+from .answer import Json, Reply, read_answer
+
+MAX_VALUES: Final = 500
+"""Values in one request. PHP drops what exceeds its `max_input_vars` (1000 by default) without a word."""
+
+_LONGEST_WAIT: Final = 30.0
+"""Seconds of `Retry-After` that a call sits out itself."""
+
+Parameters = Mapping[str, Json]
+
+
+class Pace:
+    """Spreads requests evenly, `per_minute` at most; None for no limit."""
+
+    def __init__(
+        self,
+        per_minute: int | None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._next = 0.0
+        self._now = now
+        self._sleep = sleep
+
+    async def turn(self) -> None:
+        """Wait until the next request may go."""
+        if self._gap:
+            now = self._now()
+            start = max(now, self._next)
+            self._next = start + self._gap
+            if start > now:
+                await self._sleep(start - now)
+
+
+class MoodleClient:
+    """Calls Moodle's functions with one token. `requests` and `bytes_received` (decompressed) count everything.
+
+    `timeout`: seconds for one exchange; `max_bytes`: of one answer; `batch`: calls in one bulk request;
+    `attempts`: tries of one call where the connection breaks, 1 for none but the first. `language`: Moodle's code of
+    the language that Moodle formats names and messages in.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        session: aiohttp.ClientSession,
+        concurrency: int = 2,
+        timeout: float = 60.0,
+        max_bytes: int = 256 * 1024 * 1024,
+        batch: int = 20,
+        requests_per_minute: int | None = None,
+        attempts: int = 3,
+        language: str = "en",
+        pace: Pace | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.batch = min(max(batch, 1), MAX_VALUES // 4)
+        self.concurrency = concurrency
+        self.language = language
+        self.requests = 0
+        self.bytes_received = 0
+        self._token = token
+        self._session = session
+        self._slots = asyncio.Semaphore(concurrency)
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._max_bytes = max_bytes
+        self._pace = pace or Pace(requests_per_minute)
+        self._attempts = attempts
+        self._noticed: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<MoodleClient {self.base_url}>"
+
+    async def call(self, function: str, params: Parameters | None = None) -> Json:
+        """What the function answers, decoded. Raises the `MoodleError` that fits, `ValueError` for too many values.
+
+        `params` may nest; it is flattened as PHP reads it, `options[0][name]`. Names come raw, see `parse`.
+        """
+        values = list(flatten(params or {}))
+        if len(values) > MAX_VALUES:
+            raise ValueError(f"{function}: {len(values)} values in one request, at most {MAX_VALUES}")
+        async for attempt in stamina.retry_context(
+            on=_worth_another_try, attempts=self._attempts, timeout=None, wait_initial=0.5, wait_max=10.0
+        ):
+            with attempt:
+                return read_answer(function, await self._exchange(function, values), self._noticed)
+        raise AssertionError("stamina ends with an answer or an error")
+
+    async def _exchange(self, function: str, values: list[tuple[str, str]]) -> Reply:
+        form = [
+            ("wstoken", self._token),
+            ("wsfunction", function),
+            ("moodlewsrestformat", "json"),
+            ("moodlewssettinglang", self.language),
+            ("moodlewssettingtimezone", "UTC"),
+            ("moodlewssettingraw", "1"),
+            *values,
+        ]
+        async with self._slots:
+            await self._pace.turn()
+            self.requests += 1
+            try:
+                return await self._post(function, form)
+            except TimeoutError:
+                raise errors.TimedOut(
+                    function, said=f"nothing whole after {self._timeout.total:g} s"
+                ) from None
+            except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+                raise errors.CertificateRefused(function, said=self._hide(error)) from None
+            except (aiohttp.ClientError, OSError) as error:
+                raise errors.ConnectionLost(function, said=self._hide(error)) from None
+
+    async def _post(self, function: str, form: list[tuple[str, str]]) -> Reply:
+        async with self._session.post(
+            f"{self.base_url}/webservice/rest/server.php",
+            data=form,
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+            allow_redirects=False,
+            raise_for_status=False,
+            timeout=self._timeout,
+        ) as response:
+            return Reply(
+                status=response.status,
+                body=await self._read(function, response),
+                reason=response.reason or "",
+                location=response.headers.get("Location", ""),
+                retry_after=_seconds(response.headers.get("Retry-After", "")),
+            )
+
+    async def _read(self, function: str, response: aiohttp.ClientResponse) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            self.bytes_received += len(part)
+            if size > self._max_bytes:
+                response.close()
+                raise errors.AnswerTooLarge(function, said=f"more than {self._max_bytes} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _hide(self, error: BaseException) -> str:
+        """Words for an error of the transport, without the token wherever they came from."""
+        words = str(error) or type(error).__name__
+        return (words.replace(self._token, "…") if self._token else words)[:300]
+
+
+def flatten(value: Json | Parameters, name: str = "") -> Iterator[tuple[str, str]]:
+    """Form fields as PHP reads nested arrays; booleans become 1 and 0, None is left out."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from flatten(inner, f"{name}[{key}]" if name else key)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from flatten(inner, f"{name}[{index}]")
+    elif isinstance(value, bool):
+        yield name, "1" if value else "0"
+    elif value is not None:
+        yield name, str(value)
+
+
+def _worth_another_try(error: Exception) -> bool | timedelta:
+    if not isinstance(error, (errors.ConnectionLost, errors.GatewayFailed)):
+        return False
+    if error.retry_after is None:
+        return True
+    return timedelta(seconds=error.retry_after) if error.retry_after <= _LONGEST_WAIT else False
+
+
+def _seconds(value: str) -> float | None:
+    """`Retry-After` in seconds; the form with a date is not worth a clock here."""
+    return float(value) if value.strip().isascii() and value.strip().isdigit() else None

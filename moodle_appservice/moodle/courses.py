@@ -1,0 +1,137 @@
+"""Courses and their rosters, read together and judged together.
+
+For each course two functions speak: `core_course_get_courses_by_field` (its row) and `core_enrol_get_enrolled_users`
+(its roster). Only their agreement says that a course is gone:
+
+| row | roster | meaning |
+|---|---|---|
+| whole | list | facts, once the list is proven |
+| none, or hidden from us | `invalidrecord` | gone, if the row was asked for now |
+| none | not accessible | hidden, and we lack the right to see it |
+| from the outside only | anything | moodle/course:view is missing |
+| whole | `invalidrecord`, or none with a list | the course came or went meanwhile: read again later |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from ..domain.model import Course, CourseId
+from . import errors
+from .answer import Json
+from .bulk import Call, Outcome, call_many
+from .client import MoodleClient
+from .rosters import Known, Rosters, roster_call
+from .shapes import COURSES, ENROLLED, Roster, listing
+
+VIEW_COURSE: Final = "moodle/course:view"
+
+Found: TypeAlias = "CourseAndRoster | errors.MoodleError"
+
+
+@dataclass(frozen=True, slots=True)
+class CourseAndRoster:
+    """A course and everybody in it, as far as two functions tell."""
+
+    course: Course
+    roster: Roster
+
+
+class CourseReader:
+    """Reads courses in bulk. `functions`: what our token may call; `prove`: whether rosters are proven whole."""
+
+    def __init__(
+        self, client: MoodleClient, functions: frozenset[str], *, language: str = "en", prove: bool = True
+    ) -> None:
+        self._client = client
+        self._functions = functions
+        self._language = language
+        self._prove = prove
+        self._rosters = Rosters(client, functions, language=language)
+
+    async def read(
+        self, course_ids: Sequence[CourseId], *, listed: Mapping[CourseId, Course], known: Known
+    ) -> dict[CourseId, Found]:
+        """What was found of each course, or the error that it ended with.
+
+        `listed`: rows that are fresh enough to be used as they are; `known`: whom we saw in a course before. Raises
+        the `MoodleError` that concerns the whole site.
+        """
+        unlisted = [course_id for course_id in course_ids if course_id not in listed]
+        answers = await self._call(
+            [_row_call(course_id) for course_id in unlisted]
+            + [roster_call(course_id) for course_id in course_ids]
+        )
+        rows = self._rows(unlisted, answers)
+        rosters = dict(zip(course_ids, answers[len(unlisted) :], strict=True))
+        # A row from the listing is a moment old: before a course counts as gone, its row is asked for now.
+        unsure = [
+            course_id
+            for course_id in course_ids
+            if course_id in listed and isinstance(rosters[course_id], errors.RecordMissing)
+        ]
+        rows |= self._rows(unsure, await self._call([_row_call(course_id) for course_id in unsure]))
+        found = {
+            course_id: self._combine(
+                course_id, rows.get(course_id, listed.get(course_id)), rosters[course_id]
+            )
+            for course_id in course_ids
+        }
+        return await self._proven(found, known)
+
+    def _rows(
+        self, course_ids: Sequence[CourseId], answers: Sequence[Outcome]
+    ) -> dict[CourseId, Course | errors.MoodleError | None]:
+        return {
+            course_id: self._row(course_id, answer)
+            for course_id, answer in zip(course_ids, answers, strict=False)
+        }
+
+    def _row(self, course_id: CourseId, answer: Outcome) -> Course | errors.MoodleError | None:
+        """The course; None where Moodle lists none."""
+        if isinstance(answer, errors.MoodleError):
+            return answer
+        try:
+            seen = listing(answer, self._language)
+        except errors.BadAnswer as error:
+            return error
+        if course_id in seen.unreadable:
+            return errors.RightMissing(COURSES, VIEW_COURSE, about=f"course {course_id}")
+        return seen.courses.get(course_id)
+
+    def _combine(
+        self, course_id: CourseId, row: Course | errors.MoodleError | None, answer: Outcome
+    ) -> Found:
+        about = f"course {course_id}"
+        if isinstance(row, errors.MoodleError):
+            return row
+        if isinstance(answer, errors.RecordMissing):
+            return (
+                errors.ListChanged(ENROLLED, about=about)
+                if row
+                else errors.CourseMissing(COURSES, about=about)
+            )
+        roster = self._rosters.parse(course_id, answer)
+        if isinstance(roster, errors.MoodleError):
+            return roster
+        return CourseAndRoster(row, roster) if row else errors.ListChanged(COURSES, about=about)
+
+    async def _proven(self, found: dict[CourseId, Found], known: Known) -> dict[CourseId, Found]:
+        if not self._prove:
+            return found
+        good = {key: value for key, value in found.items() if isinstance(value, CourseAndRoster)}
+        courses = {key: value.course for key, value in good.items()}
+        rosters = {key: value.roster for key, value in good.items()}
+        wrong = await self._rosters.prove(courses, rosters, known)
+        proven = {key: CourseAndRoster(courses[key], rosters[key]) for key in good if key not in wrong}
+        return found | proven | wrong
+
+    async def _call(self, calls: Sequence[Call]) -> list[Outcome]:
+        return await call_many(self._client, calls, functions=self._functions) if calls else []
+
+
+def _row_call(course_id: CourseId) -> Call:
+    value: Json = course_id
+    return COURSES, {"field": "id", "value": value}

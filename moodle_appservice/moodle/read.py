@@ -1,0 +1,226 @@
+"""Moodle as the engine sees it: `ports.Facts` out of five read-only functions.
+
+The listing of the site is one request for all courses and one for all categories. A course's facts are its row of the
+listing, its roster, proven whole where that is in doubt (`rosters`), and the accounts behind it (`people`). All that is
+read goes into one shared snapshot (`memory`): concurrent callers share a reading, and a pass that prefetches its
+courses in bulk then finds each of them in memory.
+
+Accounts cost most and change least, so an account that was read less than `fresh_for` seconds before the moment that a
+caller asks for is taken from memory; whoever is new in a course is always read. A person whose account Moodle does not
+show stays in `enrolments` and is absent from `people`: their state is unknown, which is no reason to invite or remove.
+
+That a course is gone is only said when two functions agree. A course that our account may not read is an error that
+names the right, and is never taken for an empty or a vanished one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from ..domain.model import CourseFacts, CourseId, MoodleUserId, Person, SiteFacts, SiteInfo
+from ..errors import AppError
+from ..ports import Clock
+from . import errors, shapes
+from .bulk import BULK, call_many
+from .client import MoodleClient
+from .courses import VIEW_COURSE, CourseReader, Found
+from .memory import Memory, Outcomes, Reader
+from .people import read_people
+from .rights import Finding, RightsProbe
+from .rosters import VIEW_DETAILS
+from .shapes import COURSES, FRONT_PAGE, NEEDED
+
+logger = logging.getLogger(__name__)
+
+_SITE: Final = "site"
+
+
+class MoodleFacts:
+    """Implements `ports.Facts`. `profile_fields`: short names of the profile fields to keep, none by default.
+
+    `language`: Moodle's code of the language in which names with several are taken. `prove`: whether lists of
+    participants are proven whole before somebody is missed in them; only for tests is it False.
+    """
+
+    def __init__(
+        self,
+        client: MoodleClient,
+        *,
+        clock: Clock,
+        profile_fields: Sequence[str] = (),
+        language: str = "en",
+        fresh_for: float = 600.0,
+        prove: bool = True,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._profile_fields = tuple(profile_fields)
+        self._language = language
+        self._fresh_for = fresh_for
+        self._prove = prove
+        self._functions: frozenset[str] | None = None
+        self._unreadable: Mapping[CourseId, str] = MappingProxyType({})
+        self._sites: Memory[str, SiteFacts] = Memory(clock)
+        self._courses: Memory[CourseId, CourseFacts] = Memory(clock)
+        self._people: Memory[MoodleUserId, Person | None] = Memory(clock)
+
+    @property
+    def unreadable(self) -> Mapping[CourseId, str]:
+        """Courses, with their names, that the last listing showed from the outside only: they exist."""
+        return self._unreadable
+
+    async def site_info(self) -> SiteInfo:
+        """`core_webservice_get_site_info`. Always asks Moodle. Raises `MoodleError`."""
+        info = shapes.site_info(await self._client.call(shapes.SITE_INFO), self._language)
+        self._functions = info.functions
+        return info
+
+    async def site(self, *, not_older_than: float) -> SiteFacts:
+        """`core_course_get_courses_by_field` and `core_course_get_categories`, everything. Raises `MoodleError`.
+
+        Courses in `unreadable` are not in it, although they exist: whether a course is gone, `course_facts` says.
+        """
+        return await self._sites.get(_SITE, not_older_than=not_older_than, read=self._read_site)
+
+    async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
+        """Everything about one course. Raises `CourseMissing` (a `CourseGone`) or another `MoodleError`."""
+        if course_id == FRONT_PAGE:
+            raise ValueError("course 1 is Moodle's front page: everybody is in it and nobody is enrolled")
+        return await self._courses.get(
+            course_id, not_older_than=not_older_than, read=self._reader(not_older_than)
+        )
+
+    async def prefetch(self, course_ids: Sequence[CourseId], *, not_older_than: float) -> None:
+        """Read many courses in bulk. Raises the `MoodleError` that concerns the whole site; others are left alone."""
+        wanted = [course_id for course_id in course_ids if course_id != FRONT_PAGE]
+        step = self._client.batch * self._client.concurrency
+        for start in range(0, len(wanted), step):
+            part = wanted[start : start + step]
+            outcomes = await self._courses.get_many(
+                part, not_older_than=not_older_than, read=self._reader(not_older_than)
+            )
+            for outcome in outcomes.values():
+                if isinstance(outcome, errors.MoodleError) and outcome.whole_site:
+                    raise outcome
+
+    def _reader(self, not_older_than: float) -> Reader[CourseId, CourseFacts]:
+        async def read(ids: list[CourseId], began: float) -> Outcomes[CourseId, CourseFacts]:
+            return await self._read_courses(ids, began, not_older_than)
+
+        return read
+
+    async def probe_rights(self, course_ids: Sequence[CourseId]) -> list[Finding]:
+        """Which rights our account holds, as far as these courses show. Always asks Moodle. Raises `MoodleError`.
+
+        Best given courses that have participants, one of them hidden and one with separate groups.
+        """
+        return await RightsProbe(self._client, await self.site_info()).run(course_ids)
+
+    async def close(self) -> None:
+        """Stop what is being read; whoever waits for it is cancelled."""
+        for memory in (self._courses, self._people, self._sites):
+            await memory.close()
+
+    async def functions(self) -> frozenset[str]:
+        """What our token may call. Raises `FunctionMissing` where a function that we need is not among it."""
+        functions = self._functions
+        if functions is None:
+            functions = (await self.site_info()).functions
+        for name in NEEDED:
+            if name not in functions:
+                # Not remembered: the next reading asks again, once the service has been repaired.
+                self._functions = None
+                raise errors.FunctionMissing(name)
+        return functions
+
+    async def _read_site(self, keys: list[str], began: float) -> Outcomes[str, SiteFacts]:
+        info = await self.site_info()
+        functions = await self.functions()
+        # Two large answers: wrapped into one bulk answer they would be encoded twice.
+        answers = await call_many(
+            self._client, [(COURSES, {}), (shapes.CATEGORIES, {})], functions=functions - {BULK}
+        )
+        for answer in answers:
+            if isinstance(answer, errors.MoodleError):
+                raise answer
+        courses, categories = (answer for answer in answers if not isinstance(answer, errors.MoodleError))
+        listing = shapes.listing(courses, self._language)
+        self._take(listing)
+        facts = SiteFacts(info, shapes.categories(categories, self._language), listing.courses, began)
+        return dict.fromkeys(keys, facts)
+
+    def _take(self, listing: shapes.Listing) -> None:
+        """Judge a listing, and forget what it does not have. Raises where it can't be a whole one."""
+        if not listing.front_page:
+            raise errors.BadAnswer(COURSES, about="a listing without the front page, which every listing has")
+        if listing.unreadable and not listing.courses:
+            raise errors.RightMissing(COURSES, VIEW_COURSE, about="every course of the site")
+        if set(listing.unreadable) - set(self._unreadable):
+            logger.warning(
+                "Our Moodle account can see but not read %d courses, for want of %s. They are left as they are: %s",
+                len(listing.unreadable),
+                VIEW_COURSE,
+                sorted(listing.unreadable)[:20],
+            )
+        self._unreadable = listing.unreadable
+        self._courses.keep_only(listing.courses)
+        self._people.keep_only({user_id for facts in self._courses.values() for user_id in facts.people})
+
+    async def _read_courses(
+        self, course_ids: list[CourseId], began: float, not_older_than: float
+    ) -> Outcomes[CourseId, CourseFacts]:
+        site = self._sites.peek(_SITE, not_older_than)
+        remembered = {course_id: self._courses.peek(course_id) for course_id in course_ids}
+        known = {
+            course_id: frozenset(enrolment.user_id for enrolment in facts.enrolments)
+            for course_id, facts in remembered.items()
+            if facts
+        }
+        reader = CourseReader(
+            self._client, await self.functions(), language=self._language, prove=self._prove
+        )
+        found = await reader.read(course_ids, listed=site.courses if site else {}, known=known)
+        people = await self._people.get_many(
+            (user_id for one in found.values() for user_id in _user_ids(one)),
+            not_older_than=not_older_than - self._fresh_for,
+            read=self._read_people,
+        )
+        return {course_id: _course_facts(one, people, began) for course_id, one in found.items()}
+
+    async def _read_people(
+        self, user_ids: list[MoodleUserId], began: float
+    ) -> Outcomes[MoodleUserId, Person | None]:
+        del began
+        return await read_people(self._client, user_ids, profile_fields=self._profile_fields)
+
+
+def _user_ids(found: Found) -> list[MoodleUserId]:
+    if isinstance(found, errors.MoodleError):
+        return []
+    return [enrolment.user_id for enrolment in found.roster.enrolments]
+
+
+def _course_facts(
+    found: Found, people: Mapping[MoodleUserId, Person | AppError | None], began: float
+) -> CourseFacts | AppError:
+    if isinstance(found, errors.MoodleError):
+        return found
+    known: dict[MoodleUserId, Person] = {}
+    for user_id in _user_ids(found):
+        person = people[user_id]
+        if isinstance(person, AppError):
+            return person
+        if person:
+            known[user_id] = person
+    if not known and len(found.roster.enrolments) > 1:
+        return errors.RightMissing(shapes.USERS, VIEW_DETAILS, about=f"everybody in course {found.course.id}")
+    return CourseFacts(
+        course=found.course,
+        enrolments=found.roster.enrolments,
+        people=MappingProxyType(known),
+        groups=found.roster.groups,
+        read_at=began,
+    )

@@ -1,0 +1,242 @@
+"""From the JSON of each function that we call to our own nouns.
+
+Fields that we do not know are ignored, numbers may come as digits in a string, and a row that breaks the shape makes
+the whole answer a `BadAnswer`: a list with holes in it would look like people who left. What Moodle leaves out for want
+of a right is different: it is told apart here, by the fields that only a right brings, and handed on as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from ..domain.model import (
+    Category,
+    CategoryId,
+    Course,
+    CourseId,
+    Enrolment,
+    Group,
+    GroupId,
+    MoodleUserId,
+    Person,
+    Role,
+    SiteInfo,
+)
+from .answer import Json
+from .fields import Row, id_of, is_true, moment_of, number_of, row_of, rows_of, text_of, whole_of
+from .parse import collapse, plain_text
+
+SITE_INFO: Final = "core_webservice_get_site_info"
+COURSES: Final = "core_course_get_courses_by_field"
+CATEGORIES: Final = "core_course_get_categories"
+ENROLLED: Final = "core_enrol_get_enrolled_users"
+USERS: Final = "core_user_get_users_by_field"
+
+NEEDED: Final = (SITE_INFO, COURSES, CATEGORIES, ENROLLED, USERS)
+"""The functions that our token's service must have; `bulk.BULK` is optional and saves requests."""
+
+FRONT_PAGE: Final = CourseId(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Courses that we may read, and the names of those that Moodle shows us from the outside only."""
+
+    courses: Mapping[CourseId, Course]
+    unreadable: Mapping[CourseId, str]
+    front_page: bool
+    """Whether Moodle's front page, course 1, was there: every complete listing has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who has an active place in a course, sorted by id, and the groups that somebody is in."""
+
+    enrolments: tuple[Enrolment, ...]
+    groups: tuple[Group, ...]
+    nameless: int
+    """Rows without `username`, which moodle/user:viewalldetails brings."""
+
+
+def site_info(answer: Json, language: str) -> SiteInfo:
+    """`core_webservice_get_site_info`. Raises `BadAnswer`."""
+    row = row_of(SITE_INFO, answer, "the answer")
+    functions = frozenset(
+        text_of(SITE_INFO, entry, "name") for entry in rows_of(SITE_INFO, row.get("functions"), "functions")
+    )
+    return SiteInfo(
+        url=text_of(SITE_INFO, row, "siteurl").rstrip("/"),
+        name=plain_text(text_of(SITE_INFO, row, "sitename", ""), language),
+        release=text_of(SITE_INFO, row, "release", ""),
+        user_id=MoodleUserId(id_of(SITE_INFO, row, "userid")),
+        functions=functions,
+    )
+
+
+def listing(answer: Json, language: str) -> Listing:
+    """`core_course_get_courses_by_field`. Raises `BadAnswer`.
+
+    Without moodle/course:view a row has only what the public may see: then the course is `unreadable`, not empty.
+    """
+    courses: dict[CourseId, Course] = {}
+    unreadable: dict[CourseId, str] = {}
+    front_page = False
+    for row in rows_of(COURSES, row_of(COURSES, answer, "the answer").get("courses"), "courses"):
+        course_id = CourseId(id_of(COURSES, row, "id"))
+        if course_id == FRONT_PAGE:
+            front_page = True
+        elif any(row.get(key) is None for key in ("format", "visible", "startdate")):
+            unreadable[course_id] = plain_text(text_of(COURSES, row, "fullname", ""), language)
+        else:
+            courses[course_id] = _course(course_id, row, language)
+    return Listing(MappingProxyType(courses), MappingProxyType(unreadable), front_page)
+
+
+def _course(course_id: CourseId, row: Row, language: str) -> Course:
+    values, types = _custom_fields(row.get("customfields"), language)
+    return Course(
+        id=course_id,
+        shortname=plain_text(text_of(COURSES, row, "shortname"), language),
+        fullname=plain_text(text_of(COURSES, row, "fullname"), language),
+        category_id=CategoryId(whole_of(COURSES, row, "categoryid")),
+        visible=whole_of(COURSES, row, "visible") != 0,
+        start=moment_of(COURSES, row, "startdate"),
+        end=moment_of(COURSES, row, "enddate"),
+        idnumber=collapse(text_of(COURSES, row, "idnumber", "")),
+        sort_order=whole_of(COURSES, row, "sortorder", 0),
+        group_mode=whole_of(COURSES, row, "groupmode", 0),
+        custom_fields=values,
+        custom_field_types=types,
+        own_room_url=text_of(COURSES, row, "communicationroomurl", "").strip(),
+    )
+
+
+def _custom_fields(rows: Json, language: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Short name → text, short name → type. The key is absent where the site has no custom fields."""
+    values: dict[str, str] = {}
+    types: dict[str, str] = {}
+    for row in rows_of(COURSES, rows if rows else [], "customfields"):
+        name = text_of(COURSES, row, "shortname")
+        types[name] = text_of(COURSES, row, "type", "")
+        values[name] = _custom_value(types[name], row, language)
+    return MappingProxyType(values), MappingProxyType(types)
+
+
+def _custom_value(kind: str, row: Row, language: str) -> str:
+    """The text of one field as a person reads it (`core_course\\customfield\\course_handler`).
+
+    A checkbox is taken raw, because its display is a translated yes or no. A text is taken raw, because its display may
+    be a link and has lost its languages. Others display what was chosen; a `select` is a number when raw.
+    """
+    raw, shown = row.get("valueraw"), row.get("value")
+    if kind == "checkbox":
+        return "1" if is_true(raw) else "0"
+    value = raw if kind == "text" and raw is not None else shown
+    return plain_text(str(value), language) if isinstance(value, (str, int, float)) else ""
+
+
+def categories(answer: Json, language: str) -> Mapping[CategoryId, Category]:
+    """`core_course_get_categories`; `visible` is only sent to managers of categories. Raises `BadAnswer`."""
+    found: dict[CategoryId, Category] = {}
+    for row in rows_of(CATEGORIES, answer, "the answer"):
+        category_id = CategoryId(id_of(CATEGORIES, row, "id"))
+        parent = whole_of(CATEGORIES, row, "parent", 0)
+        found[category_id] = Category(
+            id=category_id,
+            name=plain_text(text_of(CATEGORIES, row, "name"), language),
+            parent=CategoryId(parent) if parent else None,
+            path=tuple(_path(text_of(CATEGORIES, row, "path", f"/{category_id}"))),
+            sort_order=whole_of(CATEGORIES, row, "sortorder", 0),
+            visible=whole_of(CATEGORIES, row, "visible", 1) != 0,
+        )
+    return MappingProxyType(found)
+
+
+def _path(path: str) -> Iterator[CategoryId]:
+    for part in path.split("/"):
+        if part:
+            yield CategoryId(number_of(CATEGORIES, part, "path"))
+
+
+def roster(answer: Json, language: str) -> Roster:
+    """`core_enrol_get_enrolled_users` with `userfields=id,roles,groups,username`. Raises `BadAnswer`."""
+    roles: dict[MoodleUserId, set[Role]] = {}
+    places: dict[MoodleUserId, set[GroupId]] = {}
+    names: dict[GroupId, str] = {}
+    nameless = 0
+    for row in rows_of(ENROLLED, answer, "the answer"):
+        user_id = MoodleUserId(id_of(ENROLLED, row, "id"))
+        nameless += not row.get("username")
+        held = roles.setdefault(user_id, set())
+        held.update(
+            Role(text_of(ENROLLED, role, "shortname"))
+            for role in rows_of(ENROLLED, row.get("roles"), "roles")
+        )
+        into = places.setdefault(user_id, set())
+        for group in rows_of(ENROLLED, row.get("groups") or [], "groups"):
+            group_id = GroupId(id_of(ENROLLED, group, "id"))
+            names[group_id] = plain_text(text_of(ENROLLED, group, "name"), language)
+            into.add(group_id)
+    return Roster(
+        enrolments=tuple(
+            Enrolment(user_id, frozenset(roles[user_id]), frozenset(places[user_id]))
+            for user_id in sorted(roles)
+        ),
+        groups=tuple(Group(group_id, names[group_id]) for group_id in sorted(names)),
+        nameless=nameless,
+    )
+
+
+def user_ids(answer: Json) -> list[MoodleUserId]:
+    """The ids alone of a `core_enrol_get_enrolled_users` answer, in its order. Raises `BadAnswer`."""
+    return [MoodleUserId(id_of(ENROLLED, row, "id")) for row in rows_of(ENROLLED, answer, "the answer")]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One row of `core_user_get_users_by_field`: a person, or the fields that are missing to make one."""
+
+    id: MoodleUserId
+    person: Person | None
+    missing: frozenset[str]
+
+
+def accounts(answer: Json, profile_fields: Iterable[str]) -> list[Account]:
+    """`core_user_get_users_by_field`; a deleted account answers too, unmarked. Raises `BadAnswer`."""
+    wanted = frozenset(profile_fields)
+    return [_account(row, wanted) for row in rows_of(USERS, answer, "the answer")]
+
+
+def _account(row: Row, wanted: frozenset[str]) -> Account:
+    user_id = MoodleUserId(id_of(USERS, row, "id"))
+    missing = frozenset(key for key in ("username", "suspended", "confirmed", "auth") if row.get(key) is None)
+    if missing:
+        return Account(user_id, None, missing)
+    person = Person(
+        id=user_id,
+        username=text_of(USERS, row, "username"),
+        full_name=collapse(text_of(USERS, row, "fullname", "")),
+        suspended=is_true(row["suspended"]),
+        confirmed=is_true(row["confirmed"]),
+        auth=text_of(USERS, row, "auth"),
+        email=text_of(USERS, row, "email", ""),
+        idnumber=text_of(USERS, row, "idnumber", ""),
+        language=text_of(USERS, row, "lang", ""),
+        profile_fields=MappingProxyType(_profile(row.get("customfields"), wanted)),
+    )
+    return Account(user_id, person, missing)
+
+
+def _profile(rows: Json, wanted: frozenset[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for field in rows_of(USERS, rows or [], "customfields") if wanted else []:
+        name = text_of(USERS, field, "shortname")
+        value = field.get("value")
+        if name in wanted and isinstance(value, (str, int, float)) and str(value).strip():
+            # Before Moodle 4.4 `value` was the HTML for display; since then that is `displayvalue`.
+            text = str(value).strip()
+            found[name] = text if "displayvalue" in field else plain_text(text)
+    return found
