@@ -11,7 +11,7 @@ around the place, and the text may hold a token.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -225,12 +225,15 @@ class _Walk:
         self.problems.append(Problem(self.name, _line(node), spell(place), wrong, right))
 
 
-def without_unset(value: dict[str, Value]) -> dict[str, Value]:
-    """The mapping without the keys that have an empty value: such a key counts as not written."""
+def without_unset(
+    value: dict[str, Value], keep: Callable[[Place], bool] = lambda _: False, above: Place = ()
+) -> dict[str, Value]:
+    """The mapping without the keys that have an empty value, which count as not written, unless `keep` says so."""
     kept: dict[str, Value] = {}
     for name, item in value.items():
-        if item is not None:
-            kept[name] = without_unset(item) if isinstance(item, dict) else item
+        place = (*above, name)
+        if item is not None or keep(place):
+            kept[name] = without_unset(item, keep, place) if isinstance(item, dict) else item
     return kept
 
 

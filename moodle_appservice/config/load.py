@@ -47,10 +47,9 @@ def _validate(layers: Layers) -> Settings:
     try:
         settings = Settings.model_validate(layers.value, context={"folder": layers.folder})
     except ValidationError as error:
-        known = {(problem.file, problem.path) for problem in layers.problems}
-        for problem in explain(error, Settings, layers.origin_of):
-            if (problem.file, problem.path) not in known:
-                layers.problems.append(problem)
+        known = {problem.path for problem in layers.problems} | layers.silenced
+        found = explain(error, Settings, layers.origin_of)
+        layers.problems += [problem for problem in found if problem.path not in known]
     if layers.problems:
         in_file = [problem for problem in layers.problems if problem.file == layers.file]
         elsewhere = [problem for problem in layers.problems if problem.file != layers.file]

@@ -33,12 +33,14 @@ class Layers:
     value: dict[str, Value] = field(repr=False)
     origins: dict[Place, Origin]
     problems: list[Problem]
+    silenced: set[str] = field(default_factory=set)
+    """Keys whose absence is somebody else's fault, which is reported already."""
 
     @classmethod
     def of(cls, tree: Tree, file: str, folder: Path) -> Layers:
         """Start with what the file says; a path in it is relative to `folder`."""
         origins = {place: Origin(file, line) for place, line in tree.lines.items()}
-        return cls(file, folder, without_unset(tree.value), origins, list(tree.problems))
+        return cls(file, folder, without_unset(tree.value, _is_unknown), origins, list(tree.problems))
 
     def origin_of(self, place: Place) -> Origin:
         """Where the value at a place comes from, or else the nearest place above it."""
@@ -117,12 +119,16 @@ def _apply_variable(layers: Layers, name: str, place: tuple[str, ...], kind: Kin
         layers.problems.append(Problem(ENVIRONMENT, None, name, value.wrong, value.right))
         return
     if isinstance(value, dict):
-        value = without_unset(value)
+        value = without_unset(value, _is_unknown, place)
     layers.put(place, value, Origin(ENVIRONMENT, name=name))
 
 
-def _kind_at(place: tuple[str, ...]) -> Kind | None:
-    known = {key.place: key.kind for key in keys()}
+def _is_unknown(place: Place) -> bool:
+    return _kind_at(place) is None
+
+
+def _kind_at(place: Place) -> Kind | None:
+    known: dict[Place, Kind] = {key.place: key.kind for key in keys()}
     if place in known:
         return known[place]
     if known.get(place[:-1]) is Kind.MAP:
@@ -163,6 +169,7 @@ def apply_secret_files(layers: Layers) -> None:
                 continue
             if there.file == ENVIRONMENT:
                 continue
+        layers.silenced.add(key.name)
         if not isinstance(name, str):
             layers.complain(file_place, "a list or a section stands here", "Write the name of one file.")
             continue

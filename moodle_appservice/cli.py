@@ -1,0 +1,242 @@
+"""The command line: from words to one typed command. It parses and explains; what a command does is decided elsewhere.
+
+`parse` returns one of a closed union of frozen dataclasses; for `--help`, `--version` and wrong words it ends the
+process as argparse does (code 0 or 2). The codes with which this program ends are `Exit`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Never, TypeAlias
+
+from . import __doc__ as summary
+from . import __version__
+from .domain.model import CourseId
+from .errors import AppError, ConfigError, Unreachable
+
+DEFAULT_CONFIG = Path("config.yaml")
+_HIGHEST_PORT = 65535
+_EPILOG = """\
+exit codes:
+  0  done
+  1  anything else
+  2  the configuration, the registration or the command line is wrong; nothing was started
+  3  Moodle, the homeserver or the running service could not be reached
+  4  safety holds something back until you confirm it (sync --confirm)
+
+first steps:
+  moodle-appservice -g          write config.yaml, an example to fill in
+  moodle-appservice -g          again: write registration.yaml, for Synapse and for this service
+  moodle-appservice doctor      check everything, with a hint for whatever is wrong
+  moodle-appservice plan        show what would be done; nothing is changed
+  moodle-appservice             run
+"""
+
+
+class Exit(IntEnum):
+    """How the process ends."""
+
+    DONE = 0
+    OTHER = 1
+    CONFIGURATION = 2
+    UNREACHABLE = 3
+    HELD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which files to use; without a registration, the configuration names it."""
+
+    config: Path = DEFAULT_CONFIG
+    registration: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run the service until it is told to stop."""
+
+    files: Files
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Write the example configuration or the registration."""
+
+    files: Files
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """Check everything and give hints."""
+
+    files: Files
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Show what would be done."""
+
+    files: Files
+    course: CourseId | None
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Do now what is to be done; `confirm` also what safety holds."""
+
+    files: Files
+    course: CourseId | None
+    confirm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Show everything on a homeserver and a Moodle of our own; port 0 = a free one."""
+
+    once: bool
+    port: int
+    homeserver_port: int
+
+
+Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | Demo
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """The command that these words (without the program's name) mean."""
+    parser = _parser()
+    words = parser.parse_args(argv)
+    if words.force and not words.generate:
+        parser.error("--force belongs to -g")
+    if words.generate:
+        if words.command is not None:
+            parser.error(f"-g stands alone, without {words.command}")
+        return Generate(_files(words), words.force)
+    if words.command == "demo":
+        if words.config or words.registration:
+            parser.error("the demo makes its own configuration: leave out -c and -r")
+        return Demo(words.once, words.port, words.homeserver_port)
+    return _command(words)
+
+
+def exit_code(error: AppError) -> Exit:
+    """The code with which the process ends because of this error."""
+    if isinstance(error, ConfigError):
+        return Exit.CONFIGURATION
+    return Exit.UNREACHABLE if isinstance(error, Unreachable) else Exit.OTHER
+
+
+def _command(words: argparse.Namespace) -> Command:
+    files = _files(words)
+    match words.command:
+        case "doctor":
+            return Doctor(files, words.json)
+        case "plan":
+            return Plan(files, words.course, words.json)
+        case "sync":
+            return Sync(files, words.course, words.confirm)
+        case _:
+            return Run(files)
+
+
+def _files(words: argparse.Namespace) -> Files:
+    return Files(words.config or DEFAULT_CONFIG, words.registration)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Never:
+        self.exit(Exit.CONFIGURATION, f"{self.prog}: {message}. Nothing was done. Try: {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="moodle-appservice",
+        description=summary,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_files(parser, default=None)
+    parser.add_argument(
+        "-g",
+        "--generate",
+        action="store_true",
+        help="write the example configuration where there is none, else the registration; say what comes next",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="with -g: replace the registration, with new tokens"
+    )
+    parser.add_argument("--version", action="version", version=f"moodle-appservice {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
+    _add_commands(commands)
+    return parser
+
+
+def _add_files(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    parser.add_argument(
+        *("-c", "--config"),
+        type=Path,
+        default=default,
+        metavar="FILE",
+        help=f"the configuration (default: {DEFAULT_CONFIG})",
+    )
+    parser.add_argument(
+        *("-r", "--registration"),
+        type=Path,
+        default=default,
+        metavar="FILE",
+        help="the registration (default: appservice.registration of the configuration)",
+    )
+
+
+def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    texts = {
+        "run": "run the service (the default)",
+        "doctor": "check Moodle, the homeserver and this service, with a hint for whatever is wrong",
+        "plan": "show what would be done; nothing is changed",
+        "sync": "look at everything now and do what is to be done",
+        "demo": "show it on a homeserver and a Moodle of its own; needs the extra [demo]",
+    }
+    made = {
+        name: commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        for name, text in texts.items()
+    }
+    for name in ("run", "doctor", "plan", "sync"):
+        # Suppressed, so that the words before the command keep what they said.
+        _add_files(made[name], default=argparse.SUPPRESS)
+    for name in ("doctor", "plan"):
+        made[name].add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    for name in ("plan", "sync"):
+        made[name].add_argument("--course", type=_course, metavar="ID", help="only this Moodle course")
+    made["sync"].add_argument("--confirm", action="store_true", help="also do what safety holds back")
+    made["demo"].add_argument(
+        "--once", action="store_true", help="end after the story; 0 only if all of it happened"
+    )
+    _add_port(made["demo"], "--port", "the demo's web page")
+    _add_port(made["demo"], "--homeserver-port", "the demo's homeserver")
+
+
+def _add_port(parser: argparse.ArgumentParser, flag: str, what: str) -> None:
+    parser.add_argument(
+        flag, type=_port, default=0, metavar="PORT", help=f"port of {what} (default: a free one)"
+    )
+
+
+def _course(text: str) -> CourseId:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a course id; it is the number in the course's address"
+        )
+    return CourseId(int(text))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; write a number from 0 to {_HIGHEST_PORT}")
+    return int(text)

@@ -1,0 +1,66 @@
+"""Files that hold secrets: written so that only their owner reads them, never over an existing one by accident."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from .errors import PermanentFailure, Refused
+
+_OWNER_ONLY = 0o600
+# Container engines put secrets there readable to all inside the container, which is then the fence.
+_CONTAINER_SECRETS = Path("/run/secrets")
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether every user of the machine may read the file. Secrets that a container engine provides never count."""
+    if path.resolve().is_relative_to(_CONTAINER_SECRETS):
+        return False
+    return bool(path.stat().st_mode & stat.S_IROTH)
+
+
+def write(path: Path, text: str, *, force: bool = False) -> None:
+    """Write a new file with mode 0600. Raises `Refused` where there is one; `force` replaces it in one step."""
+    try:
+        if force:
+            _replace(path, text)
+        else:
+            _create(path, text)
+    except FileExistsError:
+        raise Refused(f"{path} exists already and was left as it is.") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise PermanentFailure(
+            f"{path} could not be written: {reason}. Nothing was changed. "
+            "Make the folder, or let this user write in it."
+        ) from error
+
+
+def _create(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    try:
+        _fill(descriptor, text)
+    except BaseException:
+        # Half a file would look like a whole one at the next start.
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        os.fchmod(descriptor, _OWNER_ONLY)
+        _fill(descriptor, text)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _fill(descriptor: int, text: str) -> None:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,146 @@
+"""The command line: which words mean which command, and how wrong words are answered."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from moodle_appservice import __version__
+from moodle_appservice.cli import (
+    Command,
+    Demo,
+    Doctor,
+    Exit,
+    Files,
+    Generate,
+    Plan,
+    Run,
+    Sync,
+    exit_code,
+    parse,
+)
+from moodle_appservice.domain.model import CourseId
+from moodle_appservice.errors import (
+    AppError,
+    ConfigError,
+    PermanentFailure,
+    Problem,
+    TemporaryFailure,
+    Unreachable,
+)
+
+ROOT = Path(__file__).parent.parent.parent
+HERE = Files()
+THERE = Files(Path("/etc/c.yaml"), Path("r.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("", Run(HERE)),
+        ("run", Run(HERE)),
+        ("-c /etc/c.yaml -r r.yaml", Run(THERE)),
+        ("run --config /etc/c.yaml --registration r.yaml", Run(THERE)),
+        ("-c /etc/c.yaml run -r r.yaml", Run(THERE)),
+        ("-g", Generate(HERE, force=False)),
+        ("-c /etc/c.yaml -r r.yaml --generate --force", Generate(THERE, force=True)),
+        ("doctor", Doctor(HERE, json=False)),
+        ("doctor --json -c /etc/c.yaml -r r.yaml", Doctor(THERE, json=True)),
+        ("plan", Plan(HERE, None, json=False)),
+        ("plan --course 42 --json", Plan(HERE, CourseId(42), json=True)),
+        ("sync", Sync(HERE, None, confirm=False)),
+        ("-c /etc/c.yaml -r r.yaml sync --confirm --course 7", Sync(THERE, CourseId(7), confirm=True)),
+        ("demo", Demo(once=False, port=0, homeserver_port=0)),
+        ("demo --once --port 8080 --homeserver-port 8008", Demo(once=True, port=8080, homeserver_port=8008)),
+    ],
+)
+def test_words_become_a_command(words: str, command: Command) -> None:
+    assert parse(words.split()) == command
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--force", "--force belongs to -g"),
+        ("-g doctor", "-g stands alone, without doctor"),
+        ("-c x demo", "leave out -c and -r"),
+        ("dotcor", "invalid choice: 'dotcor'"),
+        ("plan --course zero", "'zero' is not a course id"),
+        ("sync --course 0", "'0' is not a course id"),
+        ("demo --port 65536", "'65536' is not a port"),
+        ("doctor --js", "unrecognized arguments: --js"),
+        ("run --json", "unrecognized arguments: --json"),
+    ],
+)
+def test_wrong_words_end_with_code_2_and_a_hint(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(words.split())
+    assert ended.value.code == Exit.CONFIGURATION
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Nothing was done. Try: moodle-appservice" in error
+
+
+def test_help_documents_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert {int(code) for code in re.findall(r"^  (\d)  ", text, re.MULTILINE)} == set(Exit)
+    for command in ("run", "doctor", "plan", "sync", "demo"):
+        assert re.search(rf"^    {command} ", text, re.MULTILINE)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"moodle-appservice {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError([Problem("config.yaml", 1, "site", "it is missing", "Add it.")]), 2),
+        (Unreachable("no answer"), 3),
+        (TemporaryFailure("busy"), 1),
+        (PermanentFailure("gone"), 1),
+    ],
+)
+def test_an_error_has_its_code(error: AppError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def container_start(folder: Path, *words: str) -> str:
+    """Runs the container's start script in a folder, with a stand-in for the program that repeats its words."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    script = re.search(r"<<'EOF' /usr/local/bin/start\n(.*?)^EOF$", text, re.DOTALL | re.MULTILINE)
+    assert script
+    (folder / "start").write_text(script[1], encoding="utf-8")
+    program = folder / "moodle-appservice"
+    program.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    ran = subprocess.run(
+        ["sh", str(folder / "start"), *words],
+        cwd=folder,
+        env={"PATH": f"{folder}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.strip()
+
+
+def test_a_container_writes_its_files_first_and_runs_then(tmp_path: Path) -> None:
+    assert container_start(tmp_path) == "-g"
+    (tmp_path / "config.yaml").touch()
+    assert container_start(tmp_path) == "-g"
+    (tmp_path / "registration.yaml").touch()
+    assert container_start(tmp_path) == "run"
+    assert container_start(tmp_path, "plan", "--course", "7") == "plan --course 7"
+    assert isinstance(parse(["-g"]), Generate)
