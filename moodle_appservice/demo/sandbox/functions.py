@@ -1,0 +1,108 @@
+"""The functions that the sandbox answers: name → what they accept and what they do.
+
+`run` is the one way to call a function, from a request or from inside the bulk function: it counts the call, checks
+the parameters as Moodle does, calls, and lets a scheduled fault shorten the list that comes out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .category_answers import get_categories
+from .course_answers import get_courses, get_courses_by_field
+from .errors import MissingRecord
+from .faults import Faults
+from .parameters import OPTIONAL, Many, Struct, Value, check
+from .people_answers import get_enrolled_users, get_users_by_field
+from .session import Session
+from .site import UNANSWERED_FUNCTIONS
+from .site_answers import call_external_functions, get_site_info
+
+BULK = "tool_mobile_call_external_functions"
+
+_OPTION = Struct({"name": Value("alphanumext"), "value": Value("raw")})
+_CRITERION = Struct({"key": Value("alpha"), "value": Value("raw")})
+_REQUEST = Struct(
+    {
+        "function": Value("alphanumext"), "arguments": Value("raw", "{}"), "settingraw": Value("bool", False),
+        "settingfilter": Value("bool", False), "settingfileurl": Value("bool", True),
+        "settinglang": Value("raw", ""),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Function:
+    """One web service function."""
+
+    parameters: Struct
+    call: Callable[..., Any]
+
+
+class NotAnswered(Exception):
+    """A real Moodle would answer this function; the sandbox cannot, and says so instead of inventing."""
+
+
+FUNCTIONS = {
+    "core_webservice_get_site_info": Function(
+        Struct({"serviceshortnames": Many(Value("alphanumext"), [])}), get_site_info
+    ),
+    "core_course_get_courses": Function(
+        Struct({"options": Struct({"ids": Many(Value("int"), OPTIONAL)}, {})}), get_courses
+    ),
+    "core_course_get_courses_by_field": Function(
+        Struct({"field": Value("alpha", ""), "value": Value("raw", "")}), get_courses_by_field
+    ),
+    "core_course_get_categories": Function(
+        Struct({"criteria": Many(_CRITERION, []), "addsubcategories": Value("bool", True)}), get_categories
+    ),
+    "core_enrol_get_enrolled_users": Function(
+        Struct({"courseid": Value("int"), "options": Many(_OPTION, [])}), get_enrolled_users
+    ),
+    "core_user_get_users_by_field": Function(
+        Struct({"field": Value("alpha"), "values": Many(Value("raw"))}), get_users_by_field
+    ),
+}
+
+_BULK_PARAMETERS = Struct({"requests": Many(_REQUEST)})
+
+
+@dataclass
+class Runner:
+    """Calls functions and counts the calls; see the module's docstring."""
+
+    faults: Faults
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def run(self, session: Session, name: str, arguments: object) -> Any:
+        """Call one function with unchecked arguments."""
+        require_known(session, name)
+        self.calls[name] += 1
+        if name == BULK:
+            checked = check(_BULK_PARAMETERS, arguments)
+            return call_external_functions(session, checked["requests"], self.run)
+        function = FUNCTIONS.get(name)
+        if function is None:
+            raise NotAnswered(name)
+        answer = function.call(session, **check(function.parameters, arguments))
+        rows = self.faults.rows_for(name)
+        return answer if rows is None else _shortened(answer, rows)
+
+
+def require_known(session: Session, name: str) -> None:
+    """Fail as Moodle does for a function that does not exist at all."""
+    if name in FUNCTIONS or name == BULK or name in UNANSWERED_FUNCTIONS or name in session.site.service.functions:
+        return
+    raise MissingRecord("external_functions", f"SELECT * FROM {{external_functions}} WHERE name = ?\n[{name}]")
+
+
+def _shortened(answer: Any, rows: int) -> Any:
+    """The answer with only its first rows, as if it were whole."""
+    if isinstance(answer, list):
+        return answer[:rows]
+    if isinstance(answer, dict) and isinstance(answer.get("courses"), list):
+        return {**answer, "courses": answer["courses"][:rows]}
+    return answer

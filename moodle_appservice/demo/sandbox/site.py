@@ -1,0 +1,85 @@
+"""The site around the university: its settings, the web service, and the token that opens it.
+
+A `Site` is what an administrator sets up: name and address, debugging, maintenance, which protocols are on, which
+functions the service holds, who may use it. Everything is mutable while the sandbox runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .rights import Rights
+from .university import University
+from .versions import Version
+
+DEFAULT_FUNCTIONS = (
+    "core_webservice_get_site_info",
+    "core_course_get_courses",
+    "core_course_get_courses_by_field",
+    "core_course_get_categories",
+    "core_enrol_get_enrolled_users",
+    "core_user_get_users_by_field",
+    "tool_mobile_call_external_functions",
+)
+
+UNANSWERED_FUNCTIONS = frozenset(
+    {
+        "core_role_unassign_roles", "core_role_assign_roles", "core_group_get_course_groups",
+        "core_group_get_course_groupings", "core_group_get_group_members", "core_cohort_get_cohorts",
+        "core_reportbuilder_list_reports", "core_reportbuilder_retrieve_report", "core_user_get_users",
+        "core_user_update_users", "core_message_send_instant_messages", "core_course_get_contents",
+        "core_enrol_get_users_courses", "core_enrol_get_course_enrolment_methods",
+        "core_enrol_get_enrolled_users_with_capability",
+    }
+)
+"""Functions that a Moodle has and the sandbox cannot answer: outside the service they are refused as Moodle does."""
+
+
+@dataclass
+class ExternalService:
+    """An external service; with `restricted` only listed users get in."""
+
+    functions: list[str] = field(default_factory=lambda: list(DEFAULT_FUNCTIONS))
+    enabled: bool = True
+    restricted: bool = True
+    user_listed: bool = True
+    downloadfiles: int = 0
+    uploadfiles: int = 0
+
+
+@dataclass
+class Token:
+    """The web service token; `valid_until` 0 means for ever, `address` empty means from anywhere."""
+
+    value: str
+    valid_until: int = 0
+    address: str = ""
+
+
+@dataclass
+class Site:
+    """One Moodle site as seen through its web service."""
+
+    university: University
+    rights: Rights
+    version: Version
+    token: Token | None
+    service_user: int
+    url: str = ""
+    service: ExternalService = field(default_factory=ExternalService)
+    theme_revision: int = 1700000000
+    private_access_key: str = "sandboxprivateaccesskey000000000"
+    web_services_enabled: bool = True
+    rest_enabled: bool = True
+    maintenance: bool = False
+    debugging: bool = False
+    max_input_vars: int = 1000
+    extended_usernames: bool = True
+    communication_enabled: bool = False
+    hidden_user_fields: set[str] = field(default_factory=set)
+    identity_fields: tuple[str, ...] = ("email",)
+    contact_roles: frozenset[str] = frozenset({"editingteacher"})
+
+    def picture(self, size: str) -> str:
+        """The address of the default user picture; `size` is `f1` (large) or `f2` (small)."""
+        return f"{self.url}/theme/image.php/boost/core/{self.theme_revision}/u/{size}"
