@@ -29,6 +29,11 @@ Role = NewType("Role", str)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+def nothing() -> Mapping[str, Any]:
+    """The empty mapping, as a default of a field."""
+    return NOTHING
+
+
 @dataclass(frozen=True, slots=True)
 class SiteInfo:
     """Who we are talking to (`core_webservice_get_site_info`). `functions` are those that our token may call."""
@@ -70,8 +75,8 @@ class Course:
     idnumber: str = ""
     sort_order: int = 0
     group_mode: int = 0
-    custom_fields: Mapping[str, str] = field(default=NOTHING)
-    custom_field_types: Mapping[str, str] = field(default=NOTHING)
+    custom_fields: Mapping[str, str] = field(default_factory=nothing)
+    custom_field_types: Mapping[str, str] = field(default_factory=nothing)
     own_room_url: str = ""
     """`communicationroomurl`: a room that Moodle itself made for this course; empty where there is none."""
 
@@ -97,7 +102,7 @@ class Person:
     email: str = ""
     idnumber: str = ""
     language: str = ""
-    profile_fields: Mapping[str, str] = field(default=NOTHING)
+    profile_fields: Mapping[str, str] = field(default_factory=nothing)
     """Short name → raw value; only fields that are set and that our token may read."""
 
     @property

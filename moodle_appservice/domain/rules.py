@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from .model import NOTHING, CategoryId, CourseId, Role, RoomAlias, UserId
+from .model import CategoryId, CourseId, Role, RoomAlias, UserId, nothing
 
 DEFAULT_LEVELS: Mapping[Role, int] = MappingProxyType(
     {Role("manager"): 60, Role("editingteacher"): 60, Role("teacher"): 50, Role("student"): 0}
@@ -64,7 +64,7 @@ class Rules:
     deny_categories: frozenset[CategoryId] = frozenset()
     name_template: str = "{shortname}: {fullname}"
     topic_template: str = "{fullname} ({shortname}) · {url}"
-    levels: Mapping[Role, int] = field(default=DEFAULT_LEVELS)
+    levels: Mapping[Role, int] = field(default_factory=lambda: DEFAULT_LEVELS)
     join_rule: str = "invite"
     history_visibility: str = "shared"
     guest_access: str = "forbidden"
@@ -100,4 +100,4 @@ class FieldReading:
     """What the drop-down or checkbox `matrix_enabled` showed when we last looked; None = field absent."""
 
     value: str | None
-    settings: Mapping[str, str] = field(default=NOTHING)
+    settings: Mapping[str, str] = field(default_factory=nothing)

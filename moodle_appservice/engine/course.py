@@ -13,7 +13,7 @@ from enum import Enum, auto
 from hashlib import sha256
 
 from ..domain.actions import Plan
-from ..domain.identity import fingerprint
+from ..domain.identity import fingerprint, resolve
 from ..domain.mapping import DesiredRoom, desired_room
 from ..domain.model import ActualRoom, CourseFacts, CourseId, MoodleUserId, Resolution, RoomId, UserId
 from ..domain.plan import Ledger, plan_room
@@ -30,10 +30,11 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(Enum):
-    """How a look at a key ended: everything as it should be, or more to do at once."""
+    """How a look at a key ended: all is as it should be, more to do at once, or other keys come first."""
 
     DONE = auto()
     MORE = auto()
+    WAITING = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class CoursePlanner:
         facts = await self._facts.course_facts(course_id, not_older_than=not_older_than)
         site = await self._facts.site(not_older_than=0.0)
         resolutions, unseen, changed = await self._people(facts)
+        # For a preview; the people's own keys decide before anything is done.
+        resolutions.update({user: resolve(facts.people[user], self._rules) for user in unseen})
         desired = desired_room(facts, site.categories.get(facts.course.category_id), resolutions, self._rules)
         room_id = await self._rooms.find(course_id)
         actual = await self._rooms.actual(room_id, course_id) if room_id else None
@@ -125,7 +128,7 @@ class CourseSync:
         )
         await self._send_people(course_id, prepared)
         if prepared.nobody_looked_at:
-            return Outcome.DONE
+            return Outcome.WAITING
         await self._remember(row, prepared)
         return await self._carry_out(course_id, prepared, taken)
 

@@ -97,11 +97,13 @@ class RoomFinder:
         try:
             events = await self._matrix.read_state(room_id)
         except PermanentFailure:
-            return await self._lost(room_id, course_id)
+            await self._lost(room_id, course_id)
+            return None
         await self._store.mirror.replace(room_id, events, guard=guard)
         room = await self._store.mirror.room(room_id)
         if room is None or not self._bot_is_in(room):
-            return await self._lost(room_id, course_id)
+            await self._lost(room_id, course_id)
+            return None
         return room
 
     async def _lost(self, room_id: RoomId, course_id: CourseId) -> None:

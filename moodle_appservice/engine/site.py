@@ -41,13 +41,17 @@ class SitePass:
         await self._gate.check()
         site = await self._facts.site(not_older_than=started)
         await self._same_site(site, confirmed="confirm" in taken.signals)
-        rows = await self._decide(site)
+        rows = await self._decide(site, save=True)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         await self._facts.prefetch(on, not_older_than=started)
         signal = "confirm" if "confirm" in taken.signals else "pass"
         for course_id in on:
             await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=signal)
         log.info("Pass: %d courses listed, %d are on and are looked at.", len(site.courses), len(on))
+
+    async def preview(self) -> dict[CourseId, CourseRow]:
+        """What a pass would decide now; nothing is stored."""
+        return await self._decide(await self._facts.site(not_older_than=0.0), save=False)
 
     async def _same_site(self, site: SiteFacts, *, confirmed: bool) -> None:
         """A token that suddenly leads to another Moodle would empty every room."""
@@ -61,9 +65,9 @@ class SitePass:
                 "If Moodle has moved for good, confirm with `moodle-appservice sync --confirm`."
             )
 
-    async def _decide(self, site: SiteFacts) -> dict[CourseId, CourseRow]:
+    async def _decide(self, site: SiteFacts, *, save: bool) -> dict[CourseId, CourseRow]:
         known = await self._store.courses.all()
-        baseline = await self._baseline(site)
+        baseline = await self._baseline(site, save=save)
         rows = {
             course_id: self._row(course_id, site, known.get(course_id), baseline)
             for course_id in site.courses
@@ -72,7 +76,8 @@ class SitePass:
             if course_id not in rows:
                 rows[course_id] = replace(row, gone=True)
         changed = [row for course_id, row in rows.items() if row != known.get(course_id)]
-        await self._store.courses.save(changed)
+        if save:
+            await self._store.courses.save(changed)
         return rows
 
     def _row(
@@ -102,11 +107,12 @@ class SitePass:
             gone=False,
         )
 
-    async def _baseline(self, site: SiteFacts) -> CourseId:
+    async def _baseline(self, site: SiteFacts, *, save: bool) -> CourseId:
         """The highest course id of the first complete listing: what is above it is new."""
         known = await self._store.settings.get(BASELINE)
         if known is not None:
             return CourseId(int(known))
         highest = max(site.courses, default=CourseId(1))
-        await self._store.settings.set(BASELINE, str(highest))
+        if save:
+            await self._store.settings.set(BASELINE, str(highest))
         return highest

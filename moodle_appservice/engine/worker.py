@@ -13,8 +13,8 @@ import secrets
 from contextlib import suppress
 
 from ..domain.model import CourseId
-from ..errors import AppError, PermanentFailure, Refused, TemporaryFailure
-from ..ports import Clock, Key, Queue, Store, Taken
+from ..errors import AppError, PermanentFailure, TemporaryFailure
+from ..ports import Clock, Key, Priority, Queue, Store, Taken
 from .course import CourseSync, Outcome
 from .freshness import continued
 from .people import PersonFinder
@@ -46,6 +46,7 @@ class Workers:
         self._courses = courses
         self._number = number
         self._tasks: list[asyncio.Task[None]] = []
+        self._waiters: dict[Key, list[asyncio.Future[AppError | None]]] = {}
         self.failures: dict[Key, AppError] = {}
 
     def start(self) -> None:
@@ -61,6 +62,16 @@ class Workers:
                 await task
         self._tasks = []
 
+    async def ask(self, key: Key, *, signal: str) -> AppError | None:
+        """Have a key looked at now and wait until that is done; returns what stopped it, if anything did.
+
+        A temporary failure is waited for: it is tried again. The caller sets the limit of its own patience.
+        """
+        waiter: asyncio.Future[AppError | None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(key, []).append(waiter)
+        await self._queue.add(key, priority=Priority.WAITING_PERSON, signal=signal)
+        return await waiter
+
     async def _work(self) -> None:
         while True:
             taken = await self._queue.take()
@@ -71,30 +82,45 @@ class Workers:
                 raise
 
     async def _look(self, taken: Taken) -> None:
+        # Who asks while we are at it wants a look that begins after the question.
+        waiters = self._waiters.pop(taken.key, [])
+        outcome: Outcome | None = None
+        failure: AppError | None = None
         try:
             outcome = await self._handle(taken)
-        except TemporaryFailure as failure:
-            await self._failed(taken, failure)
-            await self._queue.back_off(taken, delay=_delay(taken.attempt, failure.retry_after))
-        except (PermanentFailure, Refused) as failure:
-            await self._failed(taken, failure)
-            await self._queue.done(taken)
+        except AppError as error:
+            failure = error
         except Exception as error:
             reference = secrets.token_hex(4)
             log.exception(
                 "A look at %s ended in a bug of ours [%s]; it is tried again.", taken.key, reference
             )
-            failure = TemporaryFailure(
-                f"Internal error {type(error).__name__}, reference {reference}; see the log."
-            )
-            await self._failed(taken, failure)
-            await self._queue.back_off(taken, delay=_delay(taken.attempt + 5, None))
+            text = f"Internal error {type(error).__name__}, reference {reference}; see the log."
+            failure = TemporaryFailure(text, retry_after=30)
+        if outcome is Outcome.DONE or (failure is not None and not isinstance(failure, TemporaryFailure)):
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(failure)
+        elif waiters:
+            self._waiters.setdefault(taken.key, []).extend(waiters)
+        await self._give_back(taken, outcome, failure)
+
+    async def _give_back(self, taken: Taken, outcome: Outcome | None, failure: AppError | None) -> None:
+        if failure is not None:
+            self.failures[taken.key] = failure
+            log.warning("%s is not done: %s", taken.key, failure)
+            if taken.key.kind == "course":
+                course_id = CourseId(taken.key.number)
+                await self._store.courses.synced(course_id, at=self._clock.now(), error=str(failure))
         else:
             self.failures.pop(taken.key, None)
-            if outcome is Outcome.MORE:
-                for signal in taken.signals:
-                    await self._queue.add(taken.key, priority=taken.priority, signal=continued(signal))
-            await self._queue.done(taken)
+        if isinstance(failure, TemporaryFailure):
+            await self._queue.back_off(taken, delay=_delay(taken.attempt, failure.retry_after))
+            return
+        if outcome is Outcome.MORE:
+            for signal in taken.signals:
+                await self._queue.add(taken.key, priority=taken.priority, signal=continued(signal))
+        await self._queue.done(taken)
 
     async def _handle(self, taken: Taken) -> Outcome:
         match taken.key.kind:
@@ -107,14 +133,6 @@ class Workers:
             case kind:
                 raise PermanentFailure(f"Nobody looks at keys of the kind {kind}.")
         return Outcome.DONE
-
-    async def _failed(self, taken: Taken, failure: AppError) -> None:
-        self.failures[taken.key] = failure
-        log.warning("%s is not done: %s", taken.key, failure)
-        if taken.key.kind == "course":
-            await self._store.courses.synced(
-                CourseId(taken.key.number), at=self._clock.now(), error=str(failure)
-            )
 
 
 def _delay(attempt: int, asked: float | None) -> float:

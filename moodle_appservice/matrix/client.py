@@ -44,10 +44,12 @@ class MatrixClient:
         except HomeserverRefused as error:
             if error.errcode != "M_USER_IN_USE":
                 raise
-            return
-        await self._api.call(
-            Method.PUT, Path.v3.profile[self._bot].displayname, {"displayname": display_name}
-        )
+        # A name that is set again, even the same, goes through every room of the bot.
+        profile = await self._api.call(Method.GET, Path.v3.profile[self._bot])
+        if profile.get("displayname") != display_name:
+            await self._api.call(
+                Method.PUT, Path.v3.profile[self._bot].displayname, {"displayname": display_name}
+            )
 
     async def whoami(self) -> UserId:
         """`GET /account/whoami`: whom the homeserver takes us for."""

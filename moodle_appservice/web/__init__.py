@@ -1,0 +1,1 @@
+"""Pages and endpoints beside the homeserver's."""

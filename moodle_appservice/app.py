@@ -1,0 +1,146 @@
+"""What each command of the command line does, and with which exit code it ends.
+
+`main` is the program. `plan` and `sync` ask a running service through its control socket; where none runs they are
+the service themselves for as long as they take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never
+
+from . import cli, config, generate, logs, registration
+from .cli import Exit
+from .config import Settings
+from .control import ask
+from .doctor import FAILED, as_text, examine
+from .doctor import as_json as as_json_object
+from .domain.model import CourseId
+from .errors import AppError, Problem
+from .examination import Examination, prepared
+from .registration import Registration
+from .service import Service
+from .show import plan_json, plan_text, report_json, report_text
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, do, and return the exit code."""
+    command = cli.parse(sys.argv[1:] if argv is None else argv)
+    try:
+        return int(asyncio.run(carry_out(command, os.environ)))
+    except AppError as failure:
+        print(failure, file=sys.stderr)
+        return int(cli.exit_code(failure))
+    except KeyboardInterrupt:
+        return int(Exit.OTHER)
+
+
+async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exit:
+    """Do what the command says."""
+    match command:
+        case cli.Run(files):
+            return await _run(*_read(files, environment))
+        case cli.Generate(files, force):
+            said = generate.generate(files.config, files.registration, force=force, environment=environment)
+            print("\n".join(said))
+            return Exit.DONE
+        case cli.Plan(files, course, as_json):
+            return await _plan(*_read(files, environment), course=course, as_json=as_json)
+        case cli.Sync(files, course, confirm):
+            return await _sync(*_read(files, environment), course=course, confirm=confirm)
+        case cli.Doctor(files, as_json):
+            return await _doctor(*_read(files, environment), as_json=as_json)
+        case cli.Demo():
+            from .demo.play import play
+
+            return await play(command)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _read(files: cli.Files, environment: Mapping[str, str]) -> tuple[Settings, Registration]:
+    settings = config.load(files.config, environment)
+    path = files.registration or settings.appservice.registration
+    found = registration.read(path, site=settings.site, domain=settings.homeserver.domain)
+    secrets = (
+        *found.secrets(),
+        settings.moodle.token.get_secret_value(),
+        settings.database.get_secret_value(),
+    )
+    logs.set_up(settings.logging.level, settings.logging.format, secrets)
+    for warning in (*settings.warnings, *found.warnings):
+        _warn(warning)
+    return settings, found
+
+
+def _warn(problem: Problem) -> None:
+    log.warning("%s", problem)
+
+
+async def _run(settings: Settings, found: Registration) -> Exit:
+    service = Service(settings, found)
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    await service.start()
+    try:
+        await told.wait()
+    finally:
+        await service.stop()
+    return Exit.DONE
+
+
+async def _plan(settings: Settings, found: Registration, *, course: CourseId | None, as_json: bool) -> Exit:
+    plan = await ask(settings.control_socket, "plan", course=course)
+    if plan is None:
+        service = Service(settings, found)
+        await service.prepare()
+        try:
+            plan = plan_json(await service.operations.plans(course))
+        finally:
+            await service.stop()
+    print(json.dumps(plan, indent=2, ensure_ascii=False) if as_json else plan_text(plan))
+    return Exit.HELD if plan["held"] else Exit.DONE
+
+
+async def _sync(settings: Settings, found: Registration, *, course: CourseId | None, confirm: bool) -> Exit:
+    report = await ask(settings.control_socket, "sync", course=course, confirm=confirm)
+    if report is None:
+        service = Service(settings, found)
+        await service.start(timer=False)
+        try:
+            report = report_json(await service.operations.sync(course, confirm=confirm))
+        finally:
+            await service.stop()
+    print(report_text(report))
+    return _exit_of(report)
+
+
+async def _doctor(settings: Settings, found: Registration, *, as_json: bool) -> Exit:
+    service, no_database = await prepared(settings, found)
+    try:
+        results = await examine(Examination(settings, found, service, no_database).checks())
+    finally:
+        await service.stop()
+    print(json.dumps(as_json_object(results), indent=2, ensure_ascii=False) if as_json else as_text(results))
+    if any(result.unreachable for result in results):
+        return Exit.UNREACHABLE
+    return Exit.OTHER if any(result.state == FAILED for result in results) else Exit.DONE
+
+
+def _exit_of(report: Mapping[str, Any]) -> Exit:
+    failures = report["failures"]
+    if any(failure["unreachable"] for failure in failures):
+        return Exit.UNREACHABLE
+    if report["held"]:
+        return Exit.HELD
+    return Exit.OTHER if failures else Exit.DONE

@@ -1,0 +1,70 @@
+"""`status`: how the room of a course stands. In a room that students read: numbers only."""
+
+from __future__ import annotations
+
+from ...domain.model import CourseId
+from ...engine.status import CourseStatus
+from ..call import Call
+from ..render import Answer, ago
+from .which import course_meant
+
+MOST_NAMES = 15
+
+
+async def run(call: Call) -> None:
+    """Answer with the status of the course that is meant."""
+    course_id = await course_meant(call)
+    if course_id is not None:
+        await tell(call, course_id)
+
+
+async def tell(call: Call, course_id: CourseId) -> None:
+    """Tell the status of a course where it was asked for."""
+    status = await call.desk.operations.status(course_id)
+    if status is None:
+        await call.answer(Answer().line("I do not know this course yet; the next pass will find it."))
+        return
+    now = call.desk.clock.now()
+    await call.answer(render(status, now=now, names=call.is_direct), part="status")
+
+
+def render(status: CourseStatus, *, now: float, names: bool) -> Answer:
+    """The status in words. `names` False where students read along."""
+    answer = Answer()
+    if not status.on:
+        return answer.line(f"has no room. {status.reason if names else ''}", strong=status.shortname)
+    if status.room_id is None:
+        answer.line("The room is being made.", strong=status.shortname)
+    else:
+        answer.line("The room is ready.", strong=status.shortname)
+    answer.items(
+        [
+            ("expected", str(status.expected)),
+            ("joined", str(status.joined)),
+            ("invited", str(status.invited)),
+            ("missing", str(len(status.missing))),
+            ("last sync", "never" if status.last_sync is None else ago(now - status.last_sync)),
+            ("errors", _errors(status, names=names)),
+        ]
+    )
+    if status.held:
+        answer.line(
+            status.held if names else "An administrator must confirm it.", strong="Some removals are held."
+        )
+    if names:
+        _add_names(answer, status)
+    return answer
+
+
+def _errors(status: CourseStatus, *, names: bool) -> str:
+    if not status.last_error:
+        return "none"
+    return status.last_error if names else "1 (ask me in a direct chat)"
+
+
+def _add_names(answer: Answer, status: CourseStatus) -> None:
+    shown = [(missing.name, f"– {missing.reason}") for missing in status.missing[:MOST_NAMES]]
+    if shown:
+        answer.line("Not there yet:").items(shown)
+    if len(status.missing) > MOST_NAMES:
+        answer.line(f"and {len(status.missing) - MOST_NAMES} more.")

@@ -1,0 +1,118 @@
+"""The local door: how the command line talks to a running service.
+
+A Unix socket with mode 0600 that speaks HTTP and JSON: whoever may open the file may ask. While a service runs it
+owns the database, so `plan` and `sync` go through here; without one they do the work themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from .domain.model import CourseId
+from .engine.operations import Operations
+from .errors import AppError, Unreachable
+from .show import plan_json, report_json
+
+PATIENCE = 3600.0
+"""Seconds that a first sync of a large site may take."""
+
+
+class ControlDoor:
+    """The server side."""
+
+    def __init__(self, path: Path, operations: Operations) -> None:
+        self._path = path
+        self._operations = operations
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen. A socket file that a killed service has left is replaced: the database's lock says who owns it."""
+        app = web.Application()
+        app.add_routes([web.post("/plan", self._plan), web.post("/sync", self._sync)])
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        self._path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            await web.UnixSite(self._runner, str(self._path)).start()
+        except OSError as error:
+            raise Unreachable(
+                f"The control socket {self._path} can't be made ({error}). Nothing was started. "
+                "Give `control_socket` a shorter path in a folder that can be written."
+            ) from None
+        finally:
+            os.umask(before)
+
+    async def stop(self) -> None:
+        """Close and remove the socket."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._path.unlink(missing_ok=True)
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        return await _answer(self._plans(_course(asked)))
+
+    async def _plans(self, course_id: CourseId | None) -> Mapping[str, Any]:
+        return plan_json(await self._operations.plans(course_id))
+
+    async def _sync(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        return await _answer(self._report(_course(asked), confirm=bool(asked.get("confirm"))))
+
+    async def _report(self, course_id: CourseId | None, *, confirm: bool) -> Mapping[str, Any]:
+        return report_json(await self._operations.sync(course_id, confirm=confirm))
+
+
+async def is_running(path: Path) -> bool:
+    """Whether a service listens behind this socket."""
+    if not await asyncio.to_thread(path.exists):
+        return False
+    try:
+        _, writer = await asyncio.open_unix_connection(str(path))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def ask(path: Path, what: str, **arguments: Any) -> Mapping[str, Any] | None:
+    """Ask a running service: `plan` or `sync`. None when none is running. Raises what the service raised."""
+    if not await asyncio.to_thread(path.exists):
+        return None
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as session,
+            session.post(f"http://service/{what}", json=arguments) as response,
+        ):
+            answer: Mapping[str, Any] = await response.json()
+    except aiohttp.ClientConnectorError:
+        # The file of a service that was killed.
+        return None
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unreachable(
+            f"The running service did not answer ({type(error).__name__}). It may still be at work; see its log."
+        ) from None
+    if "error" in answer:
+        raise AppError(str(answer["error"]))
+    return answer
+
+
+async def _answer(work: Any) -> web.Response:
+    try:
+        return web.json_response(await work)
+    except AppError as failure:
+        return web.json_response({"error": str(failure)}, status=409)
+
+
+def _course(asked: Mapping[str, Any]) -> CourseId | None:
+    course = asked.get("course")
+    return CourseId(course) if isinstance(course, int) else None

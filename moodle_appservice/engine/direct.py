@@ -1,0 +1,37 @@
+"""Direct chats: the bot accepts an invite to one from people whom it knows, and from nobody else.
+
+It is called while the push that brought the invite is still open: should we die in between, the homeserver pushes it
+again, and joining twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from ..errors import AppError
+from ..ports import Event, Matrix, Store
+
+log = logging.getLogger(__name__)
+
+
+class DirectChats:
+    """Answers invites of the bot."""
+
+    def __init__(self, matrix: Matrix, store: Store) -> None:
+        self._matrix = matrix
+        self._store = store
+
+    async def __call__(self, invites: Sequence[Event]) -> None:
+        """Accept what is a direct chat with a known person; leave everything else unanswered."""
+        for invite in invites:
+            known = await self._store.people.by_matrix_id([invite.sender])
+            if not known or invite.content.get("is_direct") is not True:
+                log.info("An invite to %s by %s is left unanswered.", invite.room_id, invite.sender)
+                continue
+            try:
+                await self._matrix.join(invite.room_id)
+            except AppError as failure:
+                log.warning("The direct chat %s could not be joined: %s", invite.room_id, failure)
+                continue
+            await self._store.mirror.set_direct(invite.sender, invite.room_id)

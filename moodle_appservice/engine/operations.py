@@ -1,0 +1,103 @@
+"""What a person can ask of a running service, whoever asks: the command line, the bot, a page.
+
+Nothing here changes membership or state: it makes keys due, waits for them, and reads plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..domain.model import CourseId
+from ..errors import AppError, PermanentFailure
+from ..ports import SITE, CourseRow, HeldRow, Key, Priority, Queue, Store, course_key
+from .course import CoursePlanner, Prepared
+from .site import SitePass
+from .status import CourseStatus, StatusReader
+from .worker import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """How a sync ended. `failures`: what is still not done, by key."""
+
+    courses: int
+    failures: dict[Key, AppError]
+    held: tuple[HeldRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """The plan of one course, or the reason why there is none."""
+
+    row: CourseRow
+    prepared: Prepared | None
+    trouble: str = ""
+
+
+class Operations:
+    """The questions and requests of people."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        workers: Workers,
+        planner: CoursePlanner,
+        site: SitePass,
+        status: StatusReader,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._workers = workers
+        self._planner = planner
+        self._site = site
+        self._status = status
+
+    async def sync(self, course_id: CourseId | None = None, *, confirm: bool = False) -> SyncReport:
+        """Look at everything, or at one course, now; wait until there is nothing left to do.
+
+        `confirm` also lets pass what safety holds at this moment. Raises `PermanentFailure` for an unknown course.
+        """
+        if confirm:
+            await self._store.journal.confirm(course_id)
+        signal = "confirm" if confirm else "cli"
+        if course_id is not None and await self._store.courses.get(course_id) is not None:
+            await self._queue.add(course_key(course_id), priority=Priority.WAITING_PERSON, signal=signal)
+        else:
+            await self._queue.add(SITE, priority=Priority.WAITING_PERSON, signal=signal)
+        await self._queue.idle()
+        rows = await self._store.courses.all()
+        if course_id is not None and course_id not in rows and SITE not in self._workers.failures:
+            raise PermanentFailure(f"Moodle lists no course {course_id}. Nothing was changed.")
+        held = [row for row in await self._store.journal.held(course_id) if not row.confirmed]
+        return SyncReport(
+            courses=sum(1 for row in rows.values() if row.on and not row.gone),
+            failures=dict(self._workers.failures),
+            held=tuple(held),
+        )
+
+    async def sync_course(self, course_id: CourseId) -> AppError | None:
+        """Have one course looked at now and wait for it; returns what stopped it."""
+        return await self._workers.ask(course_key(course_id), signal="command")
+
+    async def status(self, course_id: CourseId) -> CourseStatus | None:
+        """How one course stands."""
+        return await self._status.course(course_id)
+
+    async def plans(self, course_id: CourseId | None = None) -> Sequence[PlanView]:
+        """What a sync would do now, course by course; nothing is changed."""
+        rows = await self._site.preview()
+        if course_id is not None:
+            if course_id not in rows:
+                raise PermanentFailure(f"Moodle lists no course {course_id}. Nothing was changed.")
+            return [await self._plan(rows[course_id])]
+        return [await self._plan(row) for row in rows.values() if row.on and not row.gone]
+
+    async def _plan(self, row: CourseRow) -> PlanView:
+        if not row.on:
+            return PlanView(row, None, row.reason)
+        try:
+            return PlanView(row, await self._planner.prepare(row.id, not_older_than=0.0))
+        except AppError as failure:
+            return PlanView(row, None, str(failure))

@@ -1,0 +1,168 @@
+"""Which checks `doctor` runs on a service that is put together but not started.
+
+While the real service runs it owns the database and the port; then those two checks say so instead of failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .config import Settings
+from .control import is_running
+from .doctor import Caution, Check
+from .domain.model import CourseId
+from .errors import AppError, PermanentFailure
+from .moodle.rights import State
+from .registration import Registration
+from .service import Service
+
+SAMPLE = 5
+"""Courses in which the rights are probed."""
+CHECK_MOODLE = "Moodle answers"
+CHECK_LISTING = "Moodle lists its courses"
+CHECK_HOMESERVER = "The homeserver knows us"
+
+
+class Examination:
+    """The checks of one installation."""
+
+    def __init__(
+        self, settings: Settings, found: Registration, service: Service, no_database: AppError | None
+    ) -> None:
+        self._settings = settings
+        self._found = found
+        self._service = service
+        self._no_database = no_database
+
+    def checks(self) -> Sequence[Check]:
+        """In the order in which they make sense."""
+        return (
+            Check(
+                "Registration", self._registration, "Change it here and in Synapse's copy, then restart both."
+            ),
+            Check("Database", self._database, "See `database` in the configuration."),
+            Check(
+                CHECK_MOODLE,
+                self._moodle,
+                "See `moodle.url` and `moodle.token`; the token's user needs the service.",
+            ),
+            Check(
+                CHECK_LISTING,
+                self._listing,
+                "Give the web service user the rights above.",
+                after=CHECK_MOODLE,
+            ),
+            Check(
+                "Rights in Moodle",
+                self._rights,
+                "Add what is missing to the user's role.",
+                after=CHECK_LISTING,
+            ),
+            Check(
+                "The drop-down matrix_enabled",
+                self._field,
+                "Make the course field, visible to everyone.",
+                after=CHECK_LISTING,
+            ),
+            Check(
+                CHECK_HOMESERVER,
+                self._homeserver,
+                "List the registration in homeserver.yaml under app_service_config_files and restart Synapse.",
+            ),
+            Check(
+                "The homeserver reaches us",
+                self._ping,
+                "`url` in the registration must lead to this service; then restart Synapse.",
+                after=CHECK_HOMESERVER,
+            ),
+        )
+
+    async def _registration(self) -> str:
+        if self._found.rate_limited:
+            raise Caution(
+                "Synapse limits the bot's rate: a course of 100 takes hours. Write rate_limited: false."
+            )
+        return f"{self._found.id}, bot {self._service.rules.bot}, not rate limited."
+
+    async def _database(self) -> str:
+        if await is_running(self._settings.control_socket):
+            return f"{self._settings.database_shown} is in use by the running service."
+        if self._no_database is not None:
+            raise self._no_database
+        return f"{self._settings.database_shown} can be opened and written."
+
+    async def _moodle(self) -> str:
+        info = await self._service.facts.site_info()
+        await self._service.facts.functions()
+        return f"{info.name}, Moodle {info.release}, at {info.url}; the token may call {len(info.functions)} functions."
+
+    async def _listing(self) -> str:
+        site = await self._service.facts.site(not_older_than=self._service.clock.now())
+        unreadable = self._service.facts.unreadable
+        if unreadable:
+            raise Caution(f"{len(site.courses)} courses can be read, {len(unreadable)} can not.")
+        return f"{len(site.courses)} courses in {len(site.categories)} categories."
+
+    async def _rights(self) -> str:
+        site = await self._service.facts.site(not_older_than=0.0)
+        hidden = [course.id for course in site.courses.values() if not course.visible]
+        separate = [course.id for course in site.courses.values() if course.group_mode == 1]
+        sample: list[CourseId] = list(
+            dict.fromkeys([*hidden[:1], *separate[:1], *sorted(site.courses)[:SAMPLE]])
+        )
+        findings = await self._service.facts.probe_rights(sample)
+        missing = [finding for finding in findings if finding.state is State.MISSING]
+        if missing:
+            raise PermanentFailure(" ".join(finding.sentence for finding in missing))
+        unknown = [finding.name for finding in findings if finding.state is State.UNKNOWN]
+        return (
+            f"All that could be seen are there; not shown by any course: {', '.join(unknown)}."
+            if unknown
+            else "All are there."
+        )
+
+    async def _field(self) -> str:
+        name = self._service.rules.fields.enabled
+        site = await self._service.facts.site(not_older_than=0.0)
+        kinds = {
+            course.custom_field_types[name]
+            for course in site.courses.values()
+            if name in course.custom_field_types
+        }
+        if not name:
+            return "Not used (rooms.fields.enabled is empty)."
+        if not kinds:
+            raise Caution(f"No course shows a field {name}: teachers can't switch rooms on or off in Moodle.")
+        if kinds == {"checkbox"}:
+            raise Caution(
+                f"{name} is a checkbox: only changes of it count. A drop-down “as the site | on | off” says more."
+            )
+        return f"Courses have the field {name}."
+
+    async def _homeserver(self) -> str:
+        taken_for = await self._service.matrix.whoami()
+        if taken_for != self._service.rules.bot:
+            raise PermanentFailure(f"The homeserver takes us for {taken_for}, not {self._service.rules.bot}.")
+        return f"{self._settings.homeserver.address} takes us for {taken_for}."
+
+    async def _ping(self) -> str:
+        if await is_running(self._settings.control_socket):
+            await self._service.matrix.ping()
+            return f"It reached the running service at {self._found.url}."
+        await self._service.listen()
+        await self._service.matrix.ping()
+        return f"It reached this program at {self._found.url}."
+
+
+async def prepared(settings: Settings, found: Registration) -> tuple[Service, AppError | None]:
+    """A service that can be examined, and what keeps it from its database, if anything."""
+    service = Service(settings, found)
+    if await is_running(settings.control_socket):
+        service.build()
+        return service, None
+    try:
+        await service.prepare()
+    except AppError as failure:
+        service.build()
+        return service, failure
+    return service, None

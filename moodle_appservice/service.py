@@ -1,0 +1,248 @@
+"""The composition root: the only place that builds things and knows all of them.
+
+`Service` is everything that runs, put together from settings and a registration; it starts from the bottom of the
+house to its top and stops the other way round.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import aiohttp
+from aiohttp import web
+
+from .bot.call import Desk
+from .bot.router import Router
+from .config import Settings
+from .control import ControlDoor
+from .domain.model import CategoryId, CourseId, Role
+from .domain.rules import FieldRules, IdentityRules, Rules, SafetyRules
+from .engine.apply import Hands, Limits
+from .engine.course import CoursePlanner, CourseSync
+from .engine.direct import DirectChats
+from .engine.gate import Gate
+from .engine.operations import Operations
+from .engine.people import PersonFinder
+from .engine.queues.memory import MemoryQueue
+from .engine.rooms import RoomFinder
+from .engine.signals import Pushed, Timer
+from .engine.site import SITE_NAME, SitePass
+from .engine.status import StatusReader
+from .engine.worker import Workers
+from .errors import PermanentFailure, Unreachable
+from .matrix.client import MatrixClient
+from .matrix.inbox import Inbox
+from .matrix.messenger import MatrixMessenger
+from .moodle.client import MoodleClient
+from .moodle.read import MoodleFacts
+from .registration import Registration
+from .store.books import Books
+from .store.db import Db
+from .web.health import Health
+
+log = logging.getLogger(__name__)
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+
+def rules_from(settings: Settings, registration: Registration) -> Rules:
+    """What decides, from the configuration."""
+    rooms = settings.rooms
+    return Rules(
+        site=settings.site,
+        domain=settings.homeserver.domain,
+        bot=registration.bot_user_id(settings.homeserver.domain),
+        site_url=str(settings.moodle.url).rstrip("/"),
+        room_version=rooms.version,
+        new_courses=rooms.new_courses,
+        existing_courses=rooms.existing_courses,
+        allow_courses=frozenset(CourseId(number) for number in rooms.allow_courses),
+        deny_courses=frozenset(CourseId(number) for number in rooms.deny_courses),
+        allow_categories=frozenset(CategoryId(number) for number in rooms.allow_categories),
+        deny_categories=frozenset(CategoryId(number) for number in rooms.deny_categories),
+        name_template=rooms.name,
+        topic_template=rooms.topic,
+        levels={Role(name): level for name, level in rooms.levels.items()},
+        join_rule=rooms.join_rule,
+        history_visibility=rooms.history_visibility,
+        guest_access=rooms.guest_access,
+        federate=rooms.federate,
+        calls=rooms.calls,
+        identity=IdentityRules(
+            profile_field=settings.identity.profile_field,
+            template=settings.identity.template,
+            reserved=frozenset(settings.identity.reserved),
+            allowed_domains=frozenset(settings.identity.allowed_domains),
+        ),
+        fields=FieldRules(
+            enabled=rooms.fields.enabled,
+            name=rooms.fields.name,
+            topic=rooms.fields.topic,
+            on_words=frozenset(word.casefold() for word in rooms.field_words.on),
+            off_words=frozenset(word.casefold() for word in rooms.field_words.off),
+        ),
+        safety=SafetyRules(settings.safety.max_removals_share, settings.safety.max_removals),
+    )
+
+
+class Service:
+    """Everything that runs. `start` raises `AppError` and leaves nothing behind when it can't."""
+
+    def __init__(self, settings: Settings, registration: Registration) -> None:
+        self.settings = settings
+        self.registration = registration
+        self.rules = rules_from(settings, registration)
+        self.clock = SystemClock()
+        self.health = Health()
+        self._session: aiohttp.ClientSession | None = None
+        self._db_is_open = False
+        self._runner: web.AppRunner | None = None
+        self._db = Db(settings.database.get_secret_value())
+        self.store = Books(self._db, bot=self.rules.bot, prefix=settings.bot.prefix)
+        self.queue = MemoryQueue(self.clock)
+
+    async def start(self, *, timer: bool = True) -> None:
+        """Start everything. `timer` False: nothing is looked at until somebody asks."""
+        try:
+            await self._open()
+            await self.listen()
+            await self.matrix.ensure_registered(self.settings.bot.name)
+            await self._check_bot()
+            self.workers.start()
+            await self.router.start()
+            await self.door.start()
+            if timer:
+                self.timer.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self.health.ready = True
+        log.info("Ready: %s keeps rooms on %s.", self.rules.bot, self.settings.homeserver.address)
+
+    async def prepare(self) -> None:
+        """Open the database and build everything, but neither listen nor write: enough to read plans."""
+        try:
+            await self._open()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop everything, in the opposite order; safe after a start that failed half-way."""
+        self.health.ready = False
+        if self._session is not None:
+            await self.timer.stop()
+            await self.door.stop()
+            await self.router.stop()
+            await self.workers.stop()
+            await self.facts.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        if self._db_is_open:
+            await self._db.stop()
+            self._db_is_open = False
+
+    async def _open(self) -> None:
+        self.build()
+        await self._db.start()
+        self._db_is_open = True
+        known = await self.store.settings.get(SITE_NAME)
+        if known is None:
+            await self.store.settings.set(SITE_NAME, self.settings.site)
+        elif known != self.settings.site:
+            raise PermanentFailure(
+                f"This database belongs to the site {known}, the configuration says {self.settings.site}. Nothing was "
+                "started. `site` stands in every alias and can't change; use another database for another site."
+            )
+
+    def build(self) -> None:
+        """Put everything together; nothing is opened, asked or written yet."""
+        session = self._session = aiohttp.ClientSession(headers={"User-Agent": "moodle-appservice"})
+        settings, rules, store, queue, clock = self.settings, self.rules, self.store, self.queue, self.clock
+        self.moodle = MoodleClient(
+            settings.moodle.url,
+            settings.moodle.token.get_secret_value(),
+            session=session,
+            concurrency=settings.moodle.concurrency,
+            timeout=settings.moodle.timeout,
+            max_bytes=settings.moodle.max_bytes,
+            batch=settings.moodle.batch,
+            requests_per_minute=settings.moodle.requests_per_minute,
+        )
+        fields = (settings.identity.profile_field,) if settings.identity.profile_field else ()
+        self.facts = MoodleFacts(
+            self.moodle, clock=clock, profile_fields=fields, language=settings.moodle.language
+        )
+        self.matrix = MatrixClient(
+            settings.homeserver.address,
+            self.registration.as_token.get_secret_value(),
+            appservice_id=self.registration.id,
+            bot=rules.bot,
+            session=session,
+            timeout=settings.homeserver.timeout,
+        )
+        self.gate = Gate(self.matrix, store, rules)
+        rooms = RoomFinder(self.matrix, store, rules, clock)
+        self.planner = CoursePlanner(self.facts, store, rooms, rules)
+        hands = Hands(self.matrix, store, rooms, rules, clock, Limits(actions=settings.sync.slice_actions))
+        site = SitePass(self.facts, store, queue, self.gate, rules, clock)
+        self.workers = Workers(
+            queue,
+            store,
+            clock,
+            site=site,
+            people=PersonFinder(self.facts, store, queue, rules, clock),
+            courses=CourseSync(self.planner, hands, store, queue, self.gate, clock),
+            number=settings.sync.rooms_at_once,
+        )
+        self.operations = Operations(
+            store, queue, self.workers, self.planner, site, StatusReader(self.planner, store)
+        )
+        messenger = MatrixMessenger(self.matrix, store)
+        desk = Desk(self.operations, messenger, store, rules, clock, settings.bot.prefix)
+        self.router = Router(desk, max_age=settings.bot.command_max_age)
+        self.timer = Timer(queue, interval=settings.moodle.interval)
+        self.door = ControlDoor(settings.control_socket, self.operations)
+        self.pushed = Pushed(
+            store,
+            queue,
+            self.gate,
+            on_commands=self.router.hear,
+            on_invites=DirectChats(self.matrix, store),
+        )
+
+    async def listen(self) -> None:
+        """Open the door for the homeserver's pushes."""
+        hs_token = self.registration.hs_token.get_secret_value()
+        inbox = Inbox(hs_token, self.pushed, on_failure=self.gate.close)
+        app = web.Application(client_max_size=self.settings.appservice.max_body)
+        app.add_routes([*inbox.routes(), *self.health.routes()])
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        where = (self.settings.appservice.hostname, self.settings.appservice.port)
+        try:
+            await web.TCPSite(self._runner, *where).start()
+        except OSError as error:
+            raise Unreachable(
+                f"The address {where[0]}:{where[1]} can't be listened on ({error.strerror}). Nothing was started. "
+                "Is another service there? Change `appservice.port`, and `url` in the registration."
+            ) from None
+
+    async def _check_bot(self) -> None:
+        taken_for = await self.matrix.whoami()
+        if taken_for != self.rules.bot:
+            raise PermanentFailure(
+                f"The homeserver takes us for {taken_for}, the configuration for {self.rules.bot}. "
+                "Nothing was changed. Compare `homeserver.domain` and the registration with the homeserver's."
+            )

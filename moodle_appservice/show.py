@@ -1,0 +1,135 @@
+"""Plans and reports as JSON objects (the control socket, `--json`) and as text (a terminal).
+
+One shape for both doors: what the socket answers is what `--json` prints and what the text is made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never
+
+from .domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetState
+from .engine.operations import PlanView, SyncReport
+from .errors import Unreachable
+
+
+def plan_json(views: Sequence[PlanView]) -> dict[str, Any]:
+    """`{"courses": [{course, shortname, room_id, actions, held, notes, trouble}], "actions": n, "held": n}`."""
+    courses = [_course(view) for view in views]
+    return {
+        "courses": courses,
+        "actions": sum(len(course["actions"]) for course in courses),
+        "held": sum(len(course["held"]["users"]) for course in courses if course["held"]),
+    }
+
+
+def _course(view: PlanView) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "course": view.row.id,
+        "shortname": view.row.shortname,
+        "why": view.row.reason,
+        "room_id": None,
+        "actions": [],
+        "held": None,
+        "notes": [],
+        "trouble": view.trouble,
+    }
+    prepared = view.prepared
+    if prepared is None:
+        return found
+    hold = prepared.verdict.hold
+    found.update(
+        room_id=prepared.room_id,
+        actions=[_action(action) for action in prepared.verdict.actions],
+        held={"reason": hold.reason, "users": sorted(hold.users)} if hold else None,
+        notes=[{"person": note.person, "kind": note.kind, "text": note.text} for note in prepared.plan.notes],
+    )
+    return found
+
+
+def _action(action: Action) -> dict[str, Any]:
+    shown: dict[str, Any] = {"kind": type(action).__name__, "why": action.why}
+    match action:
+        case CreateRoom(alias=alias, content=content):
+            shown.update(alias=alias, name=content.get("name"), topic=content.get("topic"))
+        case SetState(event_type, _, content):
+            shown.update(type=event_type, content=dict(content))
+        case SetPower(levels=levels):
+            shown.update(levels=dict(levels))
+        case Invite(matrix_id, person, level):
+            shown.update(user=matrix_id, person=person, level=level)
+        case Remove(matrix_id, person):
+            shown.update(user=matrix_id, person=person)
+        case _ as unreachable:
+            assert_never(unreachable)
+    return shown
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """The plan for people."""
+    lines: list[str] = []
+    for course in plan["courses"]:
+        lines.append(f"Course {course['course']} {course['shortname']}: {_summary(course)}")
+        lines.extend(f"  {_sentence(action)}" for action in course["actions"])
+        if course["held"]:
+            lines.append(f"  HELD: {course['held']['reason']}")
+            lines.extend(f"    would remove {user}" for user in course["held"]["users"])
+        lines.extend(f"  note: {_who(note)}{note['text']}" for note in course["notes"])
+        if course["trouble"]:
+            lines.append(f"  {course['trouble']}")
+    lines.append(f"{plan['actions']} actions in {len(plan['courses'])} courses. Nothing was changed.")
+    return "\n".join(lines)
+
+
+def _summary(course: Mapping[str, Any]) -> str:
+    if course["trouble"]:
+        return "no plan"
+    return f"{len(course['actions'])} actions" if course["actions"] else "all as it should be"
+
+
+def _who(note: Mapping[str, Any]) -> str:
+    return "" if note["person"] is None else f"Moodle user {note['person']}: "
+
+
+def _sentence(action: Mapping[str, Any]) -> str:
+    match action["kind"]:
+        case "CreateRoom":
+            what = f"make the room “{action['name']}” as {action['alias']}"
+        case "Invite":
+            what = f"invite {action['user']} with level {action['level']}"
+        case "Remove":
+            what = f"remove {action['user']}"
+        case "SetPower":
+            what = f"set power levels for {len(action['levels'])} people"
+        case _:
+            what = f"set {action['type']} to {action['content']}"
+    return f"{what} ({action['why']})"
+
+
+def report_json(report: SyncReport) -> dict[str, Any]:
+    """`{"courses": n, "failures": [{key, error, unreachable}], "held": [{course, users, reason}]}`."""
+    return {
+        "courses": report.courses,
+        "failures": [
+            {"key": str(key), "error": str(error), "unreachable": isinstance(error, Unreachable)}
+            for key, error in sorted(report.failures.items())
+        ],
+        "held": [
+            {"course": row.course_id, "users": len(row.users), "reason": row.reason} for row in report.held
+        ],
+    }
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """The end of a sync for people."""
+    lines = [f"{report['courses']} courses are on."]
+    lines.extend(f"Not done: {failure['key']}: {failure['error']}" for failure in report["failures"])
+    lines.extend(
+        f"Held in course {held['course']}: {held['users']} removals. {held['reason']}"
+        for held in report["held"]
+    )
+    if report["held"]:
+        lines.append("To let these pass: moodle-appservice sync --confirm")
+    if not report["failures"] and not report["held"]:
+        lines.append("Everything is as it should be.")
+    return "\n".join(lines)
