@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moodle_appservice.config import Settings, keys, load
+from moodle_appservice.config import Key, Settings, keys, load
 from moodle_appservice.errors import ConfigError
 from moodle_appservice.generate import example_config
 
@@ -356,6 +356,55 @@ def test_no_secret_appears_in_settings_or_errors(write: Write, secret: str) -> N
         said = "\n".join(problems_of(write(text)))
         assert secret not in said
         assert secret[:-1] not in said
+
+
+# Whatever stands in a file
+
+
+def loads_or_explains(path: Path, environment: dict[str, str]) -> None:
+    try:
+        load(path, environment)
+    except ConfigError as error:
+        assert error.problems
+        assert all(
+            problem.wrong and problem.right.endswith((".", "?", path.name)) for problem in error.problems
+        ), error
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(text=st.text("ab:-[]{}#'\"|>&*!%@` \n\t\\?,~0\x00é", max_size=40))
+def test_any_text_is_explained(write: Write, text: str) -> None:
+    loads_or_explains(write(text), {})
+    loads_or_explains(write(GOOD + text), {})
+
+
+_ODD = [
+    "",
+    "''",
+    "x",
+    "-1",
+    "1e400",
+    ".nan",
+    "[]",
+    "[[1]]",
+    "{a: {b: c}}",
+    "'\\0'",
+    "{}",
+    "//[",
+    f"'{'9' * 5000}'",
+]
+
+
+@pytest.mark.parametrize("key", keys(), ids=lambda key: key.name)
+def test_any_value_of_any_key_is_explained(write: Write, key: Key) -> None:
+    for value in _ODD:
+        tree = yaml.safe_load(GOOD)
+        section = tree
+        for name in key.place[:-1]:
+            section = section.setdefault(name, {})
+        section[key.place[-1]] = "@@"
+        loads_or_explains(write(yaml.safe_dump(tree).replace("'@@'", value)), {})
+        loads_or_explains(write(GOOD), {key.environment: value})
 
 
 # The example

@@ -123,7 +123,11 @@ def test_of_two_secrets_that_overlap_nothing_remains() -> None:
     assert Masker(["abcdefgh", "abcdefgh-and-more"])("x abcdefgh-and-more y") == f"x {MASK} y"
 
 
-@given(secret=st.text(min_size=8, max_size=30), before=st.text(max_size=5), after=st.text(max_size=5))
+# Without the mask's own sign, of which a secret could consist.
+_SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=8, max_size=30)
+
+
+@given(secret=_SECRETS, before=st.text(max_size=5), after=st.text(max_size=5))
 def test_a_known_secret_never_gets_through(secret: str, before: str, after: str) -> None:
     mask = Masker([secret])
     for shown in (
