@@ -80,7 +80,7 @@ def read_answer(function: str, reply: Reply, noticed: set[str]) -> Json:
     `noticed` holds the functions whose PHP notices were spoken of already, and takes up new ones.
     """
     if 300 <= reply.status < 400:
-        raise errors.Redirected(function, said=_quote(reply.location.partition("?")[0]))
+        raise errors.Redirected(function, detail=f"to {_quote(reply.location.partition('?')[0])}")
     body = reply.body
     if reply.status != 200 and not body.lstrip().startswith(b"{"):
         _raise_for_status(function, reply)
@@ -129,23 +129,23 @@ def _quote(text: str) -> str:
 
 
 def _raise_for_status(function: str, reply: Reply) -> NoReturn:
-    said = f"HTTP {reply.status}"
+    detail = f"HTTP {reply.status}"
     match reply.status:
         case 403 if not reply.body.strip():
-            raise errors.WebServicesOff(function, said=said)
+            raise errors.WebServicesOff(function, detail=detail)
         case 401 | 403:
-            raise errors.AccessBlocked(function, said=said)
+            raise errors.AccessBlocked(function, detail=detail)
         case 404 | 410:
-            raise errors.NotAMoodle(function, said=said)
+            raise errors.NotAMoodle(function, detail=detail)
         case 429:
-            raise errors.TooManyRequests(function, said=said, retry_after=reply.retry_after)
+            raise errors.TooManyRequests(function, detail=detail, retry_after=reply.retry_after)
         case 503 if "maintenance" in reply.reason.lower() or b"maintenance" in reply.body[:20_000].lower():
-            raise errors.Maintenance(function, said=said, retry_after=reply.retry_after)
+            raise errors.Maintenance(function, detail=detail, retry_after=reply.retry_after)
         case 502 | 503 | 504:
-            raise errors.GatewayFailed(function, said=said, retry_after=reply.retry_after)
+            raise errors.GatewayFailed(function, detail=detail, retry_after=reply.retry_after)
         case status if status >= 500:
-            raise errors.ServerCrashed(function, said=said, retry_after=reply.retry_after)
-    raise errors.UnexpectedStatus(function, said=said)
+            raise errors.ServerCrashed(function, detail=detail, retry_after=reply.retry_after)
+    raise errors.UnexpectedStatus(function, detail=detail)
 
 
 def _decode(function: str, text: str, noticed: set[str]) -> Json:
@@ -159,14 +159,14 @@ def _decode(function: str, text: str, noticed: set[str]) -> Json:
         try:
             answer = _json(rest)
         except ValueError:
-            raise errors.NotJson(function, said="a PHP message, and no complete answer after it") from None
+            raise errors.NotJson(function, detail="a PHP message, and no complete answer after it") from None
         _warn_once(function, noticed)
         return answer
     lowered = text[:200].lower()
     if lowered.startswith("<?xml"):
         raise errors.XmlInsteadOfJson(function)
     if lowered.startswith("<"):
-        raise errors.HtmlInsteadOfJson(function, said=_title(text))
+        raise errors.HtmlInsteadOfJson(function, detail=_title(text))
     if lowered.startswith(("{", "[")):
         raise errors.AnswerCutShort(function)
     raise errors.NotJson(function)
@@ -195,7 +195,7 @@ def _without_notices(text: str) -> str | None:
 
 def _title(page: str) -> str:
     found = re.search(r"<title[^>]*>([^<]{1,200})", page[:20_000], re.IGNORECASE)
-    return _quote(found.group(1)) if found else ""
+    return f"its title is '{_quote(found.group(1))}'" if found else ""
 
 
 def _warn_once(function: str, noticed: set[str]) -> None:

@@ -128,12 +128,12 @@ class MoodleClient:
                 return await self._post(function, form)
             except TimeoutError:
                 raise errors.TimedOut(
-                    function, said=f"nothing whole after {self._timeout.total:g} s"
+                    function, detail=f"nothing whole after {self._timeout.total:g} s"
                 ) from None
             except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-                raise errors.CertificateRefused(function, said=self._hide(error)) from None
+                raise errors.CertificateRefused(function, detail=self._hide(error)) from None
             except (aiohttp.ClientError, OSError) as error:
-                raise errors.ConnectionLost(function, said=self._hide(error)) from None
+                raise errors.ConnectionLost(function, detail=self._hide(error)) from None
 
     async def _post(self, function: str, form: list[tuple[str, str]]) -> Reply:
         async with self._session.post(
@@ -160,7 +160,7 @@ class MoodleClient:
             self.bytes_received += len(part)
             if size > self._max_bytes:
                 response.close()
-                raise errors.AnswerTooLarge(function, said=f"more than {self._max_bytes} bytes")
+                raise errors.AnswerTooLarge(function, detail=f"more than {self._max_bytes} bytes")
             parts.append(part)
         return b"".join(parts)
 

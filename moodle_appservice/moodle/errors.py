@@ -21,29 +21,43 @@ class MoodleError(AppError):
     whole_site: ClassVar[bool] = False
     function: str = ""
 
-    def sentences(self, function: str, about: str, said: str) -> str:
+    def sentences(self, function: str, about: str, said: str, detail: str) -> str:
         """What happened, to what, what Moodle said, what was left untouched and what to do next."""
         subject = f" for {about}" if about else ""
+        seen = f": {detail}" if detail else ""
         quote = f' Moodle said: "{said}".' if said else ""
         hint = f" {self.hint}" if self.hint else ""
-        return f"{self.happened} ({function}{subject}).{quote} Nothing was changed.{hint}"
+        return f"{self.happened} ({function}{subject}){seen}.{quote} Nothing was changed.{hint}"
 
 
 class MoodleTemporary(MoodleError, TemporaryFailure):
-    """A failure that may be gone at the next try. `retry_after`: seconds that the other side asked for, or None."""
+    """A failure that may be gone at the next try. `retry_after`: seconds that the other side asked for, or None.
+
+    `about` is what was asked for, `said` are Moodle's own words, `detail` is what we saw of the exchange.
+    """
 
     def __init__(
-        self, function: str, *, about: str = "", said: str = "", retry_after: float | None = None
+        self,
+        function: str,
+        *,
+        about: str = "",
+        said: str = "",
+        detail: str = "",
+        retry_after: float | None = None,
     ) -> None:
-        TemporaryFailure.__init__(self, self.sentences(function, about, said), retry_after=retry_after)
+        message = self.sentences(function, about, said, detail)
+        TemporaryFailure.__init__(self, message, retry_after=retry_after)
         self.function = function
 
 
 class MoodlePermanent(MoodleError, PermanentFailure):
-    """A failure that stays until somebody changes something in Moodle, in front of it or in our configuration."""
+    """A failure that stays until somebody changes something in Moodle, in front of it or in our configuration.
 
-    def __init__(self, function: str, *, about: str = "", said: str = "") -> None:
-        PermanentFailure.__init__(self, self.sentences(function, about, said))
+    `about` is what was asked for, `said` are Moodle's own words, `detail` is what we saw of the exchange.
+    """
+
+    def __init__(self, function: str, *, about: str = "", said: str = "", detail: str = "") -> None:
+        PermanentFailure.__init__(self, self.sentences(function, about, said, detail))
         self.function = function
 
 

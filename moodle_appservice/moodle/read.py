@@ -93,6 +93,13 @@ class MoodleFacts:
             course_id, not_older_than=not_older_than, read=self._reader(not_older_than)
         )
 
+    async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
+        """One account's own state (`core_user_get_users_by_field`); None where Moodle does not show it.
+
+        Raises `MoodleError`. A deleted account still answers, unmarked, under its new name (`<e-mail>.<time>`).
+        """
+        return await self._people.get(user_id, not_older_than=not_older_than, read=self._read_people)
+
     async def prefetch(self, course_ids: Sequence[CourseId], *, not_older_than: float) -> None:
         """Read many courses in bulk. Raises the `MoodleError` that concerns the whole site; others are left alone."""
         wanted = [course_id for course_id in course_ids if course_id != FRONT_PAGE]
