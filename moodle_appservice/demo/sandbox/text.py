@@ -11,6 +11,7 @@ import re
 
 _BARE_AMPERSAND = re.compile(r"&(?![a-zA-Z0-9#]{1,8};)")
 _TAG = re.compile(r"<(?=[a-zA-Z/!?])[^>]*>?")
+_BARE_LESS = re.compile(r"<(?![a-zA-Z/!?])")
 _SCRIPT = re.compile(r"<(script|style|iframe|object)\b.*?(?:</\1\s*>|$)", re.IGNORECASE | re.DOTALL)
 _HANDLER = re.compile(r"\s+on\w+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE)
 
@@ -22,5 +23,6 @@ def format_string(text: str) -> str:
 
 
 def format_text(text: str) -> str:
-    """A description without scripts (Moodle: `format_text` of FORMAT_HTML)."""
-    return _HANDLER.sub("", _SCRIPT.sub("", text))
+    """A description without scripts and with bare signs escaped (Moodle: `format_text` of FORMAT_HTML)."""
+    harmless = _HANDLER.sub("", _SCRIPT.sub("", text))
+    return _BARE_LESS.sub("&lt;", _BARE_AMPERSAND.sub("&amp;", harmless))
