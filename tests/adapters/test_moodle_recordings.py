@@ -1,0 +1,180 @@
+"""Every recorded answer of a real Moodle that we have, each with what it must come out as.
+
+A line of `outcomes.tsv` is a recording's name, the outcome for Moodle 4.4 and the one for 5.1, `-` where that version
+has no such recording. An outcome is the name of the error, or what the facts hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moodle_appservice.moodle import bulk, errors, shapes
+from moodle_appservice.moodle.answer import Json, Reply, read_answer
+
+RECORDINGS = Path(__file__).parents[1] / "fixtures" / "moodle"
+
+
+def cases() -> Iterator[tuple[str, str, str]]:
+    header, *lines = (RECORDINGS / "outcomes.tsv").read_text().splitlines()
+    versions = header.split("	")[1:]
+    for line in lines:
+        name, *outcomes = line.split("	")
+        for version, outcome in zip(versions, outcomes, strict=True):
+            if outcome != "-":
+                yield version, name, outcome
+
+
+CASES = list(cases())
+
+
+def recording(version: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RECORDINGS / version / f"{name}.json").read_text())
+    return found
+
+
+def answer_of(version: str, name: str) -> Json:
+    response = recording(version, name)["response"]
+    body = response["text"] if "text" in response else json.dumps(response["json"])
+    return read_answer(name.partition("--")[0], Reply(response["status"], body.encode()), set())
+
+
+def outcome_of(version: str, name: str) -> str:
+    try:
+        return facts_of(version, name, answer_of(version, name))
+    except errors.MoodleError as error:
+        return type(error).__name__
+
+
+def facts_of(version: str, name: str, answer: Json) -> str:
+    match name.partition("--")[0]:
+        case shapes.SITE_INFO:
+            info = shapes.site_info(answer, "en")
+            return f"{info.name}, {info.release}, {len(info.functions)} functions"
+        case shapes.COURSES:
+            seen = shapes.listing(answer, "en")
+            front = ", front page" if seen.front_page else ""
+            return f"{len(seen.courses)} courses, {len(seen.unreadable)} unreadable{front}"
+        case shapes.CATEGORIES:
+            return f"{len(shapes.categories(answer, 'en'))} categories"
+        case shapes.ENROLLED:
+            return people_of(answer)
+        case shapes.USERS:
+            people = [account.person for account in shapes.accounts(answer, ["matrixid"])]
+            unusable = sum(person is None or not person.usable for person in people)
+            return f"{len(people)} accounts, {unusable} unusable"
+        case bulk.BULK:
+            calls = calls_of(recording(version, name)["request"]["params"])
+            kinds = ", ".join(type(outcome).__name__ for outcome in bulk.decode_bulk(calls, answer))
+            return f"{len(calls)} calls: {kinds}"
+    assert isinstance(answer, list)
+    return f"{len(answer)} rows"
+
+
+def people_of(answer: Json) -> str:
+    try:
+        found = shapes.roster(answer, "en")
+    except errors.BadAnswer:
+        return f"{len(shapes.user_ids(answer))} ids only"
+    nameless = f", {found.nameless} nameless" if found.nameless else ""
+    return f"{len(found.enrolments)} people, {len(found.groups)} groups{nameless}"
+
+
+def calls_of(params: list[list[str]]) -> list[bulk.Call]:
+    return [(value, {}) for key, value in params if key.endswith("][function]")]
+
+
+@pytest.mark.parametrize(("version", "name", "outcome"), CASES)
+def test_a_recorded_answer_comes_out_as_what_it_is(version: str, name: str, outcome: str) -> None:
+    assert outcome_of(version, name) == outcome
+
+
+def test_no_recording_is_left_out_of_the_table() -> None:
+    there = {(path.parent.name, path.stem) for path in RECORDINGS.glob("*/*.json")}
+    assert there == {(version, name) for version, name, _ in CASES}
+
+
+@pytest.mark.parametrize(("version", "name", "outcome"), CASES)
+def test_no_message_shows_markup_debugging_output_or_a_trace(version: str, name: str, outcome: str) -> None:
+    try:
+        answer_of(version, name)
+    except errors.MoodleError as error:
+        text = str(error)
+        assert len(text) < 900
+        for leak in (
+            "<p>",
+            "<b>",
+            "SELECT",
+            "array (",
+            "#0 ",
+            "Stack trace",
+            "Invalid service - IP",
+            "external api",
+        ):
+            assert leak not in text
+        assert name.partition("--")[0] in text
+        assert "Nothing was changed." in text
+
+
+def test_names_come_out_the_same_from_raw_and_from_formatted_answers() -> None:
+    for version in ("4.4", "5.1"):
+        raw = shapes.listing(
+            answer_of(version, "core_course_get_courses_by_field--leastpriv-settingraw"), "en"
+        )
+        formatted = shapes.listing(answer_of(version, "core_course_get_courses_by_field--leastpriv-id"), "en")
+        for seen in (raw, formatted):
+            (course,) = seen.courses.values()
+            assert (course.fullname, course.shortname) == ("Algorithms & Data Structures", "ALG&DS")
+            assert course.custom_fields["matrix_room_name"] == 'Algo "A&D" röom 1 < 2'
+            assert course.custom_fields["matrix_room_topic"] == "Topic with bold & ümläut"
+            assert course.idnumber == ""
+            assert course.end is not None
+
+
+def test_a_checkbox_is_its_raw_value_and_a_date_of_zero_is_none() -> None:
+    seen = shapes.listing(answer_of("5.1", "core_course_get_courses_by_field--leastpriv-all"), "en")
+    assert {course.custom_fields["matrix_enabled"] for course in seen.courses.values()} == {"0", "1"}
+    assert {course.custom_field_types["matrix_enabled"] for course in seen.courses.values()} == {"checkbox"}
+    database = next(course for course in seen.courses.values() if course.shortname == "DB1")
+    assert database.fullname == "Datenbanken Übung 日本語"
+    assert database.end is None
+    assert database.group_mode == 2
+
+
+def test_the_room_that_moodle_made_itself_is_seen() -> None:
+    answer = answer_of("5.1", "core_course_get_courses_by_field--communication-customlink")
+    (course,) = shapes.listing(answer, "en").courses.values()
+    assert course.own_room_url.startswith("https://")
+
+
+def test_groups_and_roles_of_a_roster_are_read() -> None:
+    found = shapes.roster(answer_of("4.4", "core_enrol_get_enrolled_users--leastpriv-userfields"), "en")
+    assert "Tutorial A & B" in {group.name for group in found.groups}
+    assert {"editingteacher", "student"} <= {
+        role for enrolment in found.enrolments for role in enrolment.roles
+    }
+    assert any(not enrolment.roles for enrolment in found.enrolments)
+    assert any(len(enrolment.roles) == 2 for enrolment in found.enrolments)
+
+
+def test_the_raw_value_of_a_profile_field_is_taken_and_only_where_asked_for() -> None:
+    answer = answer_of("4.4", "core_user_get_users_by_field--leastpriv-id")
+    by_id = {account.id: account.person for account in shapes.accounts(answer, ["matrixid"])}
+    person = by_id[min(by_id)]
+    assert person is not None
+    assert dict(person.profile_fields) == {"matrixid": "@student01:lab.example"}
+    assert all(
+        account.person and not account.person.profile_fields for account in shapes.accounts(answer, [])
+    )
+
+
+def test_a_category_knows_its_way_down_from_the_top() -> None:
+    found = shapes.categories(answer_of("4.4", "core_course_get_categories--leastpriv"), "en")
+    deepest = max(found.values(), key=lambda category: len(category.path))
+    assert deepest.path[-1] == deepest.id
+    assert deepest.parent == deepest.path[-2]
+    assert found[deepest.path[0]].name == "Faculty of Science & Engineering"
