@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from aiohttp import web
-from multidict import MultiDict
 
 from . import page_html
 from .page_html import ASSIGNABLE, STYLE_HASH, course_address
@@ -28,7 +27,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_Form = MultiDict[str]
+_Form = dict[str, list[str]]
 
 
 class Page:
@@ -73,7 +72,10 @@ class Page:
         action = self._actions.get(request.match_info["action"])
         if course is None or action is None:
             return _page(page_html.missing(), 404)
-        form = MultiDict((name, value) for name, value in (await request.post()).items() if isinstance(value, str))
+        form: _Form = {}
+        for name, value in (await request.post()).items():
+            if isinstance(value, str):
+                form.setdefault(name, []).append(value)
         try:
             done = action(course, form)
         except (KeyError, ValueError):
@@ -139,7 +141,7 @@ class Page:
 
     def _role(self, course: Course, form: _Form) -> str:
         user = self._participant(course, form)
-        wanted = set(form.getall("role", []))
+        wanted = set(form.get("role", []))
         for name in ASSIGNABLE:
             change = self.university.assign_role if name in wanted else self.university.unassign_role
             change(user, course.id, name)
@@ -147,7 +149,7 @@ class Page:
 
     def _groups(self, course: Course, form: _Form) -> str:
         user = self._participant(course, form)
-        wanted = set(form.getall("group", []))
+        wanted = set(form.get("group", []))
         for group in self.university.groups_in(course.id):
             (group.members.add if str(group.id) in wanted else group.members.discard)(user)
         return "groups"
@@ -171,7 +173,7 @@ def _from_own_page(request: web.Request) -> bool:
 
 
 def _get(form: _Form, name: str) -> str:
-    return form.get(name, "")
+    return form.get(name, [""])[-1]
 
 
 def _day(text: str, before: int) -> int:
