@@ -70,12 +70,7 @@ def _read(files: cli.Files, environment: Mapping[str, str]) -> tuple[Settings, R
     settings = config.load(files.config, environment)
     path = files.registration or settings.appservice.registration
     found = registration.read(path, site=settings.site, domain=settings.homeserver.domain)
-    secrets = (
-        *found.secrets(),
-        settings.moodle.token.get_secret_value(),
-        settings.database.get_secret_value(),
-    )
-    logs.set_up(settings.logging.level, settings.logging.format, secrets)
+    logs.set_up(settings.logging.level, settings.logging.format, (*found.secrets(), *settings.secrets()))
     for warning in (*settings.warnings, *found.warnings):
         _warn(warning)
     return settings, found

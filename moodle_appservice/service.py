@@ -21,6 +21,7 @@ from .domain.rules import FieldRules, IdentityRules, Rules, SafetyRules
 from .engine.apply import Hands, Limits
 from .engine.course import CoursePlanner, CourseSync
 from .engine.direct import DirectChats
+from .engine.freshness import Freshness
 from .engine.gate import Gate
 from .engine.operations import Operations
 from .engine.people import PersonFinder
@@ -196,14 +197,15 @@ class Service:
         rooms = RoomFinder(self.matrix, store, rules, clock)
         self.planner = CoursePlanner(self.facts, store, rooms, rules)
         hands = Hands(self.matrix, store, rooms, rules, clock, Limits(actions=settings.sync.slice_actions))
-        site = SitePass(self.facts, store, queue, self.gate, rules, clock)
+        freshness = Freshness()
+        site = SitePass(self.facts, store, queue, self.gate, rules, clock, freshness)
         self.workers = Workers(
             queue,
             store,
             clock,
             site=site,
-            people=PersonFinder(self.facts, store, queue, rules, clock),
-            courses=CourseSync(self.planner, hands, store, queue, self.gate, clock),
+            people=PersonFinder(self.facts, store, queue, rules, clock, freshness),
+            courses=CourseSync(self.planner, hands, store, queue, self.gate, clock, freshness),
             number=settings.sync.rooms_at_once,
         )
         self.operations = Operations(

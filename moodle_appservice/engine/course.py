@@ -21,7 +21,7 @@ from ..domain.rules import Rules
 from ..domain.safety import Verdict, judge
 from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, person_key
 from .apply import Hands
-from .freshness import oldest_allowed
+from .freshness import Freshness
 from .gate import Gate
 from .people import FOR_COURSE
 from .rooms import RoomFinder
@@ -107,8 +107,16 @@ class CourseSync:
     """One look at one course."""
 
     def __init__(
-        self, planner: CoursePlanner, hands: Hands, store: Store, queue: Queue, gate: Gate, clock: Clock
+        self,
+        planner: CoursePlanner,
+        hands: Hands,
+        store: Store,
+        queue: Queue,
+        gate: Gate,
+        clock: Clock,
+        freshness: Freshness,
     ) -> None:
+        self._freshness = freshness
         self._planner = planner
         self._hands = hands
         self._store = store
@@ -124,7 +132,7 @@ class CourseSync:
             return Outcome.DONE
         await self._gate.open()
         prepared = await self._planner.prepare(
-            course_id, not_older_than=oldest_allowed(taken, self._clock.now())
+            course_id, not_older_than=self._freshness.oldest_allowed(taken, self._clock.now())
         )
         await self._send_people(course_id, prepared)
         if prepared.nobody_looked_at:

@@ -12,7 +12,7 @@ from ..domain.identity import resolve, settle
 from ..domain.model import CourseId, MoodleUserId, Resolution
 from ..domain.rules import Rules
 from ..ports import Clock, Facts, Priority, Queue, Store, Taken, course_key
-from .freshness import oldest_allowed
+from .freshness import Freshness
 
 log = logging.getLogger(__name__)
 HIDDEN = "Moodle does not show this account to our web service user."
@@ -23,8 +23,11 @@ FOR_COURSE = "course:"
 class PersonFinder:
     """One look at one person."""
 
-    def __init__(self, facts: Facts, store: Store, queue: Queue, rules: Rules, clock: Clock) -> None:
+    def __init__(
+        self, facts: Facts, store: Store, queue: Queue, rules: Rules, clock: Clock, freshness: Freshness
+    ) -> None:
         self._facts = facts
+        self._freshness = freshness
         self._store = store
         self._queue = queue
         self._rules = rules
@@ -33,7 +36,9 @@ class PersonFinder:
     async def run(self, taken: Taken) -> None:
         """Resolve and store, then wake the courses that are named in the signals or that hold the person."""
         user_id = MoodleUserId(taken.key.number)
-        person = await self._facts.person(user_id, not_older_than=oldest_allowed(taken, self._clock.now()))
+        person = await self._facts.person(
+            user_id, not_older_than=self._freshness.oldest_allowed(taken, self._clock.now())
+        )
         rows = await self._store.people.look_up([user_id])
         before = rows[user_id].resolution if user_id in rows else None
         fresh = resolve(person, self._rules) if person else Resolution(user_id, None, None, HIDDEN)

@@ -14,6 +14,7 @@ from ..domain.rules import Rules
 from ..domain.selection import read_choice, select
 from ..errors import PermanentFailure
 from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key
+from .freshness import PASS, Freshness
 from .gate import Gate
 
 BASELINE = "baseline_course"
@@ -26,8 +27,16 @@ class SitePass:
     """One look at the whole site."""
 
     def __init__(
-        self, facts: Facts, store: Store, queue: Queue, gate: Gate, rules: Rules, clock: Clock
+        self,
+        facts: Facts,
+        store: Store,
+        queue: Queue,
+        gate: Gate,
+        rules: Rules,
+        clock: Clock,
+        freshness: Freshness,
     ) -> None:
+        self._freshness = freshness
         self._facts = facts
         self._store = store
         self._queue = queue
@@ -44,9 +53,9 @@ class SitePass:
         rows = await self._decide(site, save=True)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         await self._facts.prefetch(on, not_older_than=started)
-        signal = "confirm" if "confirm" in taken.signals else "pass"
+        self._freshness.pass_began = started
         for course_id in on:
-            await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=signal)
+            await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=PASS)
         log.info("Pass: %d courses listed, %d are on and are looked at.", len(site.courses), len(on))
 
     async def preview(self) -> dict[CourseId, CourseRow]:

@@ -9,6 +9,7 @@ What to ask for:
 - `synapse_factory`: for a test that restarts or kills its homeserver, or wants its own registration or settings:
       seat = write_registration(tmp_path, "mine")
       synapse = await synapse_factory(registrations=[seat.path])
+- `house`: a whole installation on `synapse`, with a seat and a Moodle of its own.
 - `postgres_url`: a `postgres://` URL of an empty database, dropped at the end; `postgres` is the server behind it.
 """
 
@@ -21,7 +22,9 @@ from typing import Any
 import pytest
 
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
+from moodle_appservice.demo.sandbox import SandboxMoodle
 from tests.live.homeserver import People, Seat, SynapseFactory, write_registration
+from tests.live.house import House, small_university
 from tests.live.postgres import PostgresServer, postgres_server
 
 _SEATS = 64
@@ -83,3 +86,12 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture
+async def house(synapse: EmbeddedSynapse, seat: Seat, tmp_path: Path) -> AsyncIterator[House]:
+    """An installation on `synapse` with a small university (see `tests.live.house`); the service is not started."""
+    async with SandboxMoodle(small_university()) as moodle:
+        one = House(synapse, seat, moodle, tmp_path)
+        yield one
+        await one.stop()

@@ -86,6 +86,7 @@ def write_registration(
         },
     }
     # JSON is YAML, and both Synapse and we read YAML.
+    seat.path.touch(mode=0o600)
     seat.path.write_text(json.dumps(registration, indent=1), encoding="utf-8")
     return seat
 
