@@ -77,10 +77,7 @@ def write_config(
         **settings,
     }
     _write(folder / "log.yaml", json.dumps(_logging(folder, port), indent=1))
-    key = folder / "signing.key"
-    if not key.exists():
-        seed = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-        _write(key, f"ed25519 a_{secrets.token_hex(2)} {seed}\n")
+    _write_signing_key(folder / "signing.key")
     target = folder / "homeserver.yaml"
     _write(target, json.dumps(config, indent=1))
     return target
@@ -143,6 +140,12 @@ def _logging(folder: Path, port: int) -> dict[str, Any]:
         "root": {"level": "WARNING", "handlers": ["log"]},
         "disable_existing_loggers": False,
     }
+
+
+def _write_signing_key(path: Path) -> None:
+    if not path.exists():
+        seed = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+        _write(path, f"ed25519 a_{secrets.token_hex(2)} {seed}\n")
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.browser.chromium import Page
+from tests.browser.page import Page
 
 SCREENSHOTS = Path(__file__).parent.parent.parent / "build" / "screenshots"
 

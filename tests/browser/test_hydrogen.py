@@ -6,8 +6,9 @@ import nio
 import pytest
 
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
-from tests.browser.chromium import DESKTOP, PHONE, Chromium, Viewport
+from tests.browser.chromium import Chromium
 from tests.browser.hydrogen_user import HydrogenUser
+from tests.browser.page import DESKTOP, PHONE, Viewport
 from tests.live.homeserver import People
 
 

@@ -1,0 +1,137 @@
+"""One page of a browser, and what a person can do with it.
+
+A `Page` knows nothing of what it shows: it finds elements by CSS selector and text, clicks where they are and types as
+a keyboard does. Whatever is not there yet is waited for inside the page, at every frame, never by sleeping here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+WAIT = 30.0
+"""Seconds after which something that should have appeared is reported as missing."""
+
+Call = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Sends one command of the DevTools protocol to the page and gives its result."""
+
+
+@dataclass(frozen=True)
+class Viewport:
+    """The size of a window in CSS pixels."""
+
+    name: str
+    width: int
+    height: int
+    mobile: bool = False
+
+
+PHONE = Viewport("phone", 390, 844, mobile=True)
+DESKTOP = Viewport("desktop", 1280, 800)
+
+
+class BrowserError(Exception):
+    """Chromium refused a command, or the page threw."""
+
+
+class NotThere(BrowserError):
+    """What was waited for did not appear in time."""
+
+
+class Page:
+    """One page. Selectors are CSS; `text`, where given, must be contained in the element's text."""
+
+    def __init__(self, call: Call, viewport: Viewport) -> None:
+        self.viewport = viewport
+        self._call = call
+
+    async def open(self, url: str) -> None:
+        told = await self._call("Page.navigate", {"url": url})
+        if told.get("errorText"):
+            raise BrowserError(f"{url}: {told['errorText']}")
+
+    async def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression; a promise is waited for."""
+        told = await self._call(
+            "Runtime.evaluate", {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        )
+        if "exceptionDetails" in told:
+            thrown = told["exceptionDetails"]
+            raise BrowserError(str(thrown.get("exception", {}).get("description") or thrown["text"]))
+        return told["result"].get("value")
+
+    async def until(self, expression: str, what: str, within: float = WAIT) -> Any:
+        """Wait until a JavaScript expression is true; gives its value. `what` names it in the error."""
+        deadline = time.monotonic() + within
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                found = await self.evaluate(_WAIT_IN_PAGE % (expression, left * 1000))
+            except BrowserError as error:
+                # The page was replaced while we waited in it: go on in the new one.
+                if not any(sign in str(error) for sign in ("context", "navigated", "Promise was collected")):
+                    raise
+                continue
+            if found:
+                return found
+        shown = await self.evaluate("document.body ? document.body.innerText : ''")
+        raise NotThere(f"Not seen within {within:.0f} seconds: {what}. The page shows:\n{shown}")
+
+    async def see(self, selector: str, text: str = "", within: float = WAIT) -> str:
+        """Wait for a visible element; gives its whole text."""
+        found = f"{_find(selector, text)}"
+        told = await self.until(f"({found}) && [({found}).innerText]", _name(selector, text), within)
+        return str(told[0])
+
+    async def click(self, selector: str, text: str = "") -> None:
+        """Click in the middle of an element, once it is there and nothing lies over it."""
+        place = await self.until(_PLACE % _find(selector, text), f"a free {_name(selector, text)}")
+        at = {"x": place["x"], "y": place["y"], "button": "left", "clickCount": 1}
+        for kind in ("mousePressed", "mouseReleased"):
+            await self._call("Input.dispatchMouseEvent", {"type": kind, **at})
+
+    async def type(self, selector: str, text: str) -> None:
+        """Click into a field and write."""
+        await self.click(selector)
+        await self._call("Input.insertText", {"text": text})
+
+    async def screenshot(self, target: Path) -> None:
+        told = await self._call("Page.captureScreenshot", {"format": "png"})
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(base64.b64decode(told["data"]))
+
+
+def _find(selector: str, text: str) -> str:
+    """JavaScript for the first visible element that fits, or undefined."""
+    visible = "(e.checkVisibility() && e.getClientRects().length > 0)"
+    fits = f"{visible} && (e.innerText || '').includes({json.dumps(text)})" if text else visible
+    return f"[...document.querySelectorAll({json.dumps(selector)})].find(e => {fits})"
+
+
+def _name(selector: str, text: str) -> str:
+    return f"{selector} with “{text}”" if text else selector
+
+
+_WAIT_IN_PAGE = """new Promise((resolve, reject) => {
+  const end = performance.now();
+  const look = () => {
+    let found;
+    try { found = (%s); } catch (error) { reject(error); return; }
+    if (found || performance.now() - end > %f) resolve(found || false); else setTimeout(look, 16);
+  };
+  look();
+})"""
+
+_PLACE = """(() => {
+  const e = %s;
+  if (!e || e.disabled) return false;
+  e.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+  const box = e.getBoundingClientRect();
+  const x = box.x + box.width / 2, y = box.y + box.height / 2;
+  const top = document.elementFromPoint(x, y);
+  return top && (e.contains(top) || top.contains(e)) && { x, y };
+})()"""
