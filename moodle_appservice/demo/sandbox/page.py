@@ -62,7 +62,8 @@ class Page:
         course = self._find(request.query.get("id", ""))
         if course is None:
             return _page(page_html.missing(), 404)
-        return _page(page_html.course_page(self.university, course, request.query.get("done", "")))
+        done, changed = request.query.get("done", ""), request.query.get("user", "")
+        return _page(page_html.course_page(self.university, course, done, changed))
 
     async def act(self, request: web.Request) -> web.Response:
         """Do what a form asks for, then show the course again."""
@@ -80,16 +81,18 @@ class Page:
             done = action(course, form)
         except (KeyError, ValueError):
             return _page(page_html.document("Not possible", "<main><h1>That is not possible</h1></main>"), 400)
-        user = _get(form, "user")
-        there = f"#p{user}" if user.isdecimal() and done not in ("enrolled", "unenrolled") else ""
-        return web.Response(status=303, headers={"Location": course_address(course.id, done=done) + there, **_HEADERS})
+        user = _number(_get(form, "user"))
+        there = course_address(course.id, done=done)
+        if self.university.enrolments(course.id, user):
+            there = f"{course_address(course.id, done=done, user=str(user))}#p{user}"
+        return web.Response(status=303, headers={"Location": there, **_HEADERS})
 
     def _find(self, number: str) -> Course | None:
-        found = self.university.courses.get(int(number)) if number.isdecimal() else None
+        found = self.university.courses.get(_number(number))
         return found if found is not None and found.id != SITE_COURSE_ID else None
 
     def _participant(self, course: Course, form: _Form) -> int:
-        user = int(_get(form, "user"))
+        user = _number(_get(form, "user"))
         if not self.university.enrolments(course.id, user):
             raise KeyError(user)
         return user
@@ -116,7 +119,7 @@ class Page:
             users = [one.id for one in self.university.people.values() if one.username == username]
             user = users[0] if users else 0
         else:
-            user = int(_get(form, "user"))
+            user = _number(_get(form, "user"))
         person = self.university.people[user]
         role = _get(form, "role")
         if person.deleted or role not in ASSIGNABLE:
@@ -174,6 +177,11 @@ def _from_own_page(request: web.Request) -> bool:
 
 def _get(form: _Form, name: str) -> str:
     return form.get(name, [""])[-1]
+
+
+def _number(text: str) -> int:
+    """An id from a form or an address, 0 when it cannot be one."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _day(text: str, before: int) -> int:

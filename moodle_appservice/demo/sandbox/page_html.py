@@ -2,7 +2,8 @@
 
 One stylesheet inside the document, no script, no image. The page is written for a phone first and for a screen
 reader as much as for eyes: headings and lists carry the structure, every field has a label, states are words and
-not only colours. Whatever comes from the university is escaped by `e`.
+not only colours. Whatever comes from the university is escaped by `e`; names of courses may hold markup, which
+`format_string` takes out and escapes as Moodle's own pages do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from html import escape as e
 from urllib.parse import urlencode
 
 from .records import SITE_COURSE_ID, Category, Course, CourseField, FieldKind, GroupMode, Person
+from .text import format_string
 from .university import University
 
 STYLE = """
@@ -25,12 +27,13 @@ STYLE = """
 body{margin:0 auto;max-width:46rem;padding:1rem;background:var(--paper);color:var(--ink);
 font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:0}
-a{color:var(--act)}p{margin:.4rem 0}
+a{color:var(--act)}p{margin:.2rem 0}
 ul{list-style:none;margin:0;padding:0}
-.card{border:1px solid var(--line);border-radius:.5rem;background:var(--card);padding:.75rem;margin:.5rem 0}
+.card{border:1px solid var(--line);border-radius:.5rem;background:var(--card);padding:.5rem .75rem;margin:.5rem 0;
+position:relative}
 .soft{color:var(--soft)}.tag{border:1px solid var(--line);border-radius:1rem;padding:0 .5rem;white-space:nowrap}
 .done{border-left:.3rem solid var(--act);padding:.5rem .75rem;background:var(--card)}
-label,legend{display:block;font-weight:600;margin-top:.6rem}fieldset{border:0;padding:0;margin:0}
+label,legend{display:block;font-weight:600;margin-top:.6rem}fieldset{border:0;padding:0;margin:.6rem 0 0}
 .check{font-weight:400;display:flex;gap:.5rem;align-items:center;min-height:2.75rem;margin:0}
 .check input{width:1.25rem;height:1.25rem;min-height:0}
 input,select,button,summary{font:inherit;min-height:2.75rem}
@@ -39,6 +42,7 @@ color:inherit}
 button{padding:.4rem 1rem;border:1px solid var(--act);border-radius:.4rem;background:var(--paper);color:var(--act);
 font-weight:600;cursor:pointer;margin:.6rem .4rem 0 0}
 form.line{display:inline}
+.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 summary{cursor:pointer;color:var(--act);display:flex;align-items:center}summary::before{content:"▸";margin-right:.5rem}
 details[open]>summary::before{content:"▾"}
 :focus-visible{outline:.2rem solid var(--act);outline-offset:.1rem}
@@ -112,7 +116,7 @@ def _course_card(university: University, course: Course) -> str:
     if groups := university.groups_in(course.id):
         counts.append(_count(len(groups), "group", "groups"))
     return (
-        f'<li class="card"><h3><a href="{e(course_address(course.id))}">{e(course.fullname)}</a></h3>'
+        f'<li class="card"><h3><a href="{e(course_address(course.id))}">{format_string(course.fullname)}</a></h3>'
         f'<p class="soft">{e(course.shortname)} · {", ".join(counts)}</p>{_tags(course_states(course, now))}</li>'
     )
 
@@ -140,23 +144,33 @@ def _tags(words: Iterable[str]) -> str:
     return f"<p>{tags}</p>" if tags else ""
 
 
-def course_page(university: University, course: Course, done: str) -> str:
-    """One course: its people with forms to change them, a form to enrol somebody, and its settings."""
+def course_page(university: University, course: Course, done: str, changed: str) -> str:
+    """One course: its people with forms to change them, a form to enrol somebody, and its settings.
+
+    `done` names what was just done; it is told at the person with the id `changed`, else at the top.
+    """
     note = f'<p class="done" role="status">{e(DONE[done])}</p>' if done in DONE else ""
     people = sorted(
         (university.people[user] for user in university.enrolled(course.id)),
-        key=lambda one: (one.lastname.casefold(), one.firstname.casefold(), one.id),
+        key=lambda one: (_rank(university, course, one), one.lastname.casefold(), one.firstname.casefold(), one.id),
     )
-    cards = "\n".join(_person_card(university, course, person) for person in people)
+    notes = {person.id: note for person in people if str(person.id) == changed}
+    cards = "\n".join(_person_card(university, course, person, notes.get(person.id, "")) for person in people)
+    states = _tags(course_states(course, university.now()))
     body = (
-        f'<header><p><a href="/">All courses</a></p><h1>{e(course.fullname)}</h1>'
-        f'<p class="soft">{e(course.shortname)}</p>{_tags(course_states(course, university.now()))}{note}'
+        f'<header><p><a href="/">All courses</a></p><h1>{format_string(course.fullname)}</h1>'
+        f'<p class="soft">{e(course.shortname)}</p>{states}{"" if notes else note}'
         '<nav aria-label="On this page"><p><a href="#enrol">Enrol somebody</a> · '
         '<a href="#settings">Course settings</a></p></nav></header>\n<main>\n'
         f'<section id="people"><h2>People ({len(people)})</h2><ul>\n{cards}\n</ul></section>\n'
         f"{_enrol_form(university, course)}\n{_settings_form(university, course)}\n</main>"
     )
-    return document(course.fullname, body)
+    return document(course.shortname, body)
+
+
+def _rank(university: University, course: Course, person: Person) -> int:
+    """Teachers come first."""
+    return min((role.sortorder for role in university.roles_in(course.id, person.id)), default=99)
 
 
 def person_states(university: University, course: Course, person: Person) -> list[str]:
@@ -182,12 +196,11 @@ def person_states(university: University, course: Course, person: Person) -> lis
     return states
 
 
-def _person_card(university: University, course: Course, person: Person) -> str:
+def _person_card(university: University, course: Course, person: Person, note: str) -> str:
     roles = [role.title or role.shortname for role in university.roles_in(course.id, person.id)] or ["no role"]
     groups = [group.name for group in university.groups_in(course.id, person.id)]
     facts = [person.username, ", ".join(roles), *([f"in {', '.join(groups)}"] if groups else [])]
     suspended = any(one.suspended for one in university.enrolments(course.id, person.id))
-    who = f'<span class="soft">for</span> {e(person.fullname)}'
     buttons = "".join(
         _button(course, person, action, label)
         for action, label in (
@@ -198,8 +211,9 @@ def _person_card(university: University, course: Course, person: Person) -> str:
     )
     return (
         f'<li class="card" id="p{person.id}"><h3>{e(person.fullname)}</h3>'
-        f'<p class="soft">{e(" · ".join(facts))}</p>{_tags(person_states(university, course, person))}'
-        f"<details><summary><span>Change {who}</span></summary>{_role_form(university, course, person)}"
+        f'<p class="soft">{e(" · ".join(facts))}</p>{_tags(person_states(university, course, person))}{note}'
+        f'<details><summary><span>Change<span class="unseen"> {e(person.fullname)}</span></span></summary>'
+        f"{_role_form(university, course, person)}"
         f"{_group_form(university, course, person)}<div>{buttons}</div></details></li>"
     )
 
@@ -207,7 +221,8 @@ def _person_card(university: University, course: Course, person: Person) -> str:
 def _button(course: Course, person: Person, action: str, label: str) -> str:
     return (
         f'<form class="line" method="post" action="/course/{course.id}/{action}">'
-        f'<input type="hidden" name="user" value="{person.id}"><button>{label}</button></form>'
+        f'<input type="hidden" name="user" value="{person.id}"><button>{label}'
+        f'<span class="unseen"> {e(person.fullname)}</span></button></form>'
     )
 
 
@@ -231,7 +246,7 @@ def _boxes_form(course: Course, person: Person, action: str, legend: str, button
     return (
         f'<form method="post" action="/course/{course.id}/{action}">'
         f'<input type="hidden" name="user" value="{person.id}"><fieldset><legend>{legend}</legend>{boxes}</fieldset>'
-        f"<button>{button}</button></form>"
+        f'<button>{button}<span class="unseen"> {e(person.fullname)}</span></button></form>'
     )
 
 

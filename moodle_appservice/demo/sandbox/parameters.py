@@ -54,8 +54,8 @@ Description: TypeAlias = Value | Struct | Many
 
 def php_int(text: object) -> int:
     """PHP's `(int)` of a text: the leading number, else 0."""
-    match = re.match(r"\s*[+-]?\d+", str(text))
-    return int(match.group()) if match else 0
+    match = re.match(r"\s*([+-]?\d+)", str(text), re.ASCII)
+    return int(match.group(1)[:19]) if match else 0
 
 
 def clean(kind: str, value: Any) -> Any:
