@@ -37,6 +37,7 @@ def test_the_small_university_has_everything_that_is_odd(university: University)
     assert [course.id for course in courses if not course.visible] == [4, 9]
     assert 115 <= len(university.people) <= 130
     usernames = {person.username for person in university.people.values()}
+    assert len({person.fullname for person in university.people.values()}) == len(university.people)
     assert {username for username, *_ in ODD_ACCOUNTS} | {"admin"} <= usernames
 
 

@@ -135,7 +135,7 @@ def _add_accounts(university: University) -> list[int]:
     students = []
     for number in range(1, 101):
         person = university.add_person(
-            f"student{number:03}", _FIRST[number * 7 % len(_FIRST)], _LAST[number * 11 % len(_LAST)],
+            f"student{number:03}", _FIRST[number * 7 % len(_FIRST)], _LAST[(number * 11 + number // 26) % len(_LAST)],
             email=f"student{number:03}@uni.example", idnumber=f"M{100000 + number}", institution="Uni",
             department="CS" if number % 2 else "Math",
         )
