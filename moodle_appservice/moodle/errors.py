@@ -189,13 +189,13 @@ class AccountUnusable(MoodlePermanent):
 
 
 class AccessDenied(MoodlePermanent):
-    """`accessexception`: Moodle gives the same answer for four causes."""
+    """`accessexception`: Moodle gives the same answer for all of the causes in the hint."""
 
     happened = "Moodle refused the call without saying why"
     hint = (
         "The causes are: this address is not allowed by the token's IP restriction; the account lacks"
-        " webservice/rest:use at the system; the function is not in the service; the account is not among the"
-        " service's authorised users, or the token has expired."
+        " webservice/rest:use at the system; the function is not in the service, or the service is switched off; the"
+        " account is not among the service's authorised users. An expired token gives this answer once, too."
     )
 
 

@@ -2,8 +2,9 @@
 
 A caller names keys and how old an answer may be. What is fresh enough comes from memory; what is being read already is
 waited for, if that reading began late enough; only the rest is read, in one go. A reading is a task of its own, so that
-a caller who gives up takes nothing away from the others who wait for it. Failures are handed to those who waited and
-are not remembered.
+a caller who gives up takes nothing away from the others who wait for it. A failure is handed to those who waited and is
+not remembered. A key that fails by itself is forgotten too, so that nobody goes on with what used to be; a reading that
+fails as a whole says nothing about its keys and leaves them as they are.
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ class Memory(Generic[Key, Value]):
         if reading.task.cancelled() or reading.task.exception():
             return
         for key, outcome in reading.task.result().items():
-            if not isinstance(outcome, AppError):
+            if isinstance(outcome, AppError):
+                self._kept.pop(key, None)
+            else:
                 self._kept[key] = _Kept(outcome, reading.began)
 
 

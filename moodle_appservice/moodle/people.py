@@ -34,7 +34,8 @@ async def read_people(
 ) -> dict[MoodleUserId, Person | None]:
     """Every asked id with its person, or None where Moodle shows us no account or only part of one.
 
-    Raises `RightMissing` where Moodle shows us accounts and none of them whole: then it is the right, not the person.
+    Raises `RightMissing` where Moodle shows us several accounts and none of them whole: then it is the right that is
+    missing, and not one odd person.
     """
     asked = sorted(set(user_ids))
     found: dict[MoodleUserId, Account] = {}
@@ -42,7 +43,7 @@ async def read_people(
         _slice(client, asked[start : start + MAX_VALUES - 1], profile_fields, found)
         for start in range(0, len(asked), MAX_VALUES - 1)
     )
-    if found and not any(account.person for account in found.values()):
+    if len(found) > 1 and not any(account.person for account in found.values()):
         raise _missing_right(next(iter(found.values())))
     odd = [user_id for user_id in asked if user_id not in found or found[user_id].person is None]
     if odd:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from moodle_appservice.domain.model import CourseId, GroupId, MoodleUserId, Role
+from moodle_appservice.domain.model import CourseFacts, CourseId, GroupId, MoodleUserId, Role
 from moodle_appservice.errors import AppError, CourseGone, PermanentFailure
 from moodle_appservice.moodle import Finding, MoodleClient, MoodleFacts, State, errors
 from moodle_appservice.moodle.people import read_people
@@ -109,12 +109,15 @@ async def test_a_prefetched_course_costs_no_further_request() -> None:
         assert at.client.requests - before == 3
 
 
-async def test_when_nothing_changed_a_course_costs_one_small_request() -> None:
+async def test_when_nothing_changed_a_course_in_bulk_costs_one_row_and_one_roster() -> None:
     async with desk() as at:
         await at.course()
         before = at.client.requests
-        await at.course()
+        at.clock.time += 1
+        await at.facts.prefetch([TWO], not_older_than=at.clock.time)
         assert at.client.requests - before == 1
+        await at.course()
+        assert at.client.requests - before == 3
 
 
 async def test_a_course_is_gone_when_two_functions_agree() -> None:
@@ -222,6 +225,32 @@ async def test_a_list_that_becomes_empty_because_everybody_is_hidden_is_never_us
             await at.course()
 
 
+async def test_a_course_that_failed_is_not_answered_from_before_and_its_people_are_still_missed() -> None:
+    async with desk() as at:
+        await at.course()
+        at.moodle.hidden_users = {11, 12, 13}
+        for _ in range(3):
+            with pytest.raises(errors.ListIncomplete):
+                await at.course()
+            with pytest.raises(errors.ListIncomplete):
+                await at.facts.course_facts(TWO, not_older_than=0)
+        at.moodle.hidden_users = set()
+        assert await at.course() == {11, 12, 13}
+
+
+async def test_while_moodle_is_down_what_was_read_before_can_still_be_shown() -> None:
+    async with desk() as at:
+        await at.course()
+
+        async def down(form: dict[str, str]) -> web.StreamResponse:
+            return web.Response(status=502)
+
+        at.moodle.hook = down
+        with pytest.raises(errors.GatewayFailed):
+            await at.course()
+        assert (await at.facts.course_facts(TWO, not_older_than=0)).read_at == 1001.0
+
+
 async def test_a_course_that_everybody_left_is_empty() -> None:
     async with desk() as at:
         await at.course()
@@ -312,6 +341,17 @@ async def test_a_person_without_an_account_stays_enrolled_and_is_unknown() -> No
         assert await at.facts.person(MoodleUserId(12), not_older_than=0) is None
 
 
+async def test_one_odd_newcomer_does_not_stop_the_course() -> None:
+    async with desk() as at:
+        await at.course()
+        at.moodle.enrol(2, 31)
+        del at.moodle.users[31]["confirmed"]
+        at.clock.time += 1
+        facts = await at.facts.course_facts(TWO, not_older_than=at.clock.time)
+        assert MoodleUserId(31) in {enrolment.user_id for enrolment in facts.enrolments}
+        assert set(facts.people) == {11, 12, 13}
+
+
 async def test_one_odd_account_that_breaks_the_whole_answer_is_found_and_left_out() -> None:
     moodle = Moodle()
     moodle.add_course(2, *range(100, 140))
@@ -342,17 +382,33 @@ async def test_accounts_are_read_in_slices_that_php_takes_whole() -> None:
         assert all(len(params["values"]) < 500 for name, params in moodle.asked if name == USERS)
 
 
-async def test_accounts_are_kept_for_a_while_and_new_people_are_always_read() -> None:
+async def test_in_bulk_accounts_are_kept_for_a_while_and_new_people_are_always_read() -> None:
     async with desk(fresh_for=600) as at:
+
+        async def bulk(**more: bool) -> CourseFacts:
+            await at.facts.prefetch([TWO], not_older_than=at.clock.time, **more)
+            return await at.facts.course_facts(TWO, not_older_than=at.clock.time)
+
         await at.course()
         at.moodle.users[12]["suspended"] = True
         at.moodle.enrol(2, 30)
         at.clock.time += 100
-        facts = await at.facts.course_facts(TWO, not_older_than=at.clock.time)
+        facts = await bulk()
         assert set(facts.people) == {11, 12, 13, 30}
         assert facts.people[MoodleUserId(12)].usable
         assert [params["values"] for name, params in at.moodle.asked if name == USERS][1:] == [["30"]]
         at.clock.time += 601
+        assert not (await bulk()).people[MoodleUserId(12)].usable
+        at.moodle.users[12]["suspended"] = False
+        at.clock.time += 1
+        assert (await bulk(thorough=True)).people[MoodleUserId(12)].usable
+
+
+async def test_the_accounts_of_a_course_that_is_asked_for_by_itself_are_always_read() -> None:
+    async with desk(fresh_for=600) as at:
+        await at.course()
+        at.moodle.users[12]["suspended"] = True
+        at.clock.time += 1
         facts = await at.facts.course_facts(TWO, not_older_than=at.clock.time)
         assert not facts.people[MoodleUserId(12)].usable
 

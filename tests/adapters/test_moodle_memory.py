@@ -147,6 +147,23 @@ async def test_one_key_that_fails_leaves_the_others_alone() -> None:
     assert source.asked == [[1, 2], [2]]
 
 
+async def test_a_key_that_fails_by_itself_is_forgotten_and_a_reading_that_fails_whole_forgets_nothing() -> (
+    None
+):
+    clock = HandClock()
+    source = Source(clock)
+    await source.memory.get_many([1, 2], not_older_than=1000, read=source.read)
+    clock.time = 1010
+    source.broken = {1: TemporaryFailure("Course 1 can't be read.")}
+    with pytest.raises(TemporaryFailure):
+        await source.get(1, 1010)
+    source.failure = TemporaryFailure("Moodle is down.")
+    with pytest.raises(TemporaryFailure):
+        await source.get(2, 1010)
+    assert source.memory.peek(1) is None
+    assert source.memory.peek(2) == "2 at 1000"
+
+
 async def test_a_bug_in_the_reading_is_not_swallowed() -> None:
     source = Source(HandClock())
     source.failure = ZeroDivisionError()
