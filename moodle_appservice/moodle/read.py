@@ -6,8 +6,8 @@ read goes into one shared snapshot (`memory`): concurrent callers share a readin
 courses in bulk then finds each of them in memory.
 
 Accounts cost most and change least. In bulk, one that was read less than `fresh_for` seconds before the moment that a
-caller asks for is taken from memory, unless the caller wants it thorough; whoever is new in a course is always read, and
-so is everybody in a course that is asked for by itself. A person whose account Moodle does not show stays in
+caller asks for is taken from memory, unless the caller wants it thorough; whoever is new in a course is always read,
+and so is everybody in a course that is asked for by itself. A person whose account Moodle does not show stays in
 `enrolments` and is absent from `people`: their state is unknown, which is no reason to invite or to remove them.
 
 That a course is gone is only said when two functions agree. A course that our account may not read is an error that
