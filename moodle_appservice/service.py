@@ -183,7 +183,11 @@ class Service:
         )
         fields = (settings.identity.profile_field,) if settings.identity.profile_field else ()
         self.facts = MoodleFacts(
-            self.moodle, clock=clock, profile_fields=fields, language=settings.moodle.language
+            self.moodle,
+            clock=clock,
+            profile_fields=fields,
+            language=settings.moodle.language,
+            fresh_for=settings.moodle.interval,
         )
         self.matrix = MatrixClient(
             settings.homeserver.address,

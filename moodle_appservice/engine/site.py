@@ -14,7 +14,7 @@ from ..domain.rules import Rules
 from ..domain.selection import read_choice, select
 from ..errors import PermanentFailure
 from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key
-from .freshness import PASS, Freshness
+from .freshness import ASKS_FOR_NOW, PASS, Freshness
 from .gate import Gate
 
 BASELINE = "baseline_course"
@@ -52,7 +52,7 @@ class SitePass:
         await self._same_site(site, confirmed="confirm" in taken.signals)
         rows = await self._decide(site, save=True)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
-        await self._facts.prefetch(on, not_older_than=started)
+        await self._facts.prefetch(on, not_older_than=started, thorough=bool(taken.signals & ASKS_FOR_NOW))
         self._freshness.pass_began = started
         for course_id in on:
             await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=PASS)

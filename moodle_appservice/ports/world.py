@@ -54,9 +54,12 @@ class Facts(Protocol):
         """One account's own state; None where Moodle does not show it."""
         ...
 
-    async def prefetch(self, course_ids: Sequence[CourseId], *, not_older_than: float) -> None:
+    async def prefetch(
+        self, course_ids: Sequence[CourseId], *, not_older_than: float, thorough: bool = False
+    ) -> None:
         """Read many courses in as few requests as possible, so that `course_facts` answers from memory.
 
+        What changes rarely (the state of accounts) may be somewhat older, unless it is to be `thorough`.
         A course that can't be read is left to `course_facts`, which raises for it alone.
         """
         ...

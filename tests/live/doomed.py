@@ -80,7 +80,7 @@ def main() -> None:
     fate = Fate(int(sys.argv[2]))
     doom(fate)
     failures = asyncio.run(sync(Path(sys.argv[1])))
-    print(fate.passed)
+    sys.stdout.write(f"{fate.passed}\n")
     sys.exit(1 if failures else 0)
 
 
