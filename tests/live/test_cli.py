@@ -1,0 +1,188 @@
+"""The program as an administrator runs it: commands, exit codes, the control socket, secrets in no output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from moodle_appservice.demo.sandbox import Fault
+from tests.live.house import House, until
+
+_ROOT = Path(__file__).parents[2]
+
+
+async def program(*words: str, cwd: Path) -> tuple[int, str]:
+    """Run the program to its end; returns its exit code and what it printed, errors included."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "moodle_appservice", *words),
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
+async def ask(house: House, *words: str) -> tuple[int, str]:
+    """Run the program on this house; no output ever holds a secret."""
+    code, out = await program("-c", str(house.config()), *words, cwd=house.folder)
+    for secret in (house.moodle.token, house.seat.as_token, house.seat.hs_token):
+        assert secret not in out
+    return code, out
+
+
+@asynccontextmanager
+async def running(house: House) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The service as its own process, told to stop at the end."""
+    with (house.folder / "service.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "moodle_appservice", "-c", str(house.config())),
+            cwd=house.folder,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            stdout=log,
+            stderr=log,
+        )
+
+    async def ready() -> bool:
+        assert process.returncode is None, (house.folder / "service.log").read_text()
+        return (house.folder / "control.sock").exists()
+
+    try:
+        await until(ready, "the service is ready")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), 30)
+
+
+async def test_generate_in_an_empty_folder_leads_to_a_registration(tmp_path: Path) -> None:
+    code, out = await program("-g", cwd=tmp_path)
+    assert (code, (tmp_path / "config.yaml").exists()) == (0, True)
+    assert "moodle.url" in out
+
+
+async def test_a_wrong_configuration_ends_with_2_and_names_the_line(house: House) -> None:
+    path = house.config()
+    path.write_text(path.read_text().replace('"interval"', '"intervall"'))
+    code, out = await program("-c", str(path), "plan", cwd=house.folder)
+    assert code == 2
+    assert "moodle.intervall" in out
+    assert "config.yaml:" in out
+
+
+async def test_the_plan_of_a_new_installation_shows_rooms_and_invites_and_changes_nothing(
+    house: House,
+) -> None:
+    mark = house.synapse.mark()
+    code, out = await ask(house, "plan", "--json")
+    assert code == 0, out
+    plan = json.loads(out)
+    kinds = [action["kind"] for action in plan["courses"][0]["actions"]]
+    assert kinds == ["CreateRoom", "Invite", "Invite", "Invite", "Invite"]
+    assert plan["actions"] == 10
+    assert house.sent_since(mark) == []
+    code, out = await ask(house, "plan", "--course", "2")
+    assert "make the room “C1: Course number 1”" in out
+
+
+async def test_sync_without_a_running_service_does_the_work_and_ends_with_0(house: House) -> None:
+    code, out = await ask(house, "sync")
+    assert (code, "Everything is as it should be." in out) == (0, True), out
+    assert set((await house.members(2)).values()) == {"invite"}
+    code, out = await ask(house, "plan")
+    assert (code, "all as it should be" in out) == (0, True)
+
+
+async def test_sync_with_a_running_service_goes_through_its_socket(house: House) -> None:
+    async with running(house):
+        assert (house.folder / "control.sock").stat().st_mode & 0o777 == 0o600
+        code, out = await ask(house, "sync", "--course", "2")
+        assert (code, "Everything is as it should be." in out) == (0, True), out
+        code, out = await ask(house, "doctor")
+        assert "in use by the running service" in out
+        code, out = await ask(house, "sync", "--course", "99")
+        assert (code, "lists no course 99" in out) == (1, True)
+
+
+async def test_a_second_service_on_the_same_database_refuses_to_start(house: House) -> None:
+    async with running(house):
+        house.top["control_socket"] = "other.sock"
+        code, out = await ask(house, "run")
+        assert (code, "Another process of this service uses the same database" in out) == (1, True), out
+
+
+async def test_what_safety_holds_ends_with_4_and_passes_when_confirmed(house: House) -> None:
+    university = house.moodle.university
+    for number in range(8):
+        university.enrol(university.add_person(f"x{number}", "X", str(number)).id, 2, "student")
+    await ask(house, "sync")
+    for person in list(university.people.values()):
+        if person.username.startswith("x"):
+            university.unenrol(person.id, 2)
+    code, out = await ask(house, "sync")
+    assert (code, "Held in course 2: 8 removals." in out) == (4, True), out
+    code, out = await ask(house, "plan")
+    assert (code, "would remove @x0:uni.test" in out) == (4, True), out
+    code, out = await ask(house, "sync", "--confirm")
+    assert code == 0, out
+    assert list((await house.members(2)).values()).count("leave") == 8
+
+
+async def test_a_server_that_can_not_be_reached_ends_with_3_and_a_hint(house: House) -> None:
+    await house.moodle.stop()
+    house.overrides["moodle"] = {"url": "http://127.0.0.1:9", "token": house.moodle.token}
+    code, out = await ask(house, "doctor")
+    assert (code, "✗ Moodle answers" in out) == (3, True), out
+    code, out = await ask(house, "plan")
+    assert code == 3, out
+
+
+async def test_doctor_finds_everything_in_order_and_changes_nothing(house: House) -> None:
+    mark = house.synapse.mark()
+    code, out = await ask(house, "doctor", "--json")
+    result = json.loads(out)
+    assert (code, result["ok"]) == (0, True), out
+    states = {check["name"]: check["state"] for check in result["checks"]}
+    assert states["The homeserver reaches us"] == "ok"
+    assert {request.method for request in house.sent_since(mark)} <= {"GET", "POST"}
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        "moodle/user:viewdetails",
+        "moodle/user:viewalldetails",
+        "moodle/course:view",
+        "moodle/course:enrolreview",
+    ],
+)
+async def test_doctor_names_the_right_that_is_missing(house: House, right: str) -> None:
+    house.moodle.rights.revoke(right)
+    code, out = await ask(house, "doctor")
+    assert code == 1, out
+    assert right in out
+
+
+async def test_a_moodle_in_maintenance_is_a_clear_error_and_nothing_is_lost(house: House) -> None:
+    await ask(house, "sync")
+    before = await house.members(2)
+    house.moodle.faults.fail(Fault.MAINTENANCE, times=None)
+    async with running(house):
+        log = house.folder / "service.log"
+
+        async def said() -> bool:
+            return "maintenance" in log.read_text()
+
+        await until(said, "the log says that Moodle is in maintenance")
+    assert await house.members(2) == before
