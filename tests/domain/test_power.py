@@ -1,0 +1,96 @@
+"""Power levels for every room version: the whole table, and what holds whatever is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moodle_appservice.domain.model import UserId
+from moodle_appservice.domain.power import creator_is_above, power_levels, same_power
+from moodle_appservice.domain.rules import DEFAULT_LEVELS
+from tests.domain import casefiles, values
+
+RULES = values.rules({})
+TABLE = casefiles.read(casefiles.FOLDER / "power" / "levels.yaml")
+TESS = UserId("@tess:uni.test")
+VERSIONS = st.sampled_from(["1", "10", "11", "12", "13", "org.example.experiment"])
+USERS = st.sampled_from([UserId(f"@p{number}:uni.test") for number in range(5)] + [RULES.bot])
+LEVELS = st.integers(-10, 200)
+ANYTHING: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("version", TABLE)
+def test_the_table_of_a_version_is_whole(version: str) -> None:
+    assert power_levels(version, RULES, {TESS: 60}) == TABLE[version]
+
+
+def test_the_levels_of_roles_are_those_of_the_table() -> None:
+    assert dict(DEFAULT_LEVELS) == {"manager": 60, "editingteacher": 60, "teacher": 50, "student": 0}
+
+
+@pytest.mark.parametrize(("calls", "level"), [("all", 0), ("staff", 50), ("off", 100)])
+def test_who_may_start_a_call_is_the_institution_s_choice(calls: str, level: int) -> None:
+    events = power_levels("12", values.rules({"calls": calls}), {})["events"]
+    assert (events["org.matrix.msc3401.call.member"], events["m.call.member"]) == (level, level)
+    table = TABLE["12"]["events"]
+    assert {**events, "org.matrix.msc3401.call.member": 0, "m.call.member": 0} == table
+
+
+@given(
+    VERSIONS,
+    st.dictionaries(USERS, LEVELS),
+    st.dictionaries(USERS, LEVELS),
+    st.frozensets(USERS),
+)
+def test_the_creator_is_never_among_the_levels_from_12_on_and_alone_has_100_before(
+    version: str, wanted: dict[UserId, int], current: dict[UserId, int], managed: frozenset[UserId]
+) -> None:
+    current = {user: min(level, 99) for user, level in current.items()}
+    users = power_levels(version, RULES, wanted, current={"users": current}, managed=managed)["users"]
+    if creator_is_above(version):
+        assert RULES.bot not in users
+        assert all(level < 100 for level in users.values())
+    else:
+        assert {user for user, level in users.items() if level >= 100} == {RULES.bot}
+        assert users[RULES.bot] == 100
+    others = {user: level for user, level in users.items() if user != RULES.bot}
+    for user, level in wanted.items():
+        if user != RULES.bot:
+            assert others.get(user, 0) == (min(level, 99) if level > 0 else 0)
+    for user, level in current.items():
+        if user not in wanted and user not in managed and user != RULES.bot:
+            assert others[user] == level
+
+
+@given(VERSIONS, st.dictionaries(USERS, LEVELS), ANYTHING)
+def test_whatever_stands_in_the_room_the_result_is_complete_and_stable(
+    version: str, wanted: dict[UserId, int], current: Any
+) -> None:
+    room = (
+        current
+        if isinstance(current, dict)
+        else {"users": current, "events": current, "notifications": current}
+    )
+    content = power_levels(version, RULES, wanted, current=room)
+    fresh = power_levels(version, RULES, {})
+    assert {key: content[key] for key in fresh if not isinstance(fresh[key], dict)} == {
+        key: value for key, value in fresh.items() if not isinstance(value, dict)
+    }
+    for key in ("events", "notifications"):
+        assert {name: content[key][name] for name in fresh[key]} == fresh[key]
+    assert set(room) <= set(content)
+    again = power_levels(version, RULES, wanted, current=content)
+    assert same_power(again, content)
+
+
+def test_what_a_room_has_is_not_changed_in_place() -> None:
+    current: dict[str, Any] = {"users": {TESS: 60}, "events": {"m.other": 10}}
+    power_levels("12", RULES, {}, current=current, managed=frozenset({TESS}))
+    assert current == {"users": {TESS: 60}, "events": {"m.other": 10}}

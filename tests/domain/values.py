@@ -1,0 +1,152 @@
+"""From the plain mappings of a case file to the values of the domain, and from actions back to plain mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from moodle_appservice.domain.actions import Action, Note
+from moodle_appservice.domain.model import (
+    ActualMember,
+    ActualRoom,
+    Category,
+    CategoryId,
+    Course,
+    CourseFacts,
+    Enrolment,
+    Membership,
+    MoodleUserId,
+    Person,
+    Resolution,
+    Role,
+    RoomId,
+    Trust,
+    UserId,
+)
+from moodle_appservice.domain.plan import Ledger
+from moodle_appservice.domain.rules import FieldRules, IdentityRules, Rules, SafetyRules
+
+STATES: Mapping[str, Mapping[str, Any]] = {
+    "usable": {},
+    "suspended": {"suspended": True},
+    "unconfirmed": {"confirmed": False},
+    "nologin": {"auth": "nologin"},
+}
+
+
+def course(given: Mapping[str, Any]) -> Course:
+    """A course; what is not given has Moodle's usual value."""
+    defaults = {"shortname": "ALG1", "fullname": "Algebra I", "category_id": 3, "visible": True}
+    return Course(**{**defaults, **given})
+
+
+def category(given: Mapping[str, Any]) -> Category:
+    """A category; `path` defaults to itself below the top."""
+    path = tuple(CategoryId(number) for number in given.get("path", [given["id"]]))
+    parent = path[-2] if len(path) > 1 else None
+    return Category(CategoryId(given["id"]), given.get("name", "Mathematics"), parent, path, 0)
+
+
+def person(user_id: int, **given: Any) -> Person:
+    """A Moodle account; a usable one with the username `u<id>` where nothing else is said."""
+    usual: dict[str, Any] = {
+        "username": f"u{user_id}",
+        "full_name": f"Person {user_id}",
+        "suspended": False,
+        "confirmed": True,
+        "auth": "manual",
+    }
+    return Person(id=MoodleUserId(user_id), **{**usual, **given})
+
+
+def course_facts(given: Mapping[str, Any]) -> tuple[CourseFacts, dict[MoodleUserId, Resolution]]:
+    """Facts and resolutions from `course` and `people`: Moodle user id → roles, state, and id or reason.
+
+    `state: unknown`: Moodle did not tell it. Neither `id` nor `reason`: nobody has looked at this person yet.
+    """
+    enrolments, people, resolutions = [], {}, {}
+    for number, one in given.get("people", {}).items():
+        extra = set(one) - {"roles", "state", "id", "reason"}
+        assert not extra, f"person {number}: unknown keys {extra}"
+        user_id = MoodleUserId(number)
+        enrolments.append(Enrolment(user_id, frozenset(Role(role) for role in one.get("roles", ()))))
+        state = one.get("state", "usable")
+        if state != "unknown":
+            people[user_id] = person(number, **STATES[state])
+        if "id" in one:
+            resolutions[user_id] = Resolution(
+                user_id, UserId(one["id"]), Trust.DERIVED, one.get("reason", "")
+            )
+        elif "reason" in one:
+            resolutions[user_id] = Resolution(user_id, None, None, one["reason"])
+    facts = CourseFacts(course(given["course"]), tuple(enrolments), people, (), read_at=0.0)
+    return facts, resolutions
+
+
+def rules(given: Mapping[str, Any]) -> Rules:
+    """Rules by the names of their fields; lists become sets where sets are meant."""
+    values: dict[str, Any] = {
+        "site": "uni",
+        "domain": "uni.test",
+        "bot": "@moodle:uni.test",
+        "site_url": "https://moodle.uni.test",
+        **given,
+    }
+    for name, kind in (("identity", IdentityRules), ("fields", FieldRules), ("safety", SafetyRules)):
+        if name in values:
+            values[name] = kind(**_sets(values[name]))
+    return Rules(**_sets(values))
+
+
+def _sets(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: frozenset(value) if isinstance(value, list) else value for key, value in given.items()}
+
+
+def actual_room(given: Mapping[str, Any] | None) -> ActualRoom | None:
+    """A room. A member is a membership, or `[membership, sender]`; state is by type, with an empty state key."""
+    if given is None:
+        return None
+    members = {}
+    for user, one in given["members"].items():
+        membership, sender = (one, None) if isinstance(one, str) else one
+        members[UserId(user)] = ActualMember(Membership(membership), sender and UserId(sender))
+    return ActualRoom(
+        room_id=RoomId(given["room_id"]),
+        version=given["version"],
+        creator=UserId(given["creator"]),
+        state={(event_type, ""): content for event_type, content in given["state"].items()},
+        members=members,
+    )
+
+
+def ledger(given: Mapping[str, Any] | None) -> Ledger:
+    """What we last wrote in the room."""
+    if given is None:
+        return Ledger()
+    return Ledger(
+        name=given.get("name"),
+        topic=given.get("topic"),
+        levels={UserId(user): level for user, level in given.get("levels", {}).items()},
+        places=frozenset(UserId(user) for user in given.get("places", ())),
+    )
+
+
+def known(given: Mapping[str, int] | None) -> dict[UserId, MoodleUserId]:
+    """Matrix id → Moodle person."""
+    return {UserId(user): MoodleUserId(number) for user, number in (given or {}).items()}
+
+
+def shown(action: Action) -> dict[str, Any]:
+    """An action as a case file writes it: its kind under `do`, and every one of its fields."""
+    values = {field.name: getattr(action, field.name) for field in fields(action)}
+    return {"do": type(action).__name__, **{name: _plain(value) for name, value in values.items()}}
+
+
+def shown_note(note: Note) -> dict[str, Any]:
+    """A note as a case file writes it."""
+    return {"person": note.person, "kind": note.kind, "text": note.text}
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
