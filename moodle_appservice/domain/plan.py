@@ -60,7 +60,7 @@ def plan_room(
             wanted[user] = member
     actions: list[Action] = [
         *_removals(desired, actual, known, rules),
-        *_power(desired, actual, ledger, rules),
+        *_power(desired, actual, ledger, known, rules),
         *_naming(desired, actual, ledger, notes),
         *_fixed_state(actual, rules),
         *_invites_of(wanted, actual.members, waiting),
@@ -96,9 +96,16 @@ def _removals(
     ]
 
 
-def _power(desired: DesiredRoom, actual: ActualRoom, ledger: Ledger, rules: Rules) -> list[SetPower]:
+def _power(
+    desired: DesiredRoom,
+    actual: ActualRoom,
+    ledger: Ledger,
+    known: Mapping[UserId, MoodleUserId],
+    rules: Rules,
+) -> list[SetPower]:
     current = actual.content("m.room.power_levels")
-    managed = frozenset(ledger.levels) | frozenset(desired.members)
+    # Whom we know is ours even where the ledger has lost the level: nobody who is removed keeps it.
+    managed = frozenset(ledger.levels) | frozenset(desired.members) | frozenset(known)
     content = power_levels(actual.version, rules, desired.levels, current=current, managed=managed)
     if same_power(content, current):
         return []
