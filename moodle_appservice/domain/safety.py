@@ -2,17 +2,20 @@
 
 Held are removals that are many for this room (more than the share *and* more than the number in the rules), and any
 removal at all when Moodle says that nobody is enrolled: missing rights make Moodle answer with an empty or shortened
-list and no error. A confirmation names the people whom it covers; it does not cover anybody else.
+list and no error. Whoever is held keeps the power level too. A confirmation names the people whom it covers; it does
+not cover anybody else.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from .actions import Action, Plan, Remove
+from .actions import Action, Plan, Remove, SetPower
 from .mapping import DesiredRoom
 from .model import ActualRoom, UserId
 from .plan import PRESENT
+from .power import same_power
 from .rules import Rules
 
 
@@ -50,10 +53,23 @@ def judge(
     reason = _reason(len(removed), present, desired, rules)
     if not reason:
         return Verdict(plan.actions, None)
-    kept = tuple(
-        action for action in plan.actions if not isinstance(action, Remove) or action.matrix_id in confirmed
-    )
-    return Verdict(kept, Hold(removed - confirmed, reason))
+    held = removed - confirmed
+    kept = (_without(action, held, actual) for action in plan.actions)
+    return Verdict(tuple(action for action in kept if action is not None), Hold(held, reason))
+
+
+def _without(action: Action, held: frozenset[UserId], actual: ActualRoom) -> Action | None:
+    """What is left of an action when nothing may happen to those who are held."""
+    if isinstance(action, Remove):
+        return None if action.matrix_id in held else action
+    if not isinstance(action, SetPower):
+        return action
+    current = actual.content("m.room.power_levels")
+    users = current.get("users")
+    levels = users if isinstance(users, Mapping) else {}
+    users = {**action.content["users"], **{user: level for user, level in levels.items() if user in held}}
+    content = {**action.content, "users": dict(sorted(users.items()))}
+    return None if same_power(content, current) else replace(action, content=content)
 
 
 def _reason(removed: int, present: int, desired: DesiredRoom, rules: Rules) -> str:
