@@ -26,13 +26,16 @@ _SERVER = re.compile(
 
 def escape_localpart(text: str) -> str:
     """Lossless `=xx` escaping of any text, lower-cased first as Moodle's usernames are; no leading underscore."""
-    escaped = "".join(chr(b) if b in _PLAIN else f"={b:02x}" for b in text.lower().encode())
+    escaped = "".join(
+        chr(b) if b in _PLAIN else f"={b:02x}" for b in text.lower().encode("utf-8", "surrogatepass")
+    )
     return f"=5f{escaped[1:]}" if escaped.startswith("_") else escaped
 
 
 def split_user_id(text: str) -> tuple[str, str] | None:
     """Localpart and server name of a valid Matrix id, else None (specification, "User identifiers")."""
-    if not text.startswith("@") or ":" not in text or len(text.encode()) > MAX_USER_ID_BYTES:
+    # Both parts are ASCII, so that characters are bytes.
+    if not text.startswith("@") or ":" not in text or len(text) > MAX_USER_ID_BYTES:
         return None
     localpart, server = text[1:].split(":", 1)
     if not _LOCALPART.fullmatch(localpart) or not _SERVER.fullmatch(server):
