@@ -1,9 +1,10 @@
 """A real Synapse of our own, for the demo, the tests and the benchmarks.
 
 `EmbeddedSynapse` starts matrix-synapse as a separate program (it is never imported) on 127.0.0.1, on a port found at
-start, with a folder of its own that disappears with it. It is started, killed and started again on the same folder
-and port as often as a test likes; accounts, tokens and rooms survive that. It never outlives us (`leash`), and it can
-say what it was asked (`mark`, `since`, `requests_by`), so that "no request was sent" is counted and not believed.
+start or named by the caller, with a folder of its own that disappears with it. It is started, killed and started again
+on the same folder and port as often as a test likes; accounts, tokens and rooms survive that. It never outlives us
+(`leash`), and it can say what it was asked (`mark`, `since`, `requests_by`), so that "no request was sent" is counted
+and not believed.
 
 An application service is added by the path of its registration file, which must exist before `start`.
 """
@@ -43,6 +44,7 @@ class EmbeddedSynapse:
         self,
         *,
         server_name: str = "uni.test",
+        port: int = 0,
         registrations: Sequence[Path] = (),
         postgres_url: str | None = None,
         rate_limits: bool = False,
@@ -50,11 +52,12 @@ class EmbeddedSynapse:
         start_within: float = 60.0,
     ) -> None:
         """`rate_limits=True` leaves Synapse's own limits on. `settings` replaces top-level keys of homeserver.yaml.
+        `port` 0 finds a free one.
 
         `postgres_url` (`postgres://user@host:port/empty-database`) takes PostgreSQL in the place of SQLite.
         """
         self.server_name = server_name
-        self.port = 0
+        self.port = port
         self.admin_token = ""
         self._registrations = tuple(registrations)
         self._postgres_url = postgres_url
