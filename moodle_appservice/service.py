@@ -30,6 +30,7 @@ from .engine.rooms import RoomFinder
 from .engine.signals import Pushed, Timer
 from .engine.site import SITE_NAME, SitePass
 from .engine.status import StatusReader
+from .engine.troubles import Troubles
 from .engine.worker import Workers
 from .errors import PermanentFailure, Unreachable
 from .matrix.client import MatrixClient
@@ -201,7 +202,7 @@ class Service:
         rooms = RoomFinder(self.matrix, store, rules, clock)
         self.planner = CoursePlanner(self.facts, store, rooms, rules)
         hands = Hands(self.matrix, store, rooms, rules, clock, Limits(actions=settings.sync.slice_actions))
-        freshness = Freshness()
+        freshness, troubles = Freshness(), Troubles()
         site = SitePass(self.facts, store, queue, self.gate, rules, clock, freshness)
         self.workers = Workers(
             queue,
@@ -209,12 +210,11 @@ class Service:
             clock,
             site=site,
             people=PersonFinder(self.facts, store, queue, rules, clock, freshness),
-            courses=CourseSync(self.planner, hands, store, queue, self.gate, clock, freshness),
+            courses=CourseSync(self.planner, hands, store, queue, self.gate, clock, freshness, troubles),
             number=settings.sync.rooms_at_once,
         )
-        self.operations = Operations(
-            store, queue, self.workers, self.planner, site, StatusReader(self.planner, store)
-        )
+        status = StatusReader(self.planner, store, troubles)
+        self.operations = Operations(store, queue, self.workers, self.planner, site, status, troubles)
         messenger = MatrixMessenger(self.matrix, store)
         desk = Desk(self.operations, messenger, store, rules, clock, settings.bot.prefix)
         self.router = Router(desk, max_age=settings.bot.command_max_age)

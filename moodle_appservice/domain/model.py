@@ -122,7 +122,10 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class CourseFacts:
-    """All that decides one course. `people` holds everyone in `enrolments`; `read_at` is when Moodle was asked."""
+    """All that decides one course. `read_at` is when Moodle was asked.
+
+    `people` may lack somebody whose account Moodle does not show: the state of that account is unknown.
+    """
 
     course: Course
     enrolments: tuple[Enrolment, ...]
@@ -139,6 +142,8 @@ class SiteFacts:
     categories: Mapping[CategoryId, Category]
     courses: Mapping[CourseId, Course]
     read_at: float
+    unreadable: frozenset[CourseId] = frozenset()
+    """Courses that exist, but that our token may only see from the outside: not in `courses`, and not gone."""
 
 
 class Membership(StrEnum):

@@ -36,7 +36,7 @@ class SliceResult:
 
     done: int = 0
     left: int = 0
-    failures: list[AppError] = field(default_factory=list)
+    failures: list[tuple[Action, AppError]] = field(default_factory=list)
 
 
 class Hands:
@@ -103,7 +103,7 @@ class Hands:
             raise
         except AppError as failure:
             await self._book(action, room_id, course_id, signal, error=failure)
-            result.failures.append(failure)
+            result.failures.append((action, failure))
             return
         await self._book(action, room_id, course_id, signal, event_id=event_id, before=before)
 

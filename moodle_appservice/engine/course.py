@@ -19,12 +19,13 @@ from ..domain.model import ActualRoom, CourseFacts, CourseId, MoodleUserId, Reso
 from ..domain.plan import Ledger, plan_room
 from ..domain.rules import Rules
 from ..domain.safety import Verdict, judge
-from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, person_key
+from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key, person_key
 from .apply import Hands
 from .freshness import Freshness
 from .gate import Gate
 from .people import FOR_COURSE
 from .rooms import RoomFinder
+from .troubles import Troubles
 
 log = logging.getLogger(__name__)
 
@@ -115,8 +116,10 @@ class CourseSync:
         gate: Gate,
         clock: Clock,
         freshness: Freshness,
+        troubles: Troubles,
     ) -> None:
         self._freshness = freshness
+        self._troubles = troubles
         self._planner = planner
         self._hands = hands
         self._store = store
@@ -172,7 +175,9 @@ class CourseSync:
             await self._store.ledger.unwanted(room_id, gone - present)
 
     async def _carry_out(self, course_id: CourseId, prepared: Prepared, taken: Taken) -> Outcome:
-        actions = prepared.verdict.actions
+        now = self._clock.now()
+        self._troubles.keep_only(course_id, prepared.verdict.actions)
+        actions = self._troubles.due(course_id, prepared.verdict.actions, now=now)
         if actions:
             result = await self._hands.slice(
                 course_id,
@@ -181,13 +186,31 @@ class CourseSync:
                 signal=",".join(sorted(taken.signals)),
                 attempt=taken.attempt,
             )
-            if result.failures:
-                # The others have had their turn; this key comes back later for the rest.
-                raise result.failures[0]
+            failed = [action for action, _ in result.failures]
+            for action in actions[: len(actions) - result.left]:
+                if action not in failed:
+                    self._troubles.solved(course_id, action)
+            for action, failure in result.failures:
+                self._troubles.add(course_id, action, failure, now=self._clock.now())
             if result.left or not result.done:
                 return Outcome.MORE
-        await self._store.courses.synced(course_id, at=self._clock.now())
+        await self._finish(course_id)
         return Outcome.DONE
+
+    async def _finish(self, course_id: CourseId) -> None:
+        """All that could be done is done; what was put aside is looked at again when its time comes."""
+        now = self._clock.now()
+        await self._store.courses.synced(course_id, at=now)
+        troubles = list(self._troubles.of(course_id).values())
+        if troubles:
+            text = f"{len(troubles)} actions failed and are tried again, the first: {troubles[0].failure}"
+            await self._store.courses.synced(course_id, at=now, error=text)
+            await self._queue.add(
+                course_key(course_id),
+                priority=Priority.PASS,
+                signal="retry",
+                not_before=min(trouble.retry_at for trouble in troubles),
+            )
 
 
 def facts_hash(facts: CourseFacts) -> str:

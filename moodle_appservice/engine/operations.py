@@ -14,6 +14,7 @@ from ..ports import SITE, CourseRow, HeldRow, Key, Priority, Queue, Store, cours
 from .course import CoursePlanner, Prepared
 from .site import SitePass
 from .status import CourseStatus, StatusReader
+from .troubles import Troubles
 from .worker import Workers
 
 
@@ -46,7 +47,9 @@ class Operations:
         planner: CoursePlanner,
         site: SitePass,
         status: StatusReader,
+        troubles: Troubles,
     ) -> None:
+        self._troubles = troubles
         self._store = store
         self._queue = queue
         self._workers = workers
@@ -73,9 +76,17 @@ class Operations:
         held = [row for row in await self._store.journal.held(course_id) if not row.confirmed]
         return SyncReport(
             courses=sum(1 for row in rows.values() if row.on and not row.gone),
-            failures=dict(self._workers.failures),
+            failures={**self._set_aside(course_id), **self._workers.failures},
             held=tuple(held),
         )
+
+    def _set_aside(self, course_id: CourseId | None) -> dict[Key, AppError]:
+        """The first failure of each course in which something is put aside for later."""
+        return {
+            course_key(course): next(iter(troubles.values())).failure
+            for course, troubles in self._troubles.all().items()
+            if course_id in (None, course)
+        }
 
     async def sync_course(self, course_id: CourseId) -> AppError | None:
         """Have one course looked at now and wait for it; returns what stopped it."""

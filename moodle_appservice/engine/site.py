@@ -82,7 +82,7 @@ class SitePass:
             for course_id in site.courses
         }
         for course_id, row in known.items():
-            if course_id not in rows:
+            if course_id not in rows and course_id not in site.unreadable:
                 rows[course_id] = replace(row, gone=True)
         changed = [row for course_id, row in rows.items() if row != known.get(course_id)]
         if save:

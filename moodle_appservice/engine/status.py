@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..domain.actions import Invite
 from ..domain.model import CourseId, Membership, MoodleUserId, RoomId
 from ..ports import Store
 from .course import CoursePlanner, Prepared
+from .troubles import Troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class CourseStatus:
 class StatusReader:
     """Reads the status of courses."""
 
-    def __init__(self, planner: CoursePlanner, store: Store) -> None:
+    def __init__(self, planner: CoursePlanner, store: Store, troubles: Troubles) -> None:
+        self._troubles = troubles
         self._planner = planner
         self._store = store
 
@@ -79,6 +82,9 @@ class StatusReader:
             for note in prepared.plan.notes
             if note.person is not None and note.kind in {"unresolved", "left", "banned"}
         }
+        for trouble in self._troubles.of(prepared.facts.course.id).values():
+            if isinstance(trouble.action, Invite):
+                reasons[trouble.action.person] = f"The invite failed and is tried again: {trouble.failure}"
         for member in prepared.desired.members.values():
             if member.person not in reasons and member.required and not _is_there(prepared, member.person):
                 reasons[member.person] = "The invite has not been sent yet."

@@ -165,7 +165,13 @@ class MoodleFacts:
         courses, categories = (answer for answer in answers if not isinstance(answer, errors.MoodleError))
         listing = shapes.listing(courses, self._language)
         self._take(listing)
-        facts = SiteFacts(info, shapes.categories(categories, self._language), listing.courses, began)
+        facts = SiteFacts(
+            info,
+            shapes.categories(categories, self._language),
+            listing.courses,
+            began,
+            frozenset(listing.unreadable),
+        )
         return dict.fromkeys(keys, facts)
 
     def _take(self, listing: shapes.Listing) -> None:

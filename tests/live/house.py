@@ -19,6 +19,7 @@ from moodle_appservice.demo import house as files
 from moodle_appservice.demo.access_log import LoggedRequest
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University
+from moodle_appservice.demo.sandbox.records import ProfileField
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.engine.operations import SyncReport
 from moodle_appservice.service import Service
@@ -31,6 +32,7 @@ def small_university(courses: int = 2, people: int = 4) -> University:
     """Courses `C1`, `C2`, … with one teacher and students; usernames are `t1` and `s1`, `s2`, …"""
     university = University()
     university.add_category("Department", id=2)
+    university.profile_fields["matrixid"] = ProfileField("matrixid", "Matrix ID")
     teachers = [
         university.add_person(f"t{number}", "Tea", f"Cher {number}").id for number in range(1, courses + 1)
     ]

@@ -146,3 +146,24 @@ async def test_moodle_failing_removes_nobody(house: House) -> None:
     del Fault
     await house.sync()
     assert await house.members(2) == before
+
+
+async def test_a_person_whose_server_is_down_holds_up_nobody_and_is_tried_again_later(house: House) -> None:
+    university = house.moodle.university
+    far = university.add_person("far", "Far", "Away")
+    university.enrol(far.id, 2, "editingteacher")
+    far.profile["matrixid"] = "@far:server.invalid"
+    house.overrides["identity"] = {"profile_field": "matrixid", "allowed_domains": ["server.invalid"]}
+    service = await house.start()
+    mark = house.synapse.mark()
+    report = await house.sync()
+    assert [str(key) for key in report.failures] == ["course:2"]
+    assert len(await house.members(2)) == 4
+    tried = [request for request in house.sent_since(mark) if request.path.endswith("/invite")]
+    assert len(tried) == 9, "everybody once, the one who could not be reached too"
+    status = await service.operations.status(CourseId(2))
+    assert status is not None
+    assert [(missing.name, "tried again" in missing.reason) for missing in status.missing] == [("Far Away", True)]
+    mark = house.synapse.mark()
+    await house.sync()
+    assert house.sent_since(mark) == [], "not tried again before its time"

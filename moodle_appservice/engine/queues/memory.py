@@ -60,12 +60,15 @@ class MemoryQueue:
             self._put(key, _Waiting(priority, not_before, 0, 0, {signal}))
         else:
             waiting.signals.add(signal)
+            before = (waiting.priority, waiting.not_before)
             # A key that backs off is only hurried by somebody who waits for it.
             hurried = waiting.attempt == 0 or priority is Priority.WAITING_PERSON
             waiting.priority = min(waiting.priority, priority)
             if hurried:
                 waiting.not_before = min(waiting.not_before, not_before)
-            self._put(key, waiting)
+            # One more of the same kind of signal does not cost a key its place.
+            if before != (waiting.priority, waiting.not_before):
+                self._put(key, waiting)
         await self._wake()
 
     async def take(self) -> Taken:
