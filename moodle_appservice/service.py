@@ -105,6 +105,7 @@ class Service:
         self.health = Health()
         self._session: aiohttp.ClientSession | None = None
         self._db_is_open = False
+        self._is_built = False
         self._runner: web.AppRunner | None = None
         self._db = Db(settings.database.get_secret_value())
         self.store = Books(self._db, bot=self.rules.bot, prefix=settings.bot.prefix)
@@ -139,12 +140,13 @@ class Service:
     async def stop(self) -> None:
         """Stop everything, in the opposite order; safe after a start that failed half-way."""
         self.health.ready = False
-        if self._session is not None:
+        if self._is_built:
             await self.timer.stop()
             await self.door.stop()
             await self.router.stop()
             await self.workers.stop()
             await self.facts.close()
+            self._is_built = False
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -227,6 +229,7 @@ class Service:
             on_commands=self.router.hear,
             on_invites=DirectChats(self.matrix, store),
         )
+        self._is_built = True
 
     async def listen(self) -> None:
         """Open the door for the homeserver's pushes."""

@@ -15,8 +15,8 @@ class Answer:
 
     def line(self, text: str, *, strong: str = "") -> Answer:
         """A line; `strong` stands in bold before it."""
-        self._text.append(f"{strong} {text}".strip())
-        bold = f"<strong>{html.escape(strong)}</strong> " if strong else ""
+        self._text.append(f"{strong}: {text}" if strong else text)
+        bold = f"<strong>{html.escape(strong)}:</strong> " if strong else ""
         self._html.append(f"<p>{bold}{html.escape(text)}</p>")
         return self
 

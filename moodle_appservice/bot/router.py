@@ -85,7 +85,7 @@ class Router:
             reference = secrets.token_hex(4)
             log.warning("Command %s failed [%s]: %s", command.name, reference, failure)
             await call.answer_privately(
-                Answer().line(f"{failure} (reference {reference})", strong="Not done."), part="failure"
+                Answer().line(f"{failure} (reference {reference})", strong="Not done"), part="failure"
             )
 
     async def _call(self, row: CommandRow) -> Call | None:

@@ -39,7 +39,9 @@ class Witness:
 
     async def version(self) -> str:
         """Which Synapse answers."""
-        return str((await self._read("/_synapse/admin/v1/server_version"))["server_version"])
+        told = str((await self._read("/_synapse/admin/v1/server_version"))["server_version"])
+        # Started inside a checkout, Synapse adds that checkout's branch.
+        return told.split(" ")[0]
 
     async def make_accounts(self, people: Iterable[tuple[UserId, str]], password: str) -> dict[UserId, str]:
         """An account for each Matrix id, with a display name. Gives the reason for each impossible one."""

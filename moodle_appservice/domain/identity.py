@@ -117,6 +117,11 @@ def _refuse_localpart(localpart: str, server: str, rules: Rules) -> str:
         return ""
     if f"@{localpart}:{server}" == rules.bot or localpart.startswith(f"moodle_{rules.site}_"):
         return f"The account name {localpart} belongs to this service itself."
+    if localpart.isdigit():
+        return (
+            f"Synapse makes no account whose name is digits only ({localpart}). Let identity.template put something "
+            "before it, such as @u{username}:{domain}, or give the person another id in Moodle."
+        )
     if localpart in rules.identity.reserved:
         return f"The account name {localpart} is reserved (identity.reserved)."
     return ""

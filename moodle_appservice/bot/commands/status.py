@@ -32,7 +32,9 @@ def render(status: CourseStatus, *, now: float, names: bool) -> Answer:
     """The status in words. `names` False where students read along."""
     answer = Answer()
     if not status.on:
-        return answer.line(f"has no room. {status.reason if names else ''}", strong=status.shortname)
+        return answer.line(
+            f"There is no room. {status.reason if names else ''}".strip(), strong=status.shortname
+        )
     if status.room_id is None:
         answer.line("The room is being made.", strong=status.shortname)
     else:
@@ -49,7 +51,7 @@ def render(status: CourseStatus, *, now: float, names: bool) -> Answer:
     )
     if status.held:
         answer.line(
-            status.held if names else "An administrator must confirm it.", strong="Some removals are held."
+            status.held if names else "An administrator must confirm it.", strong="Some removals are held"
         )
     if names:
         _add_names(answer, status)

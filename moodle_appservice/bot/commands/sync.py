@@ -34,7 +34,7 @@ async def run(call: Call) -> None:
         return
     if failure is not None:
         await call.react("❌")
-        await call.answer_privately(Answer().line(str(failure), strong="Not done."))
+        await call.answer_privately(Answer().line(str(failure), strong="Not done"))
         return
     await call.react("✅")
     await status.tell(call, course_id)

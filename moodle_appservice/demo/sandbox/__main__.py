@@ -12,12 +12,17 @@ from .versions import VERSIONS
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m moodle_appservice.demo.sandbox", description="A Moodle made of thin air, to try things on."
+        prog="python -m moodle_appservice.demo.sandbox",
+        description="A Moodle made of thin air, to try things on.",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--version", choices=sorted(VERSIONS), default="5.1", help="the Moodle version to play")
-    parser.add_argument("--courses", type=int, default=0, help="generate so many courses instead of the small seed")
+    parser.add_argument(
+        "--version", choices=sorted(VERSIONS), default="5.1", help="the Moodle version to play"
+    )
+    parser.add_argument(
+        "--courses", type=int, default=0, help="generate so many courses instead of the small seed"
+    )
     parser.add_argument("--people", type=int, default=40, help="people in each generated course")
     parser.add_argument("--token", help="the web service token (default: a random one)")
     return parser.parse_args()

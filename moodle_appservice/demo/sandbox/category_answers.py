@@ -26,7 +26,9 @@ _RIGHT_FOR_KEY = {
 }
 
 
-def get_categories(session: Session, criteria: list[dict[str, str]], addsubcategories: bool) -> list[dict[str, Any]]:
+def get_categories(
+    session: Session, criteria: list[dict[str, str]], addsubcategories: bool
+) -> list[dict[str, Any]]:
     """The categories that fit all criteria, with everything below them, in the site's order."""
     university = session.university
     chosen = _chosen(session, criteria, addsubcategories)
@@ -34,7 +36,9 @@ def get_categories(session: Session, criteria: list[dict[str, str]], addsubcateg
     rows: list[dict[str, Any]] = []
     left_out: set[int] = set()
     for category in sorted(chosen, key=lambda row: row.path):
-        hidden = not category.visible and not session.allows_in_category(rights.VIEW_HIDDEN_CATEGORIES, category.id)
+        hidden = not category.visible and not session.allows_in_category(
+            rights.VIEW_HIDDEN_CATEGORIES, category.id
+        )
         if hidden or left_out.intersection(category.path):
             left_out.add(category.id)
         else:
@@ -62,7 +66,8 @@ def _chosen(session: Session, criteria: list[dict[str, str]], addsubcategories: 
         return [row for row in everything if row.id in found]
     shared = {key: value for key, value in wanted.items() if key in ("visible", "theme")}
     return [
-        row for row in everything
+        row
+        for row in everything
         if row.id in found
         or (found.intersection(row.path) and all(_fits(row, key, value) for key, value in shared.items()))
     ]
@@ -83,12 +88,16 @@ def _row(session: Session, category: Category, courses: int) -> dict[str, Any]:
     if manages:
         row["idnumber"] = category.idnumber
     row |= {
-        "description": description, "descriptionformat": form, "parent": category.parent,
-        "sortorder": category.sortorder, "coursecount": courses,
+        "description": description,
+        "descriptionformat": form,
+        "parent": category.parent,
+        "sortorder": category.sortorder,
+        "coursecount": courses,
     }
     if manages:
         row |= {
-            "visible": int(category.visible), "visibleold": int(category.visible_old),
+            "visible": int(category.visible),
+            "visibleold": int(category.visible_old),
             "timemodified": category.timemodified,
         }
     row |= {"depth": len(category.path), "path": "".join(f"/{number}" for number in category.path)}

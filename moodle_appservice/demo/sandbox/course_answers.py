@@ -52,12 +52,17 @@ def _course_row(session: Session, course: Course) -> _ROW:
         row["numsections"] = course.numsections
     if manages:
         row |= _manager_columns(course, is_site)
-    row |= {"showactivitydates": course.showactivitydates, "showcompletionconditions": course.showcompletionconditions}
+    row |= {
+        "showactivitydates": course.showactivitydates,
+        "showcompletionconditions": course.showcompletionconditions,
+    }
     return row | _custom_fields(session, course)
 
 
 def _manager_columns(course: Course, is_site: bool) -> _ROW:
-    options = (("numsections", course.numsections),) if is_site else (("hiddensections", 1), ("coursedisplay", 0))
+    options = (
+        (("numsections", course.numsections),) if is_site else (("hiddensections", 1), ("coursedisplay", 0))
+    )
     return {
         "maxbytes": 0,
         "showreports": 0,
@@ -86,8 +91,12 @@ def get_courses_by_field(session: Session, field: str, value: str) -> _ROW:
                 session.enter(course)
             except MoodleError:
                 warnings.append(
-                    {"item": "course", "itemid": course.id, "warningcode": "1",
-                     "message": "No access rights in course context"}
+                    {
+                        "item": "course",
+                        "itemid": course.id,
+                        "warningcode": "1",
+                        "message": "No access rights in course context",
+                    }
                 )
     rows = (_listed_course(session, course) for course in found)
     return {"courses": [row for row in rows if row is not None], "warnings": warnings}
@@ -132,8 +141,12 @@ def _listed_course(session: Session, course: Course) -> _ROW | None:
     row |= _member_columns(course)
     if manages:
         row |= {
-            "legacyfiles": 0, "calendartype": "", "timecreated": course.timecreated,
-            "timemodified": course.timemodified, "requested": 0, "cacherev": course.cacherev,
+            "legacyfiles": 0,
+            "calendartype": "",
+            "timecreated": course.timecreated,
+            "timemodified": course.timemodified,
+            "requested": 0,
+            "cacherev": course.cacherev,
         }
     row["filters"] = [{"filter": name, "localstate": 0, "inheritedstate": 1} for name in _FILTERS]
     if course.id != SITE_COURSE_ID:
@@ -210,11 +223,17 @@ def _contacts(session: Session, course: Course) -> list[_ROW]:
 def _custom_fields(session: Session, course: Course) -> dict[str, list[_ROW]]:
     """`{"customfields": [...]}`, or nothing at all when the caller sees no field."""
     seen = [
-        definition for definition in session.university.course_fields.values()
+        definition
+        for definition in session.university.course_fields.values()
         if definition.visibility is CourseFieldVisibility.EVERYONE
-        or (definition.visibility is CourseFieldVisibility.TEACHERS and session.allows(rights.COURSE_UPDATE, course))
+        or (
+            definition.visibility is CourseFieldVisibility.TEACHERS
+            and session.allows(rights.COURSE_UPDATE, course)
+        )
     ]
-    rows = [_custom_field(session, definition, course.fields.get(definition.shortname)) for definition in seen]
+    rows = [
+        _custom_field(session, definition, course.fields.get(definition.shortname)) for definition in seen
+    ]
     return {"customfields": rows} if rows else {}
 
 
@@ -225,14 +244,21 @@ def _custom_field(session: Session, definition: CourseField, stored: int | str |
     if definition.kind is FieldKind.CHECKBOX:
         shown = "Yes" if raw else "No"
     elif definition.kind is FieldKind.SELECT:
-        shown = format_string(definition.options[int(raw) - 1]) if 1 <= int(raw) <= len(definition.options) else None
+        shown = (
+            format_string(definition.options[int(raw) - 1])
+            if 1 <= int(raw) <= len(definition.options)
+            else None
+        )
     elif definition.kind is FieldKind.TEXT:
         shown = format_string(str(raw)) if raw else None
     else:
         shown = format_text(str(raw)) if raw else session.version.empty_textarea
     return {
-        "name": definition.name, "shortname": definition.shortname, "type": definition.kind.value,
-        "valueraw": raw, "value": shown,
+        "name": definition.name,
+        "shortname": definition.shortname,
+        "type": definition.kind.value,
+        "valueraw": raw,
+        "value": shown,
     }
 
 

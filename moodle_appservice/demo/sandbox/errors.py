@@ -91,7 +91,10 @@ class InvalidParameter(MoodleError):
     def __init__(self, detail: str, trail: tuple[str, ...] = ()) -> None:
         """Keep the detail for debugging only."""
         super().__init__(
-            "invalid_parameter_exception", "invalidparameter", "Invalid parameter value detected", module="debug",
+            "invalid_parameter_exception",
+            "invalidparameter",
+            "Invalid parameter value detected",
+            module="debug",
             debuginfo=detail,
         )
         self.trail = trail

@@ -48,7 +48,13 @@ class Faults:
         self._waiting: list[Scheduled] = []
 
     def fail(
-        self, fault: Fault, *, times: int | None = 1, function: str | None = None, seconds: float = 0.0, rows: int = 0
+        self,
+        fault: Fault,
+        *,
+        times: int | None = 1,
+        function: str | None = None,
+        seconds: float = 0.0,
+        rows: int = 0,
     ) -> None:
         """Schedule an accident; `seconds` is for SLOW, `rows` (how many are left) for TRUNCATED."""
         self._waiting.append(Scheduled(fault, times, function, seconds, rows))
@@ -64,11 +70,15 @@ class Faults:
 
     def for_answer(self, function: str) -> Scheduled | None:
         """Use up the next accident that strikes a whole answer of this function."""
-        return self._take(one for one in self._waiting if one.fault is not Fault.TRUNCATED and _fits(one, function))
+        return self._take(
+            one for one in self._waiting if one.fault is not Fault.TRUNCATED and _fits(one, function)
+        )
 
     def rows_for(self, function: str) -> int | None:
         """Use up the next shortening of this function's list: how many rows are left, None for all."""
-        found = self._take(one for one in self._waiting if one.fault is Fault.TRUNCATED and _fits(one, function))
+        found = self._take(
+            one for one in self._waiting if one.fault is Fault.TRUNCATED and _fits(one, function)
+        )
         return found.rows if found else None
 
     def _take(self, candidates: Iterator[Scheduled]) -> Scheduled | None:

@@ -27,8 +27,11 @@ _OPTION = Struct({"name": Value("alphanumext"), "value": Value("raw")})
 _CRITERION = Struct({"key": Value("alpha"), "value": Value("raw")})
 _REQUEST = Struct(
     {
-        "function": Value("alphanumext"), "arguments": Value("raw", "{}"), "settingraw": Value("bool", False),
-        "settingfilter": Value("bool", False), "settingfileurl": Value("bool", True),
+        "function": Value("alphanumext"),
+        "arguments": Value("raw", "{}"),
+        "settingraw": Value("bool", False),
+        "settingfilter": Value("bool", False),
+        "settingfileurl": Value("bool", True),
         "settinglang": Value("raw", ""),
     }
 )
@@ -94,9 +97,16 @@ class Runner:
 
 def require_known(session: Session, name: str) -> None:
     """Fail as Moodle does for a function that does not exist at all."""
-    if name in FUNCTIONS or name == BULK or name in UNANSWERED_FUNCTIONS or name in session.site.service.functions:
+    if (
+        name in FUNCTIONS
+        or name == BULK
+        or name in UNANSWERED_FUNCTIONS
+        or name in session.site.service.functions
+    ):
         return
-    raise MissingRecord("external_functions", f"SELECT * FROM {{external_functions}} WHERE name = ?\n[{name}]")
+    raise MissingRecord(
+        "external_functions", f"SELECT * FROM {{external_functions}} WHERE name = ?\n[{name}]"
+    )
 
 
 def _shortened(answer: Any, rows: int) -> Any:

@@ -68,7 +68,9 @@ class Page:
     async def act(self, request: web.Request) -> web.Response:
         """Do what a form asks for, then show the course again."""
         if not _from_own_page(request):
-            return _page(page_html.document("Refused", "<main><h1>Only this page may do that</h1></main>"), 403)
+            return _page(
+                page_html.document("Refused", "<main><h1>Only this page may do that</h1></main>"), 403
+            )
         course = self._find(request.match_info["course"])
         action = self._actions.get(request.match_info["action"])
         if course is None or action is None:
@@ -80,7 +82,9 @@ class Page:
         try:
             done = action(course, form)
         except (KeyError, ValueError):
-            return _page(page_html.document("Not possible", "<main><h1>That is not possible</h1></main>"), 400)
+            return _page(
+                page_html.document("Not possible", "<main><h1>That is not possible</h1></main>"), 400
+            )
         user = _number(_get(form, "user"))
         there = course_address(course.id, done=done)
         if self.university.enrolments(course.id, user):

@@ -96,7 +96,9 @@ def course_list(university: University) -> str:
         courses = [course for course in university.courses.values() if course.category == category.id]
         if courses:
             parts.append(f"<section><h2>{e(_trail(university, category))}</h2><ul>")
-            parts += [_course_card(university, course) for course in sorted(courses, key=lambda row: row.sortorder)]
+            parts += [
+                _course_card(university, course) for course in sorted(courses, key=lambda row: row.sortorder)
+            ]
             parts.append("</ul></section>")
     return document(f"{name} – courses", "\n".join([*parts, "</main>"]))
 
@@ -152,7 +154,12 @@ def course_page(university: University, course: Course, done: str, changed: str)
     note = f'<p class="done" role="status">{e(DONE[done])}</p>' if done in DONE else ""
     people = sorted(
         (university.people[user] for user in university.enrolled(course.id)),
-        key=lambda one: (_rank(university, course, one), one.lastname.casefold(), one.firstname.casefold(), one.id),
+        key=lambda one: (
+            _rank(university, course, one),
+            one.lastname.casefold(),
+            one.firstname.casefold(),
+            one.id,
+        ),
     )
     notes = {person.id: note for person in people if str(person.id) == changed}
     cards = "\n".join(_person_card(university, course, person, notes.get(person.id, "")) for person in people)
@@ -197,7 +204,9 @@ def person_states(university: University, course: Course, person: Person) -> lis
 
 
 def _person_card(university: University, course: Course, person: Person, note: str) -> str:
-    roles = [role.title or role.shortname for role in university.roles_in(course.id, person.id)] or ["no role"]
+    roles = [role.title or role.shortname for role in university.roles_in(course.id, person.id)] or [
+        "no role"
+    ]
     groups = [group.name for group in university.groups_in(course.id, person.id)]
     facts = [person.username, ", ".join(roles), *([f"in {', '.join(groups)}"] if groups else [])]
     suspended = any(one.suspended for one in university.enrolments(course.id, person.id))
@@ -263,7 +272,11 @@ def _enrol_form(university: University, course: Course) -> str:
         who = '<label for="username">User name</label><input id="username" name="username" required autocomplete="off">'
     else:
         people = sorted(
-            (one for one in university.people.values() if not one.deleted and one.id not in inside and one.id > 1),
+            (
+                one
+                for one in university.people.values()
+                if not one.deleted and one.id not in inside and one.id > 1
+            ),
             key=lambda one: (one.lastname.casefold(), one.firstname.casefold()),
         )
         options = _options(((str(one.id), f"{one.fullname} ({one.username})") for one in people), "")
@@ -320,6 +333,8 @@ def _custom_field(definition: CourseField, stored: int | str | None) -> str:
         words = definition.options if definition.kind is FieldKind.SELECT else ("No", "Yes")
         shift = 1 if definition.kind is FieldKind.SELECT else 0
         chosen = str(stored) if stored is not None else ""
-        options = _options([("", "not set"), *((str(at + shift), word) for at, word in enumerate(words))], chosen)
+        options = _options(
+            [("", "not set"), *((str(at + shift), word) for at, word in enumerate(words))], chosen
+        )
         return f'{label}<select id="{name}" name="{name}">{options}</select>'
     return f'{label}<input id="{name}" name="{name}" value="{e(str(stored or ""))}" autocomplete="off">'

@@ -66,7 +66,9 @@ def get_enrolled_users(session: Session, courseid: int, options: list[dict[str, 
     wish = _Wish(options)
     course = session.university.courses.get(courseid)
     if course is None:
-        raise MissingRecord("course", f"SELECT * FROM {{course}} WHERE id = ?\n[array (\n  0 => {courseid},\n)]")
+        raise MissingRecord(
+            "course", f"SELECT * FROM {{course}} WHERE id = ?\n[array (\n  0 => {courseid},\n)]"
+        )
     try:
         session.enter(course)
     except MoodleError as failure:

@@ -32,24 +32,93 @@ _ROW = dict[str, Any]
 
 KNOWN_FIELDS = frozenset(
     {
-        "id", "username", "fullname", "firstname", "lastname", "email", "address", "phone1", "phone2", "department",
-        "institution", "interests", "firstaccess", "lastaccess", "auth", "confirmed", "idnumber", "lang", "theme",
-        "timezone", "mailformat", "description", "descriptionformat", "city", "country", "profileimageurlsmall",
-        "profileimageurl", "customfields", "groups", "roles", "preferences", "enrolledcourses", "suspended",
+        "id",
+        "username",
+        "fullname",
+        "firstname",
+        "lastname",
+        "email",
+        "address",
+        "phone1",
+        "phone2",
+        "department",
+        "institution",
+        "interests",
+        "firstaccess",
+        "lastaccess",
+        "auth",
+        "confirmed",
+        "idnumber",
+        "lang",
+        "theme",
+        "timezone",
+        "mailformat",
+        "description",
+        "descriptionformat",
+        "city",
+        "country",
+        "profileimageurlsmall",
+        "profileimageurl",
+        "customfields",
+        "groups",
+        "roles",
+        "preferences",
+        "enrolledcourses",
+        "suspended",
         "lastcourseaccess",
     }
 )
 
 PARTICIPANT_KEYS = (
-    "id", "username", "firstname", "lastname", "fullname", "email", "department", "institution", "idnumber",
-    "firstaccess", "lastaccess", "lastcourseaccess", "city", "country", "profileimageurlsmall", "profileimageurl",
-    "customfields", "groups", "roles", "preferences", "enrolledcourses",
+    "id",
+    "username",
+    "firstname",
+    "lastname",
+    "fullname",
+    "email",
+    "department",
+    "institution",
+    "idnumber",
+    "firstaccess",
+    "lastaccess",
+    "lastcourseaccess",
+    "city",
+    "country",
+    "profileimageurlsmall",
+    "profileimageurl",
+    "customfields",
+    "groups",
+    "roles",
+    "preferences",
+    "enrolledcourses",
 )
 
 ACCOUNT_KEYS = (
-    "id", "username", "firstname", "lastname", "fullname", "email", "department", "institution", "idnumber",
-    "firstaccess", "lastaccess", "auth", "suspended", "confirmed", "lang", "theme", "timezone", "mailformat",
-    "trackforums", "city", "country", "profileimageurlsmall", "profileimageurl", "customfields", "preferences",
+    "id",
+    "username",
+    "firstname",
+    "lastname",
+    "fullname",
+    "email",
+    "department",
+    "institution",
+    "idnumber",
+    "firstaccess",
+    "lastaccess",
+    "auth",
+    "suspended",
+    "confirmed",
+    "lang",
+    "theme",
+    "timezone",
+    "mailformat",
+    "trackforums",
+    "city",
+    "country",
+    "profileimageurlsmall",
+    "profileimageurl",
+    "customfields",
+    "preferences",
 )
 
 
@@ -80,7 +149,8 @@ def in_order(row: _ROW, keys: tuple[str, ...], *, display_values: bool) -> _ROW:
     clean = {key: row[key] for key in keys if key in row}
     if not display_values and "customfields" in clean:
         clean["customfields"] = [
-            {key: value for key, value in one.items() if key != "displayvalue"} for one in clean["customfields"]
+            {key: value for key, value in one.items() if key != "displayvalue"}
+            for one in clean["customfields"]
         ]
     return clean
 
@@ -104,8 +174,12 @@ def _name_columns(session: Session, person: Person, course: Course | None) -> _R
         row |= {"firstname": person.firstname, "lastname": person.lastname}
     if _sees_all(session, person, course):
         row |= {
-            "username": person.username, "auth": person.auth, "confirmed": person.confirmed, "lang": person.lang,
-            "theme": "", "mailformat": 1,
+            "username": person.username,
+            "auth": person.auth,
+            "confirmed": person.confirmed,
+            "lang": person.lang,
+            "theme": "",
+            "mailformat": 1,
         }
         if session.version.has_trackforums:
             row["trackforums"] = 0
@@ -175,21 +249,26 @@ def _course_columns(session: Session, person: Person, course: Course) -> _ROW:
         ]
     }
     seen = [
-        group for group in session.university.groups_in(course.id, person.id)
+        group
+        for group in session.university.groups_in(course.id, person.id)
         if group.visibility is not GroupVisibility.NONE or session.allows(rights.VIEW_HIDDEN_GROUPS, course)
     ]
     if not seen:
         return row
     narrow = (
-        course.groupmode is GroupMode.SEPARATE and person.id != session.user
+        course.groupmode is GroupMode.SEPARATE
+        and person.id != session.user
         and not session.allows(rights.ACCESS_ALL_GROUPS, course)
     )
     row["groups"] = [
         {
-            "id": group.id, "name": format_string(group.name), "description": format_text(group.description),
+            "id": group.id,
+            "name": format_string(group.name),
+            "description": format_text(group.description),
             "descriptionformat": group.descriptionformat,
         }
-        for group in seen if not narrow or session.user in group.members
+        for group in seen
+        if not narrow or session.user in group.members
     ]
     return row
 
@@ -199,8 +278,11 @@ def _profile_fields(session: Session, person: Person) -> _ROW:
     everything = person.id == session.user or session.allows(rights.USER_VIEW_ALL_DETAILS)
     rows = [
         {
-            "type": "text", "value": value, "displayvalue": _displayed(definition, value),
-            "name": format_string(definition.name), "shortname": definition.shortname,
+            "type": "text",
+            "value": value,
+            "displayvalue": _displayed(definition, value),
+            "name": format_string(definition.name),
+            "shortname": definition.shortname,
         }
         for definition in session.university.profile_fields.values()
         if (value := person.profile.get(definition.shortname, ""))

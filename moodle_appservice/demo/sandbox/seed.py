@@ -29,19 +29,70 @@ from .university import University
 DAY = 86400
 
 _FIRST = (
-    "Ada", "Björn", "Chloé", "Dmitri", "Elif", "Fatima", "Grzegorz", "Hana", "Íñigo", "Jürgen", "Κώστας", "Ольга",
-    "Mehmet", "Nguyễn", "Óscar", "Priya", "Qiu", "Renée", "Søren", "Tomáš", "Uma", "Vlad", "Wiebke", "小明",
-    "Yusuf", "Zoë",
+    "Ada",
+    "Björn",
+    "Chloé",
+    "Dmitri",
+    "Elif",
+    "Fatima",
+    "Grzegorz",
+    "Hana",
+    "Íñigo",
+    "Jürgen",
+    "Κώστας",
+    "Ольга",
+    "Mehmet",
+    "Nguyễn",
+    "Óscar",
+    "Priya",
+    "Qiu",
+    "Renée",
+    "Søren",
+    "Tomáš",
+    "Uma",
+    "Vlad",
+    "Wiebke",
+    "小明",
+    "Yusuf",
+    "Zoë",
 )
 _LAST = (
-    "Almeida", "Bauer", "Čapek", "D'Angelo", "Eriksson", "Fernández", "Gruß", "Håkansson", "Ionescu", "Jansen",
-    "Kowalski", "Löwe", "Müller-Lüdenscheidt", "Nowak", "O'Connor", "Петров", "Quist", "Rodríguez", "Şahin", "Tanaka",
-    "Urban", "van der Berg", "Weiß", "王", "Yılmaz", "Ždanov",
+    "Almeida",
+    "Bauer",
+    "Čapek",
+    "D'Angelo",
+    "Eriksson",
+    "Fernández",
+    "Gruß",
+    "Håkansson",
+    "Ionescu",
+    "Jansen",
+    "Kowalski",
+    "Löwe",
+    "Müller-Lüdenscheidt",
+    "Nowak",
+    "O'Connor",
+    "Петров",
+    "Quist",
+    "Rodríguez",
+    "Şahin",
+    "Tanaka",
+    "Urban",
+    "van der Berg",
+    "Weiß",
+    "王",
+    "Yılmaz",
+    "Ždanov",
 )
 _TEACHERS = (
-    ("teacher1", "Emmy", "Noether"), ("teacher2", "Alan", "Kay"), ("teacher3", "Barbara", "Liskov"),
-    ("teacher4", "Noam", "Sprach"), ("teacher5", "Sofja", "Kowalewskaja"), ("tutor1", "Tu", "Torres"),
-    ("tutor2", "Assi", "Stent"), ("tutor3", "Hilda", "Hiwi"),
+    ("teacher1", "Emmy", "Noether"),
+    ("teacher2", "Alan", "Kay"),
+    ("teacher3", "Barbara", "Liskov"),
+    ("teacher4", "Noam", "Sprach"),
+    ("teacher5", "Sofja", "Kowalewskaja"),
+    ("tutor1", "Tu", "Torres"),
+    ("tutor2", "Assi", "Stent"),
+    ("tutor3", "Hilda", "Hiwi"),
 )
 
 ODD_ACCOUNTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
@@ -75,7 +126,10 @@ def small_university(clock: Callable[[], float] = time.time) -> University:
 def _define_fields(university: University) -> None:
     for definition in (
         CourseField(
-            "matrix_enabled", "Matrix room", FieldKind.SELECT, default="as the site",
+            "matrix_enabled",
+            "Matrix room",
+            FieldKind.SELECT,
+            default="as the site",
             options=("as the site", "on", "off"),
         ),
         CourseField("matrix_room_name", "Matrix room name", FieldKind.TEXT),
@@ -83,7 +137,11 @@ def _define_fields(university: University) -> None:
     ):
         university.course_fields[definition.shortname] = definition
     university.profile_fields["matrixid"] = ProfileField(
-        "matrixid", "Matrix ID", ProfileFieldVisibility.ALL, link="https://matrix.to/#/$$", linktarget="_blank"
+        "matrixid",
+        "Matrix ID",
+        ProfileFieldVisibility.ALL,
+        link="https://matrix.to/#/$$",
+        linktarget="_blank",
     )
 
 
@@ -103,8 +161,14 @@ def _add_courses(university: University, now: int) -> None:
     """Courses 2 to 9; number 1 is the front page."""
     begun, end = now - 40 * DAY, now + 90 * DAY
     university.add_course(
-        "ALG&DS", "Algorithms & Data <b>Structures</b>", 3, idnumber="INF-101", startdate=begun, enddate=end,
-        summary="<p>Sorting, searching &amp; more</p>", groupmode=GroupMode.SEPARATE,
+        "ALG&DS",
+        "Algorithms & Data <b>Structures</b>",
+        3,
+        idnumber="INF-101",
+        startdate=begun,
+        enddate=end,
+        summary="<p>Sorting, searching &amp; more</p>",
+        groupmode=GroupMode.SEPARATE,
         fields={
             "matrix_enabled": 2,
             "matrix_room_name": 'Algo "A&D" röom 1 < 2',
@@ -112,21 +176,35 @@ def _add_courses(university: University, now: int) -> None:
         },
     )
     university.add_course(
-        "DB1", "Datenbanken Übung 日本語", 3, idnumber="INF-102", startdate=begun, enddate=end,
-        groupmode=GroupMode.VISIBLE, fields={"matrix_enabled": 2},
+        "DB1",
+        "Datenbanken Übung 日本語",
+        3,
+        idnumber="INF-102",
+        startdate=begun,
+        enddate=end,
+        groupmode=GroupMode.VISIBLE,
+        fields={"matrix_enabled": 2},
     )
     university.add_course("HID", "Hidden workshop", 2, startdate=begun, visible=False)
-    university.add_course("PAST", "Introduction to Programming", 2, startdate=now - 200 * DAY, enddate=now - 30 * DAY)
+    university.add_course(
+        "PAST", "Introduction to Programming", 2, startdate=now - 200 * DAY, enddate=now - 30 * DAY
+    )
     university.add_course("FUT", "Machine Learning", 3, startdate=now + 30 * DAY, enddate=now + 150 * DAY)
     university.add_course("LIN", "言語学入門 – Introduction to Linguistics", 6, startdate=begun)
-    university.add_course("ANA1", "Analysis I", 4, idnumber="MAT-1", startdate=begun, fields={"matrix_enabled": 3})
-    university.add_course("COMP", "Compiler Construction", 8, startdate=now - 400 * DAY, enddate=now - 220 * DAY)
+    university.add_course(
+        "ANA1", "Analysis I", 4, idnumber="MAT-1", startdate=begun, fields={"matrix_enabled": 3}
+    )
+    university.add_course(
+        "COMP", "Compiler Construction", 8, startdate=now - 400 * DAY, enddate=now - 220 * DAY
+    )
 
 
 def _add_accounts(university: University) -> list[int]:
     """Accounts 1 guest, 2 admin, 3 the service user, then teachers, odd ones, students; returns the students."""
     university.add_person("guest", "Guest user", " ")
-    university.add_person("admin", "Admin", "User", email="admin@uni.example", maildisplay=MailDisplay.EVERYONE)
+    university.add_person(
+        "admin", "Admin", "User", email="admin@uni.example", maildisplay=MailDisplay.EVERYONE
+    )
     university.add_person("matrixsync", "Matrix", "Sync", auth="webservice", email="matrixsync@uni.example")
     for username, first, last in (*_TEACHERS, ("manager1", "Mana", "Ger")):
         university.add_person(username, first, last, email=f"{username}@uni.example")
@@ -135,8 +213,12 @@ def _add_accounts(university: University) -> list[int]:
     students = []
     for number in range(1, 101):
         person = university.add_person(
-            f"student{number:03}", _FIRST[number * 7 % len(_FIRST)], _LAST[(number * 11 + number // 26) % len(_LAST)],
-            email=f"student{number:03}@uni.example", idnumber=f"M{100000 + number}", institution="Uni",
+            f"student{number:03}",
+            _FIRST[number * 7 % len(_FIRST)],
+            _LAST[(number * 11 + number // 26) % len(_LAST)],
+            email=f"student{number:03}@uni.example",
+            idnumber=f"M{100000 + number}",
+            institution="Uni",
             department="CS" if number % 2 else "Math",
         )
         students.append(person.id)
@@ -166,7 +248,16 @@ def _enrol_regulars(university: University, students: list[int]) -> None:
     university.enrol(who("manager1"), 3)
     university.enrol(who("admin"), 3, "manager")
     university.assign_category_role(who("manager1"), 1, "manager")
-    spread = ((2, 0, 30), (3, 10, 40), (4, 0, 6), (5, 0, 50), (6, 20, 45), (7, 60, 80), (8, 30, 100), (9, 80, 95))
+    spread = (
+        (2, 0, 30),
+        (3, 10, 40),
+        (4, 0, 6),
+        (5, 0, 50),
+        (6, 20, 45),
+        (7, 60, 80),
+        (8, 30, 100),
+        (9, 80, 95),
+    )
     for course, first, last in spread:
         for user in students[first:last]:
             university.enrol(user, course)
@@ -229,7 +320,10 @@ def generate(
     stride = 7 if number > 7 * people else 1
     for place in range(courses):
         course = university.add_course(
-            f"C{place + 1:05}", f"Course {place + 1}", institutes[place // 50], startdate=started,
+            f"C{place + 1:05}",
+            f"Course {place + 1}",
+            institutes[place // 50],
+            startdate=started,
             fields={"matrix_enabled": 2},
         )
         for seat in range(people):
@@ -246,6 +340,8 @@ def _add_service_accounts(university: University) -> None:
 
 def _generated_person(university: University, place: int) -> int:
     return university.add_person(
-        f"user{place + 1:06}", _FIRST[place % len(_FIRST)], _LAST[place // len(_FIRST) % len(_LAST)],
+        f"user{place + 1:06}",
+        _FIRST[place % len(_FIRST)],
+        _LAST[place // len(_FIRST) % len(_LAST)],
         email=f"user{place + 1:06}@uni.example",
     ).id

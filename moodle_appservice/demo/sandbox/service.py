@@ -40,9 +40,7 @@ _CACHE_HEADERS = {
     "Access-Control-Allow-Origin": "*",
 }
 _SETTINGS = ("raw", "fileurl", "filter", "lang", "timezone")
-_NOTICE = (
-    "<br />\n<b>Warning</b>:  Undefined variable $x in <b>/var/www/local/foo/lib.php</b> on line <b>3</b><br />\n"
-)
+_NOTICE = "<br />\n<b>Warning</b>:  Undefined variable $x in <b>/var/www/local/foo/lib.php</b> on line <b>3</b><br />\n"
 _NOT_ALLOWED = "Access to the function {}() is not allowed."
 
 
@@ -70,7 +68,9 @@ class RestService:
         early = _early_answer(accident.fault) if accident else None
         return early if early is not None else await self._respond(request, form, accident)
 
-    async def _respond(self, request: web.Request, form: Form, accident: Scheduled | None) -> web.StreamResponse:
+    async def _respond(
+        self, request: web.Request, form: Form, accident: Scheduled | None
+    ) -> web.StreamResponse:
         as_json = _scalar(form, "moodlewsrestformat") == "json"
         try:
             answer = self._execute(form, request.remote or "", accident)
@@ -108,7 +108,11 @@ class RestService:
         session = Session(self.site, self.site.university.now(), raw=raw)
         require_known(session, function)
         service = self.site.service
-        if not service.enabled or function not in service.functions or (service.restricted and not service.user_listed):
+        if (
+            not service.enabled
+            or function not in service.functions
+            or (service.restricted and not service.user_listed)
+        ):
             raise access_denied(_NOT_ALLOWED.format(function))
         return self.runner.run(session, function, arguments)
 
@@ -160,7 +164,10 @@ def _scalar(form: Form, key: str) -> str:
 
 
 def _ok(text: str, as_json: bool) -> web.Response:
-    headers = {"Content-Type": "application/json" if as_json else "application/xml; charset=utf-8", **_CACHE_HEADERS}
+    headers = {
+        "Content-Type": "application/json" if as_json else "application/xml; charset=utf-8",
+        **_CACHE_HEADERS,
+    }
     return web.Response(body=text.encode(), headers=headers)
 
 

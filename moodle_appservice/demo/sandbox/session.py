@@ -71,7 +71,9 @@ class Session:
             return
         if not course.visible and not self.allows(rights.VIEW_HIDDEN_COURSES, course):
             raise login_required("Course is hidden")
-        if not self.allows(rights.COURSE_VIEW, course) and not self.university.active(course.id, self.user, self.now):
+        if not self.allows(rights.COURSE_VIEW, course) and not self.university.active(
+            course.id, self.user, self.now
+        ):
             raise login_required("Not enrolled")
 
     def shares_group(self, course: Course, user: int) -> bool:

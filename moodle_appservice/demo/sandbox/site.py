@@ -24,11 +24,20 @@ DEFAULT_FUNCTIONS = (
 
 UNANSWERED_FUNCTIONS = frozenset(
     {
-        "core_role_unassign_roles", "core_role_assign_roles", "core_group_get_course_groups",
-        "core_group_get_course_groupings", "core_group_get_group_members", "core_cohort_get_cohorts",
-        "core_reportbuilder_list_reports", "core_reportbuilder_retrieve_report", "core_user_get_users",
-        "core_user_update_users", "core_message_send_instant_messages", "core_course_get_contents",
-        "core_enrol_get_users_courses", "core_enrol_get_course_enrolment_methods",
+        "core_role_unassign_roles",
+        "core_role_assign_roles",
+        "core_group_get_course_groups",
+        "core_group_get_course_groupings",
+        "core_group_get_group_members",
+        "core_cohort_get_cohorts",
+        "core_reportbuilder_list_reports",
+        "core_reportbuilder_retrieve_report",
+        "core_user_get_users",
+        "core_user_update_users",
+        "core_message_send_instant_messages",
+        "core_course_get_contents",
+        "core_enrol_get_users_courses",
+        "core_enrol_get_course_enrolment_methods",
         "core_enrol_get_enrolled_users_with_capability",
     }
 )

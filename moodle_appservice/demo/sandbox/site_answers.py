@@ -33,13 +33,17 @@ def get_site_info(session: Session, **_ignored: object) -> _ROW:
         "userid": me.id,
         "siteurl": site.url,
         "userpictureurl": site.picture("f1"),
-        "functions": [{"name": name, "version": _component_version(session, name)} for name in site.service.functions],
+        "functions": [
+            {"name": name, "version": _component_version(session, name)} for name in site.service.functions
+        ],
         "downloadfiles": site.service.downloadfiles,
         "uploadfiles": site.service.uploadfiles,
         "release": version.release,
         "version": version.number,
         "mobilecssurl": "",
-        "advancedfeatures": [{"name": name, "value": int(name not in FEATURES_OFF)} for name in version.features],
+        "advancedfeatures": [
+            {"name": name, "value": int(name not in FEATURES_OFF)} for name in version.features
+        ],
         "usercanmanageownfiles": True,
         "userquota": 104857600,
         "usermaxuploadfilesize": 67108864,

@@ -75,7 +75,8 @@ def error_xml(error: dict[str, str]) -> str:
     lines = [f'<EXCEPTION class="{error["exception"]}">']
     lines += [
         f"<{key.upper()}>{_text(error[key])}</{key.upper()}>"
-        for key in ("errorcode", "message", "debuginfo") if key in error
+        for key in ("errorcode", "message", "debuginfo")
+        if key in error
     ]
     return '<?xml version="1.0" encoding="UTF-8" ?>\n' + "\n".join(lines) + "\n</EXCEPTION>\n"
 
