@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moodle_appservice.domain.model import CourseId
+from moodle_appservice.errors import Refused
 from tests.live.house import House
 
 
@@ -167,3 +168,28 @@ async def test_a_person_whose_server_is_down_holds_up_nobody_and_is_tried_again_
     mark = house.synapse.mark()
     await house.sync()
     assert house.sent_since(mark) == [], "not tried again before its time"
+
+
+async def test_everything_works_the_same_on_postgresql(house: House, postgres_url: str) -> None:
+    house.top["database"] = postgres_url
+    await house.start()
+    assert (await house.sync()).failures == {}
+    assert await house.members(2) == {house.mxid(name): "invite" for name in ("t1", "s1", "s2", "s3")}
+    university = house.moodle.university
+    people = {person.username: person.id for person in university.people.values()}
+    university.unenrol(people["s1"], 2)
+    await house.sync()
+    await house.stop()
+    mark = house.synapse.mark()
+    await house.start()
+    assert (await house.sync()).failures == {}
+    assert [request.method for request in house.sent_since(mark) if "/rooms/" in request.path] == ["PUT"]
+    assert (await house.members(2))[house.mxid("s1")] == "leave"
+
+
+async def test_two_services_on_one_postgresql_database_do_not_run_at_once(house: House, postgres_url: str) -> None:
+    house.top["database"] = postgres_url
+    await house.start()
+    second = house.service()
+    with pytest.raises(Refused, match="uses the same database"):
+        await second.start()
