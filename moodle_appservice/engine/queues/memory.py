@@ -103,7 +103,7 @@ class MemoryQueue:
             waiting.signals |= again.signals
             waiting.priority = min(waiting.priority, again.priority)
             if again.priority is Priority.WAITING_PERSON:
-                waiting.not_before = again.not_before
+                waiting.not_before = min(until, again.not_before)
         self._put(taken.key, waiting)
         await self._wake()
 

@@ -1,0 +1,145 @@
+"""The engine as the composition root builds it, over fakes and a real SQLite store; tests turn its keys by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
+from moodle_appservice.engine.apply import Hands, Limits
+from moodle_appservice.engine.course import CoursePlanner, CourseSync, Outcome
+from moodle_appservice.engine.direct import DirectChats
+from moodle_appservice.engine.freshness import continued
+from moodle_appservice.engine.gate import Gate
+from moodle_appservice.engine.people import PersonFinder
+from moodle_appservice.engine.queues.memory import MemoryQueue
+from moodle_appservice.engine.rooms import RoomFinder
+from moodle_appservice.engine.signals import Pushed
+from moodle_appservice.engine.site import SitePass
+from moodle_appservice.engine.status import StatusReader
+from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Taken, course_key
+from moodle_appservice.store.books import Books
+from moodle_appservice.store.db import Db
+from tests.domain import values
+from tests.fakes import FakeClock, FakeFacts, FakeHomeserver
+
+
+class World:
+    """Everything, put together. `slice_actions` is how many actions a slice has; change it before `rebuild`."""
+
+    def __init__(self, database: Path, **rules: object) -> None:
+        self.rules = values.rules(rules)
+        self.clock = FakeClock()
+        self.facts = FakeFacts(self.clock)
+        self.matrix = FakeHomeserver(self.rules)
+        self.db = Db(f"sqlite:{database}")
+        self.store = Books(self.db, bot=self.rules.bot, prefix="!")
+        self.commands: list[EventId] = []
+        self.limits = Limits()
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """The engine anew, as after a restart: only database, homeserver and Moodle stay."""
+        self.queue = MemoryQueue(self.clock)
+        self.gate = Gate(self.matrix, self.store, self.rules, patience=0.1)
+        self.rooms = RoomFinder(self.matrix, self.store, self.rules, self.clock)
+        self.planner = CoursePlanner(self.facts, self.store, self.rooms, self.rules)
+        hands = Hands(self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
+        self.courses = CourseSync(self.planner, hands, self.store, self.queue, self.gate, self.clock)
+        self.people = PersonFinder(self.facts, self.store, self.queue, self.rules, self.clock)
+        self.site = SitePass(self.facts, self.store, self.queue, self.gate, self.rules, self.clock)
+        self.status = StatusReader(self.planner, self.store)
+        self.pushed = Pushed(
+            self.store,
+            self.queue,
+            self.gate,
+            on_commands=self.commands.extend,
+            on_invites=DirectChats(self.matrix, self.store),
+        )
+        self.matrix.sink = self.pushed
+
+    async def switch_on(self, course_id: CourseId) -> None:
+        """Book a course as one that has a room."""
+        await self.store.courses.save([CourseRow(course_id, f"C{course_id}", True, "For the test.")])
+
+    async def course(
+        self, number: int = 42, *, students: Sequence[int] = (), teachers: Sequence[int] = ()
+    ) -> CourseId:
+        """A course that is on, with these people."""
+        course_id = self.facts.add_course(number)
+        self.facts.enrol(course_id, *teachers, role="editingteacher")
+        self.facts.enrol(course_id, *students)
+        await self.switch_on(course_id)
+        return course_id
+
+    async def synced(
+        self, number: int = 42, *, students: Sequence[int] = (), teachers: Sequence[int] = ()
+    ) -> RoomId:
+        """A course whose room is made, with everybody in it; all requests so far are forgotten."""
+        course_id = await self.course(number, students=students, teachers=teachers)
+        await self.sync(course_id)
+        room_id = self.room(course_id)
+        for user, membership in self.matrix.members(room_id).items():
+            if membership == "invite":
+                self.matrix.member(room_id, user, "join")
+        await self.matrix.push()
+        self.matrix.forget_requests()
+        return room_id
+
+    async def look(self, course_id: CourseId, *signals: str, attempt: int = 0) -> Outcome:
+        """One look at a course. Raises what the look raises."""
+        key = course_key(course_id)
+        return await self.courses.run(Taken(key, Priority.PASS, attempt, frozenset(signals or ("pass",))))
+
+    async def sync(self, course_id: CourseId, *signals: str, most: int = 50) -> int:
+        """Look at a course, and at the people for whom it waits, until it is done; how many looks that took."""
+        for looks in range(1, most + 1):
+            outcome = await self.look(course_id, *signals)
+            if outcome is Outcome.DONE:
+                return looks
+            if outcome is Outcome.WAITING:
+                await self.look_at_people()
+            signals = tuple(continued(signal) for signal in signals)
+        raise AssertionError(f"not done after {most} looks")
+
+    async def look_at_people(self) -> list[Key]:
+        """Turn every key of a person that is due, and drop all others; which those were."""
+        seen, others = [], []
+        while self.queue.depth() > len(others):
+            taken = await self.queue.take()
+            if taken.key.kind == "person":
+                seen.append(taken.key)
+                await self.people.run(taken)
+                await self.queue.done(taken)
+            else:
+                others.append(taken)
+        for taken in others:
+            await self.queue.done(taken)
+        return seen
+
+    async def due(self) -> Mapping[Key, frozenset[str]]:
+        """What is due, with the signals; it is taken out of the queue."""
+        found = {}
+        while self.queue.depth():
+            taken = await self.queue.take()
+            await self.queue.done(taken)
+            found[taken.key] = taken.signals
+        return found
+
+    async def pass_over_site(self, *signals: str) -> None:
+        """One look at the whole site, without the looks at courses that follow from it."""
+        await self.site.run(Taken(SITE, Priority.PASS, 0, frozenset(signals or ("pass",))))
+
+    def room(self, course_id: CourseId) -> RoomId:
+        return self.matrix.room_under(self.rules.course_alias(course_id))
+
+    async def audit(self, course_id: CourseId) -> list[AuditRow]:
+        """The audit log, oldest line first."""
+        return list(reversed(await self.store.journal.audit(course_id=course_id)))
+
+    def user(self, number: int) -> UserId:
+        """The Matrix id of `p<number>`."""
+        return UserId(f"@p{number}:{self.rules.domain}")
+
+    def users(self, *numbers: int) -> dict[MoodleUserId, UserId]:
+        return {MoodleUserId(number): self.user(number) for number in numbers}

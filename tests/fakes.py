@@ -1,0 +1,345 @@
+"""The outside world in memory, behind the ports: a clock that tests move, a Moodle, and a small homeserver.
+
+`FakeHomeserver` knows what unit tests need of rooms: state with its chain of replacements, memberships with the refusals
+that matter, aliases. What happens in it waits in `outbox` until `push` (or a ping, as at a real one) hands it to
+`sink`. Every request of the bot is in `requests`; `refuse` makes one of them fail; `before` runs ahead of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import count
+from types import MappingProxyType
+from typing import Any
+
+from moodle_appservice.domain.model import (
+    Category,
+    CategoryId,
+    Course,
+    CourseFacts,
+    CourseId,
+    Enrolment,
+    EventId,
+    MoodleUserId,
+    Person,
+    Role,
+    RoomAlias,
+    RoomId,
+    SiteFacts,
+    SiteInfo,
+    UserId,
+)
+from moodle_appservice.domain.power import power_levels
+from moodle_appservice.domain.rules import Rules
+from moodle_appservice.errors import (
+    AliasTaken,
+    AlreadyThere,
+    AppError,
+    CourseGone,
+    NotThere,
+    PermanentFailure,
+)
+from moodle_appservice.ports import Event
+
+Sink = Callable[[Sequence[Event]], Awaitable[None]]
+MEMBER = "m.room.member"
+
+
+class FakeClock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class FakeFacts:
+    """A Moodle in memory. `trouble`: what a reading raises, by course id, user id (`person:5`) or `site`."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.url = "https://moodle.uni.test"
+        self.courses: dict[CourseId, Course] = {}
+        self.enrolments: dict[CourseId, dict[MoodleUserId, frozenset[Role]]] = {}
+        self.people: dict[MoodleUserId, Person] = {}
+        self.hidden: set[MoodleUserId] = set()
+        self.trouble: dict[str, AppError] = {}
+        self.readings: list[tuple[str, float]] = []
+
+    def add_course(self, number: int, **given: Any) -> CourseId:
+        course_id = CourseId(number)
+        usual = {"shortname": f"C{number}", "fullname": f"Course {number}", "category_id": 3, "visible": True}
+        self.courses[course_id] = Course(id=course_id, **{**usual, **given})
+        self.enrolments[course_id] = {}
+        return course_id
+
+    def add_person(self, number: int, **given: Any) -> MoodleUserId:
+        usual: dict[str, Any] = {
+            "username": f"p{number}",
+            "full_name": f"Person {number}",
+            "suspended": False,
+            "confirmed": True,
+            "auth": "manual",
+        }
+        self.people[MoodleUserId(number)] = Person(id=MoodleUserId(number), **{**usual, **given})
+        return MoodleUserId(number)
+
+    def enrol(self, course_id: CourseId, *numbers: int, role: str = "student") -> None:
+        for number in numbers:
+            if MoodleUserId(number) not in self.people:
+                self.add_person(number)
+            self.enrolments[course_id][MoodleUserId(number)] = frozenset({Role(role)})
+
+    def unenrol(self, course_id: CourseId, *numbers: int) -> None:
+        for number in numbers:
+            del self.enrolments[course_id][MoodleUserId(number)]
+
+    async def site_info(self) -> SiteInfo:
+        return SiteInfo(self.url, "Uni", "5.1", MoodleUserId(2), frozenset())
+
+    async def site(self, *, not_older_than: float) -> SiteFacts:
+        self._read("site", not_older_than)
+        category = Category(CategoryId(3), "Mathematics", CategoryId(1), (CategoryId(1), CategoryId(3)), 0)
+        return SiteFacts(
+            await self.site_info(), {category.id: category}, dict(self.courses), self.clock.now()
+        )
+
+    async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
+        self._read(str(course_id), not_older_than)
+        if course_id not in self.courses:
+            raise CourseGone(f"Course {course_id} does not exist.")
+        enrolments = tuple(Enrolment(user, roles) for user, roles in self.enrolments[course_id].items())
+        people = {user: self.people[user] for user in self.enrolments[course_id] if user not in self.hidden}
+        return CourseFacts(self.courses[course_id], enrolments, people, (), self.clock.now())
+
+    async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
+        self._read(f"person:{user_id}", not_older_than)
+        return None if user_id in self.hidden else self.people.get(user_id)
+
+    async def prefetch(self, course_ids: Sequence[CourseId], *, not_older_than: float) -> None:
+        self._read("prefetch", not_older_than)
+
+    def _read(self, what: str, not_older_than: float) -> None:
+        self.readings.append((what, not_older_than))
+        if what in self.trouble:
+            raise self.trouble[what]
+
+
+class FakeHomeserver:
+    """Implements `ports.Matrix`; `at` is the milliseconds of its clock, one more with every event."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.bot = rules.bot
+        self.rooms: dict[RoomId, dict[tuple[str, str], Event]] = {}
+        self.aliases: dict[str, RoomId] = {}
+        self.outbox: list[Event] = []
+        self.sink: Sink | None = None
+        self.requests: list[tuple[str, ...]] = []
+        self.at = 1_000_000_000
+        self.pushes_on_ping = True
+        self._refusals: dict[tuple[str, ...], list[Exception | None]] = {}
+        self._before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._numbers = count(1)
+
+    # What tests do
+
+    def refuse(self, *request: str, error: Exception, times: int = 1_000_000, after: int = 0) -> None:
+        """Requests that begin with these words fail: `refuse("invite", "!r1", "@p1:uni.test", error=…)`."""
+        self._refusals[request] = [*([None] * after), *([error] * min(times, 1000))]
+
+    def allow(self, *request: str) -> None:
+        """Take a refusal back."""
+        del self._refusals[request]
+
+    def before(self, kind: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run something when the next request of a kind has arrived and nothing of it is done yet."""
+        self._before[kind] = run
+
+    def made(self, kind: str) -> list[tuple[str, ...]]:
+        """The requests of one kind so far, without the kind."""
+        return [request[1:] for request in self.requests if request[0] == kind]
+
+    def forget_requests(self) -> list[tuple[str, ...]]:
+        """All requests so far; the list is empty afterwards."""
+        seen, self.requests = self.requests, []
+        return seen
+
+    async def push(self) -> None:
+        """Hand over what has happened, in one batch; where the sink fails, it stays for the next push."""
+        events = list(self.outbox)
+        if events and self.sink is not None:
+            await self.sink(events)
+            self.outbox = self.outbox[len(events) :]
+
+    def room_under(self, alias: str) -> RoomId:
+        return self.aliases[alias]
+
+    def members(self, room_id: RoomId) -> dict[str, str]:
+        """Everybody but the bot with their membership."""
+        return {
+            key: event.content["membership"]
+            for (kind, key), event in self.rooms[room_id].items()
+            if kind == MEMBER and key != self.bot
+        }
+
+    def content(self, room_id: RoomId, event_type: str) -> Mapping[str, Any]:
+        return self.rooms[room_id][event_type, ""].content
+
+    def act(
+        self, room_id: RoomId, sender: str, event_type: str, state_key: str, content: Mapping[str, Any]
+    ) -> EventId:
+        """A state event by anybody."""
+        state = self.rooms[room_id]
+        before = state.get((event_type, state_key))
+        if before is not None and before.content == content and before.sender == sender:
+            return before.event_id
+        self.at += 1
+        event = Event(
+            event_id=EventId(f"$e{next(self._numbers)}"),
+            room_id=room_id,
+            type=event_type,
+            sender=UserId(sender),
+            content=MappingProxyType(dict(content)),
+            timestamp=self.at,
+            state_key=state_key,
+            replaces=before.event_id if before else None,
+        )
+        state[event_type, state_key] = event
+        self.outbox.append(event)
+        return event.event_id
+
+    def member(self, room_id: RoomId, user: str, membership: str, *, by: str | None = None) -> None:
+        """A change of membership; by the person where nobody else is named."""
+        self.act(room_id, by or user, MEMBER, user, {"membership": membership})
+
+    def found(self, *, creator: str, alias: str | None = None, version: str = "12") -> RoomId:
+        """A room with nothing in it but its creator."""
+        room_id = RoomId(f"!r{next(self._numbers)}")
+        self.rooms[room_id] = {}
+        self.act(room_id, creator, "m.room.create", "", {"room_version": version})
+        self.member(room_id, creator, "join")
+        if alias is not None:
+            self.aliases[alias] = room_id
+        return room_id
+
+    def lose(self, room_id: RoomId, *, alias: bool = True) -> None:
+        """The homeserver does not have this room any more, nor (`alias`) an alias that leads to it."""
+        del self.rooms[room_id]
+        if alias:
+            self.aliases = {name: room for name, room in self.aliases.items() if room != room_id}
+
+    # What the bot asks for
+
+    async def create_room(self, content: Mapping[str, Any]) -> RoomId:
+        alias = f"#{content['room_alias_name']}:{self.rules.domain}"
+        await self._arrives("create_room", alias)
+        if alias in self.aliases:
+            raise AliasTaken(f"The alias {alias} exists already.")
+        version = content["room_version"]
+        room_id = self.found(creator=self.bot, alias=alias, version=version)
+        levels = {**power_levels(version, self.rules, {}), "historical": 100}
+        levels.update(content.get("power_level_content_override", {}))
+        self.act(room_id, self.bot, "m.room.power_levels", "", levels)
+        for event in content.get("initial_state", ()):
+            self.act(room_id, self.bot, event["type"], event["state_key"], event["content"])
+        for key in ("name", "topic"):
+            if key in content:
+                self.act(room_id, self.bot, f"m.room.{key}", "", {key: content[key]})
+        return room_id
+
+    async def resolve_alias(self, alias: RoomAlias) -> RoomId | None:
+        await self._arrives("resolve_alias", alias)
+        return self.aliases.get(alias)
+
+    async def delete_alias(self, alias: RoomAlias) -> None:
+        await self._arrives("delete_alias", alias)
+        self.aliases.pop(alias, None)
+
+    async def read_state(self, room_id: RoomId) -> Sequence[Event]:
+        await self._arrives("read_state", room_id)
+        self._must_be_in(room_id)
+        return list(self.rooms[room_id].values())
+
+    async def get_state(
+        self, room_id: RoomId, event_type: str, state_key: str = ""
+    ) -> Mapping[str, Any] | None:
+        await self._arrives("get_state", room_id, event_type)
+        if not self._is_in(room_id):
+            return None
+        event = self.rooms[room_id].get((event_type, state_key))
+        return event.content if event else None
+
+    async def set_state(
+        self, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
+    ) -> EventId:
+        await self._arrives("set_state", room_id, event_type)
+        self._must_be_in(room_id)
+        return self.act(room_id, self.bot, event_type, state_key, content)
+
+    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
+        await self._arrives("invite", room_id, user_id)
+        self._must_be_in(room_id)
+        if self.members(room_id).get(user_id) == "join":
+            raise AlreadyThere(f"{user_id} is in the room already.")
+        self.act(room_id, self.bot, MEMBER, user_id, {"membership": "invite"})
+
+    async def kick(self, room_id: RoomId, user_id: UserId, reason: str) -> None:
+        await self._arrives("kick", room_id, user_id)
+        self._must_be_in(room_id)
+        if self.members(room_id).get(user_id) not in ("join", "invite", "knock"):
+            raise NotThere(f"{user_id} is not in the room.")
+        self.act(room_id, self.bot, MEMBER, user_id, {"membership": "leave", "reason": reason})
+
+    async def join(self, room_id: RoomId) -> None:
+        await self._arrives("join", room_id)
+        self.member(room_id, self.bot, "join")
+
+    async def leave(self, room_id: RoomId) -> None:
+        await self._arrives("leave", room_id)
+        self.member(room_id, self.bot, "leave")
+
+    async def send(self, room_id: RoomId, content: Mapping[str, Any], txn_id: str) -> EventId:
+        await self._arrives("send", room_id, txn_id, str(content.get("body")))
+        return EventId(f"$m{next(self._numbers)}")
+
+    async def react(self, room_id: RoomId, event_id: EventId, key: str, txn_id: str) -> EventId:
+        await self._arrives("react", room_id, event_id, key, txn_id)
+        return EventId(f"$m{next(self._numbers)}")
+
+    async def direct_room(self, user_id: UserId) -> RoomId:
+        await self._arrives("direct_room", user_id)
+        room_id = self.found(creator=self.bot)
+        self.member(room_id, user_id, "invite", by=self.bot)
+        return room_id
+
+    async def ping(self) -> None:
+        await self._arrives("ping")
+        if self.pushes_on_ping:
+            await self.push()
+
+    async def _arrives(self, *request: str) -> None:
+        self.requests.append(request)
+        run = self._before.pop(request[0], None)
+        if run is not None:
+            await run()
+        for length in range(len(request), 0, -1):
+            answers = self._refusals.get(request[:length])
+            if answers:
+                error = answers.pop(0)
+                if error is not None:
+                    raise error
+                break
+
+    def _is_in(self, room_id: RoomId) -> bool:
+        bot = self.rooms.get(room_id, {}).get((MEMBER, self.bot))
+        return bot is not None and bot.content["membership"] == "join"
+
+    def _must_be_in(self, room_id: RoomId) -> None:
+        if not self._is_in(room_id):
+            raise PermanentFailure(f"The bot is not in the room {room_id}.")
