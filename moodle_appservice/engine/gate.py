@@ -19,6 +19,8 @@ from ..errors import AliasTaken, PermanentFailure, TemporaryFailure
 from ..ports import Matrix, Store
 
 COUNTER = "canary"
+TRIES = 10
+"""How often the same canary is waited for."""
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +35,7 @@ class Gate:
         self._is_open = False
         self._lock = asyncio.Lock()
         self._highest = 0
+        self._awaited: tuple[int, int] | None = None
         self._came = asyncio.Event()
 
     def close(self) -> None:
@@ -42,6 +45,7 @@ class Gate:
                 "Events of the homeserver could not be stored; nothing is written until they came again."
             )
         self._is_open = False
+        self._awaited = None
 
     def seen(self, counters: Iterable[int]) -> None:
         """Canaries that have just been pushed and stored."""
@@ -55,7 +59,7 @@ class Gate:
         async with self._lock:
             if self._is_open:
                 return
-            counter = await self._release_canary()
+            counter = await self._next_canary()
             await self._matrix.ping()
             try:
                 async with asyncio.timeout(self._patience):
@@ -68,6 +72,7 @@ class Gate:
                     "of the rooms may be old. Nothing was written. Check that it can reach `url` of the registration.",
                     retry_after=5,
                 ) from None
+            self._awaited = None
             self._is_open = True
             log.info("The mirror is up to date; writing may begin.")
 
@@ -89,6 +94,18 @@ class Gate:
         )
         await self._store.mirror.mark_stale()
         self.close()
+
+    async def _next_canary(self) -> int:
+        """The canary to wait for: the one that is on its way, as long as it may be, else a new one.
+
+        After a long absence more is waiting for us than comes within our patience; a canary that we gave up each time
+        for a newer one at the end of the queue might never arrive.
+        """
+        counter, tries = self._awaited or (0, 0)
+        if counter == 0 or tries >= TRIES:
+            counter, tries = await self._release_canary(), 0
+        self._awaited = (counter, tries + 1)
+        return counter
 
     async def _release_canary(self) -> int:
         counter = await self._store.settings.next_number(COUNTER)

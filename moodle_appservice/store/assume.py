@@ -12,6 +12,7 @@ from typing import Any
 from mautrix.util.async_db import Connection
 
 from ..domain.model import RoomId, UserId
+from ..domain.power import MARKER
 from ..ports import Done
 from .db import to_json
 from .settings import next_number
@@ -114,4 +115,28 @@ async def assume_room(
         room_id,
         bot,
         change,
+    )
+    marker = state.get((MARKER, ""))
+    if marker is not None:
+        await note_marker(connection, room_id, marker, bot)
+
+
+async def note_marker(
+    connection: Connection, room_id: RoomId, content: Mapping[str, Any], sender: UserId
+) -> None:
+    """Keep what a marker says beside its room, so that the room of a course is found without reading all markers."""
+    course, generation = content.get("moodle_id"), content.get("generation", 1)
+    site = content.get("site")
+    if not (isinstance(site, str) and isinstance(course, int) and isinstance(generation, int)):
+        return
+    if max(abs(course), abs(generation)) >= 2**62:
+        return
+    await connection.execute(
+        "UPDATE mirror_room SET marker_site = $2, marker_course = $3, marker_generation = $4, marker_sender = $5 "
+        "WHERE room_id = $1",
+        room_id,
+        site,
+        course,
+        generation,
+        sender,
     )

@@ -18,6 +18,7 @@ from ..domain.model import ActualMember, ActualRoom, CourseId, EventId, Membersh
 from ..domain.order import Order, Version, compare
 from ..domain.power import CANARY, MARKER
 from ..ports import Before, Event, Seen
+from .assume import note_marker
 from .commands import store_command
 from .db import Db, Row, fetch_in, to_json
 from .settings import next_number
@@ -183,20 +184,14 @@ class MirrorBook:
 
     async def find_marked(self, site: str, course_id: CourseId) -> RoomId | None:
         """A room of the bot with our marker for this course, newest generation."""
-        rows = await self._db.fetch(
-            "SELECT s.room_id, s.content FROM mirror_state s JOIN mirror_room r ON r.room_id = s.room_id "
-            "WHERE s.type = $1 AND s.sender = $2 AND r.creator = $2",
-            MARKER,
+        row = await self._db.fetch_one(
+            "SELECT room_id FROM mirror_room WHERE marker_course = $1 AND marker_site = $2 "
+            "AND marker_sender = $3 AND creator = $3 ORDER BY marker_generation DESC LIMIT 1",
+            course_id,
+            site,
             self._bot,
         )
-        best: tuple[int, RoomId] | None = None
-        for row in rows:
-            content = json.loads(row["content"])
-            if content.get("site") == site and content.get("moodle_id") == course_id:
-                best = max(
-                    best or (0, RoomId("")), (int(content.get("generation", 1)), RoomId(row["room_id"]))
-                )
-        return best[1] if best else None
+        return None if row is None else RoomId(row["room_id"])
 
     async def joined_with(self, user_id: UserId) -> Sequence[RoomId]:
         """Direct chats with this person, newest first."""
@@ -291,6 +286,8 @@ async def _write_state(connection: Connection, event: Event, change: int) -> Non
             str(event.content.get("room_version", "1")),
             event.sender,
         )
+    elif event.type == MARKER:
+        await note_marker(connection, event.room_id, event.content, event.sender)
 
 
 def _actual(room: Row, state: Sequence[Row], members: Sequence[Row]) -> ActualRoom:

@@ -69,8 +69,13 @@ _FIRST = (
         room_id TEXT PRIMARY KEY,
         version TEXT NOT NULL DEFAULT '',
         creator TEXT NOT NULL DEFAULT '',
-        stale BIGINT NOT NULL DEFAULT 0
+        stale BIGINT NOT NULL DEFAULT 0,
+        marker_site TEXT,
+        marker_course BIGINT,
+        marker_generation BIGINT,
+        marker_sender TEXT
     )""",
+    "CREATE INDEX mirror_room_marker ON mirror_room (marker_course, marker_site)",
     """CREATE TABLE mirror_state (
         room_id TEXT NOT NULL,
         type TEXT NOT NULL,
@@ -83,7 +88,6 @@ _FIRST = (
         change BIGINT NOT NULL,
         PRIMARY KEY (room_id, type, state_key)
     )""",
-    "CREATE INDEX mirror_state_type ON mirror_state (type)",
     """CREATE TABLE mirror_member (
         room_id TEXT NOT NULL,
         user_id TEXT NOT NULL,

@@ -1,0 +1,84 @@
+"""The reports that an administrator would make for a room service, ready-made.
+
+`Matrix memberships` is the frequent one: without dates, which are dear, and without groups, which multiply its rows.
+The rare ones stand beside it. Every site of the sandbox starts with them; `install` leaves out what the version does
+not have: role assignments as a source of their own came with Moodle 4.5, as did the columns for sign-in and language.
+"""
+
+from __future__ import annotations
+
+from .report_columns import title_of
+from .reports import COURSES, GROUPS, PARTICIPANTS, ROLES, USERS, Report
+from .site import Site
+
+MEMBERSHIPS = "Matrix memberships"
+DATES = "Matrix dates"
+GROUP_MEMBERS = "Matrix groups"
+ACCOUNTS = "Matrix users"
+COURSE_LIST = "Matrix courses"
+ROLE_HOLDERS = "Matrix roles"
+
+ACTIVE = {
+    "enrolment:status_operator": 1, "enrolment:status_value": 0, "user:suspended_operator": 2,
+    "user:confirmed_operator": 1,
+}
+BEGINS_LATER = {"enrolment:timestarted_operator": 8}
+
+
+def install(site: Site) -> None:
+    """Make all reports that the site's version can have."""
+    everything = (
+        (MEMBERSHIPS, PARTICIPANTS, ("course:coursefullnamewithlink", "user:fullnamewithlink", "role:shortname"), ACTIVE),
+        (
+            DATES, PARTICIPANTS,
+            (
+                "course:coursefullnamewithlink", "user:fullnamewithlink", "role:shortname", "enrol:plugin",
+                "enrol:enabled", "enrolment:status", "enrolment:timestarted", "enrolment:timeended",
+            ),
+            BEGINS_LATER,
+        ),
+        (
+            GROUP_MEMBERS, GROUPS,
+            (
+                "course:coursefullnamewithlink", "group:name", "group:idnumber", "group:visibility",
+                "group:participation", "grouping:name", "user:fullnamewithlink",
+            ),
+            None,
+        ),
+        (
+            ACCOUNTS, USERS,
+            (
+                "user:fullnamewithlink", "user:username", "user:idnumber", "user:email", "user:suspended",
+                "user:confirmed", "user:auth", "user:lang", *_profile_columns(site),
+            ),
+            None,
+        ),
+        (
+            COURSE_LIST, COURSES,
+            (
+                "course:coursefullnamewithlink", "course:courseshortnamewithlink", "course:idnumber",
+                "course:visible", "course_category:namewithlink", "course_category:path", "course:startdate",
+                "course:enddate", *_custom_columns(site),
+            ),
+            None,
+        ),
+        (ROLE_HOLDERS, ROLES, ("context:link", "role:shortname", "user:fullnamewithlink"), None),
+    )
+    for name, source, columns, conditions in everything:
+        if source not in site.version.reports_lack:
+            known = [column for column in columns if title_of(site, column) is not None]
+            site.reports.add(name, source, known, dict(conditions) if conditions else None)
+
+
+def sorted_by_course_and_user(report: Report) -> Report:
+    """Give a report the order that makes reading it in pages safe."""
+    report.sorting = ["course:coursefullnamewithlink", "user:fullnamewithlink"]
+    return report
+
+
+def _profile_columns(site: Site) -> list[str]:
+    return [f"user:profilefield_{name}" for name in site.university.profile_fields]
+
+
+def _custom_columns(site: Site) -> list[str]:
+    return [f"course:customfield_{name}" for name in site.university.course_fields]
