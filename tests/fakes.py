@@ -1,8 +1,8 @@
 """The outside world in memory, behind the ports: a clock that tests move, a Moodle, and a small homeserver.
 
-`FakeHomeserver` knows what unit tests need of rooms: state with its chain of replacements, memberships with the refusals
-that matter, aliases. What happens in it waits in `outbox` until `push` (or a ping, as at a real one) hands it to
-`sink`. Every request of the bot is in `requests`; `refuse` makes one of them fail; `before` runs ahead of one.
+`FakeHomeserver` knows what unit tests need of rooms: state with its chain of replacements, memberships with the
+refusals that matter, aliases. What happens in it waits in `outbox` until `push` (or a ping, as at a real one) hands it
+to `sink`. Every request of the bot is in `requests`; `refuse` makes one of them fail; `before` runs ahead of one.
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ class FakeFacts:
         self.enrolments: dict[CourseId, dict[MoodleUserId, frozenset[Role]]] = {}
         self.people: dict[MoodleUserId, Person] = {}
         self.hidden: set[MoodleUserId] = set()
+        self.apart: dict[MoodleUserId, Person | None] = {}
+        """What `person` says where it is not what a course says: one of the two is an older reading."""
+        self.unreadable: set[CourseId] = set()
         self.trouble: dict[str, AppError] = {}
         self.readings: list[tuple[str, float]] = []
 
@@ -105,8 +108,15 @@ class FakeFacts:
     async def site(self, *, not_older_than: float) -> SiteFacts:
         self._read("site", not_older_than)
         category = Category(CategoryId(3), "Mathematics", CategoryId(1), (CategoryId(1), CategoryId(3)), 0)
+        readable = {
+            number: course for number, course in self.courses.items() if number not in self.unreadable
+        }
         return SiteFacts(
-            await self.site_info(), {category.id: category}, dict(self.courses), self.clock.now()
+            await self.site_info(),
+            {category.id: category},
+            readable,
+            self.clock.now(),
+            frozenset(self.unreadable),
         )
 
     async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
@@ -119,9 +129,11 @@ class FakeFacts:
 
     async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
         self._read(f"person:{user_id}", not_older_than)
-        return None if user_id in self.hidden else self.people.get(user_id)
+        return None if user_id in self.hidden else self.apart.get(user_id, self.people.get(user_id))
 
-    async def prefetch(self, course_ids: Sequence[CourseId], *, not_older_than: float) -> None:
+    async def prefetch(
+        self, course_ids: Sequence[CourseId], *, not_older_than: float, thorough: bool = False
+    ) -> None:
         self._read("prefetch", not_older_than)
 
     def _read(self, what: str, not_older_than: float) -> None:

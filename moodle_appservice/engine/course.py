@@ -8,6 +8,7 @@ when they are done.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from hashlib import sha256
@@ -137,17 +138,17 @@ class CourseSync:
         prepared = await self._planner.prepare(
             course_id, not_older_than=self._freshness.oldest_allowed(taken, self._clock.now())
         )
-        await self._send_people(course_id, prepared)
         if prepared.nobody_looked_at:
+            await self._send_people(prepared.nobody_looked_at, signal=f"{FOR_COURSE}{course_id}")
             return Outcome.WAITING
         await self._remember(row, prepared)
+        # Nobody waits for these: the course comes back only if another id comes out of it.
+        await self._send_people(prepared.changed_people, signal="changed")
         return await self._carry_out(course_id, prepared, taken)
 
-    async def _send_people(self, course_id: CourseId, prepared: Prepared) -> None:
-        for user_id in (*prepared.nobody_looked_at, *prepared.changed_people):
-            await self._queue.add(
-                person_key(user_id), priority=Priority.PERSON, signal=f"{FOR_COURSE}{course_id}"
-            )
+    async def _send_people(self, user_ids: Iterable[MoodleUserId], *, signal: str) -> None:
+        for user_id in user_ids:
+            await self._queue.add(person_key(user_id), priority=Priority.PERSON, signal=signal)
 
     async def _remember(self, row: CourseRow, prepared: Prepared) -> None:
         """Who is enrolled with which roles, where it has changed; what is held, or is not any more."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 from moodle_appservice.engine.apply import Hands, Limits
 from moodle_appservice.engine.course import CoursePlanner, CourseSync, Outcome
 from moodle_appservice.engine.direct import DirectChats
-from moodle_appservice.engine.freshness import continued
+from moodle_appservice.engine.freshness import Freshness, continued
 from moodle_appservice.engine.gate import Gate
 from moodle_appservice.engine.people import PersonFinder
 from moodle_appservice.engine.queues.memory import MemoryQueue
@@ -17,6 +18,7 @@ from moodle_appservice.engine.rooms import RoomFinder
 from moodle_appservice.engine.signals import Pushed
 from moodle_appservice.engine.site import SitePass
 from moodle_appservice.engine.status import StatusReader
+from moodle_appservice.engine.troubles import Troubles
 from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Taken, course_key
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
@@ -45,10 +47,22 @@ class World:
         self.rooms = RoomFinder(self.matrix, self.store, self.rules, self.clock)
         self.planner = CoursePlanner(self.facts, self.store, self.rooms, self.rules)
         hands = Hands(self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
-        self.courses = CourseSync(self.planner, hands, self.store, self.queue, self.gate, self.clock)
-        self.people = PersonFinder(self.facts, self.store, self.queue, self.rules, self.clock)
-        self.site = SitePass(self.facts, self.store, self.queue, self.gate, self.rules, self.clock)
-        self.status = StatusReader(self.planner, self.store)
+        self.freshness, self.troubles = Freshness(), Troubles()
+        self.courses = CourseSync(
+            self.planner,
+            hands,
+            self.store,
+            self.queue,
+            self.gate,
+            self.clock,
+            self.freshness,
+            self.troubles,
+        )
+        self.people = PersonFinder(self.facts, self.store, self.queue, self.rules, self.clock, self.freshness)
+        self.site = SitePass(
+            self.facts, self.store, self.queue, self.gate, self.rules, self.clock, self.freshness
+        )
+        self.status = StatusReader(self.planner, self.store, self.troubles)
         self.pushed = Pushed(
             self.store,
             self.queue,
@@ -102,9 +116,30 @@ class World:
             signals = tuple(continued(signal) for signal in signals)
         raise AssertionError(f"not done after {most} looks")
 
+    async def work(self, *, most: int = 100) -> int:
+        """Turn whatever is due until nothing is, as one worker does; how many looks that took."""
+        for looks in range(most):
+            if not self.queue.depth():
+                return looks
+            taken = await self.queue.take()
+            if taken.key.kind == "person":
+                await self.people.run(taken)
+            elif await self.courses.run(taken) is Outcome.MORE:
+                for signal in taken.signals:
+                    await self.queue.add(taken.key, priority=taken.priority, signal=continued(signal))
+            await self.queue.done(taken)
+        raise AssertionError(f"busy after {most} looks")
+
+    def use(self, **rules: object) -> None:
+        """Other rules, and the engine anew with them."""
+        self.rules = replace(self.rules, **rules)  # type: ignore[arg-type]
+        self.matrix.rules = self.rules
+        self.rebuild()
+
     async def look_at_people(self) -> list[Key]:
         """Turn every key of a person that is due, and drop all others; which those were."""
-        seen, others = [], []
+        seen: list[Key] = []
+        others: list[Taken] = []
         while self.queue.depth() > len(others):
             taken = await self.queue.take()
             if taken.key.kind == "person":

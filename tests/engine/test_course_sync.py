@@ -1,0 +1,479 @@
+"""The `course` key over fakes: people first, slices, holds, and what failures do and do not stop."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
+from moodle_appservice.domain.rules import IdentityRules
+from moodle_appservice.engine.apply import Limits
+from moodle_appservice.engine.course import Outcome
+from moodle_appservice.errors import CourseGone, PermanentFailure, TemporaryFailure, Unreachable
+from moodle_appservice.ports import CourseRow, course_key, person_key
+from tests.engine.world import World
+
+MANY = range(101, 131)
+
+
+def kinds(world: World) -> list[str]:
+    """The kinds of requests that wrote something into a course room, in order."""
+    return [
+        request[0] for request in world.matrix.requests if request[0] in ("create_room", "invite", "kick")
+    ]
+
+
+# Who comes first
+
+
+async def test_people_nobody_has_looked_at_come_first_and_no_room_is_made_before(world: World) -> None:
+    course_id = await world.course(students=[8], teachers=[7])
+    assert await world.look(course_id) is Outcome.WAITING
+    assert kinds(world) == ["create_room"], "only the control room"
+    assert await world.due() == {person_key(MoodleUserId(number)): {"course:42"} for number in (7, 8)}
+
+
+async def test_a_person_who_was_looked_at_makes_the_course_due_again(world: World) -> None:
+    course_id = await world.course(students=[8])
+    await world.look(course_id)
+    taken = await world.queue.take()
+    await world.people.run(taken)
+    await world.queue.done(taken)
+    assert await world.due() == {course_key(course_id): {"person"}}
+
+
+async def test_then_the_room_is_made_and_everybody_is_invited_teachers_first(world: World) -> None:
+    course_id = await world.course(students=[8, 3], teachers=[7])
+    await world.sync(course_id)
+    room_id = world.room(course_id)
+    assert world.matrix.made("invite") == [(room_id, world.user(number)) for number in (7, 3, 8)]
+    assert world.matrix.content(room_id, "m.room.power_levels")["users"] == {world.user(7): 60}
+    assert world.matrix.content(room_id, "m.room.name") == {"name": "C42: Course 42"}
+    assert await world.store.ledger.room_of(course_id) == room_id
+
+
+async def test_a_second_look_sends_no_request(world: World) -> None:
+    course_id = await world.course(students=[8], teachers=[7])
+    await world.sync(course_id)
+    world.matrix.forget_requests()
+    await world.sync(course_id)
+    assert world.matrix.requests == []
+    await world.matrix.push()
+    await world.sync(course_id)
+    assert world.matrix.requests == []
+
+
+async def test_a_person_without_an_id_holds_nobody_up_and_is_looked_at_once(world: World) -> None:
+    course_id = await world.course(students=[8])
+    world.facts.add_person(9, username="")
+    world.facts.enrol(course_id, 9)
+    await world.sync(course_id)
+    assert world.matrix.made("invite") == [(world.room(course_id), world.user(8))]
+    await world.sync(course_id)
+    assert await world.due() == {}
+
+
+async def test_a_person_whom_moodle_hides_is_not_waited_for(world: World) -> None:
+    course_id = await world.course(students=[8, 9])
+    world.facts.hidden.add(MoodleUserId(9))
+    await world.sync(course_id)
+    assert world.matrix.made("invite") == [(world.room(course_id), world.user(8))]
+
+
+async def test_a_changed_account_is_looked_at_and_nobody_waits_for_it(world: World) -> None:
+    room_id = await world.synced(students=[8])
+    course_id = await world.course(students=[8])
+    world.facts.add_person(8, email="new@uni.test")
+    world.facts.enrol(course_id, 8, role="teacher")
+    assert await world.look(course_id) is Outcome.DONE
+    assert world.matrix.requests == [("set_state", room_id, "m.room.power_levels")]
+    assert set(await world.due()) == {person_key(MoodleUserId(8))}
+
+
+async def test_a_changed_id_moves_the_person_in_every_course(world: World) -> None:
+    world.use(identity=IdentityRules(profile_field="matrix"))
+    first, second = await world.synced(42, students=[8]), await world.synced(43, students=[8])
+    world.facts.add_person(8, profile_fields={"matrix": "@new:uni.test"})
+    await world.queue.add(course_key(CourseId(42)))
+    await world.work()
+    for room_id in (first, second):
+        assert world.matrix.members(room_id) == {world.user(8): "leave", "@new:uni.test": "invite"}
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_an_account_that_moodle_tells_in_two_ways_does_not_keep_the_engine_busy(
+    world: World, hidden: bool
+) -> None:
+    await world.synced(students=[8])
+    world.facts.apart[MoodleUserId(8)] = world.facts.people[MoodleUserId(8)]
+    world.facts.add_person(8, email="other@uni.test")
+    if hidden:
+        world.facts.apart[MoodleUserId(8)] = None
+    await world.queue.add(course_key(CourseId(42)))
+    await world.work(most=10)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        None,
+        CourseRow(id=42, shortname="C42", on=False, reason="off"),  # type: ignore[arg-type]
+        CourseRow(id=42, shortname="C42", on=True, reason="on", gone=True),  # type: ignore[arg-type]
+    ],
+    ids=["never seen", "off", "gone"],
+)
+async def test_a_course_that_is_not_on_is_left_alone(world: World, row: CourseRow | None) -> None:
+    course_id = world.facts.add_course(42)
+    if row is not None:
+        await world.store.courses.save([row])
+    assert await world.look(course_id) is Outcome.DONE
+    assert (world.facts.readings, world.matrix.requests) == ([], [])
+
+
+async def test_nothing_is_read_or_written_while_the_gate_is_shut(world: World) -> None:
+    course_id = await world.course(students=[8])
+    world.matrix.pushes_on_ping = False
+    with pytest.raises(TemporaryFailure, match="Nothing was written"):
+        await world.look(course_id)
+    assert world.facts.readings == []
+
+
+async def test_who_asks_gets_what_moodle_says_now_and_the_pass_what_it_has_read(world: World) -> None:
+    course_id = await world.course()
+    world.freshness.pass_began = 900.0
+    for signal, attempt in (
+        ("event", 0),
+        ("pass", 0),
+        ("command", 0),
+        ("command", 1),
+        ("command, continued", 0),
+    ):
+        await world.look(course_id, signal, attempt=attempt)
+    asked = [moment for what, moment in world.facts.readings if what == "42"]
+    assert asked == [0.0, 900.0, world.clock.now(), 0.0, 0.0]
+
+
+# Changes
+
+
+async def test_who_is_not_enrolled_any_more_is_removed_and_who_is_new_invited(world: World) -> None:
+    room_id = await world.synced(students=[7, 8])
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, 8, 9)
+    await world.sync(course_id)
+    assert world.matrix.members(room_id) == {
+        world.user(7): "leave",
+        world.user(8): "join",
+        world.user(9): "invite",
+    }
+    assert world.matrix.forget_requests() == [
+        ("kick", room_id, world.user(7)),
+        ("invite", room_id, world.user(9)),
+    ]
+    await world.sync(course_id)
+    assert world.matrix.requests == []
+
+
+async def test_a_promotion_is_one_event(world: World) -> None:
+    room_id = await world.synced(students=[8, 9], teachers=[7])
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, 8, 9, role="teacher")
+    world.facts.enrol(course_id, 7, role="editingteacher")
+    await world.sync(course_id)
+    assert world.matrix.requests == [("set_state", room_id, "m.room.power_levels")]
+    levels = world.matrix.content(room_id, "m.room.power_levels")
+    assert levels["users"] == {world.user(7): 60, world.user(8): 50, world.user(9): 50}
+    assert levels["historical"] == 100
+    assert (await world.store.ledger.read(room_id)).levels == levels["users"]
+
+
+async def test_who_left_by_choice_is_invited_again_only_after_a_new_enrolment(world: World) -> None:
+    room_id = await world.synced(students=[7, 8])
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, 7, 8)
+    world.matrix.member(room_id, world.user(8), "leave")
+    await world.matrix.push()
+    await world.sync(course_id)
+    assert world.matrix.requests == []
+    world.facts.unenrol(course_id, 8)
+    await world.sync(course_id)
+    assert world.matrix.requests == []
+    world.facts.enrol(course_id, 8)
+    await world.sync(course_id)
+    assert world.matrix.requests == [("invite", room_id, world.user(8))]
+
+
+async def test_what_a_look_found_is_remembered_for_the_bot(world: World) -> None:
+    course_id = await world.course(students=[8], teachers=[7])
+    await world.sync(course_id)
+    assert await world.store.courses.roles(course_id, MoodleUserId(7)) == {"editingteacher"}
+    assert await world.store.courses.courses_of(MoodleUserId(8)) == {course_id: {"student"}}
+    row = await world.store.courses.get(course_id)
+    assert row is not None and (row.last_sync, row.last_error) == (world.clock.now(), "")
+    world.facts.unenrol(course_id, 8)
+    await world.sync(course_id)
+    assert await world.store.courses.roles(course_id, MoodleUserId(8)) is None
+
+
+async def test_every_action_stands_in_the_audit_log_with_its_reason_and_signal(world: World) -> None:
+    course_id = await world.course(students=[8])
+    await world.look(course_id)
+    await world.look_at_people()
+    await world.look(course_id, "command", "event")
+    lines = await world.audit(course_id)
+    assert [(line.kind, line.matrix_id, line.signal, line.result) for line in lines] == [
+        ("CreateRoom", None, "command,event", "done"),
+        ("Invite", world.user(8), "command,event", "done"),
+    ]
+    assert lines[0].why == "The course is on and has no room yet."
+    assert lines[1].why == "Active enrolment (student)."
+
+
+# Slices
+
+
+async def test_a_long_plan_is_done_in_slices(world: World) -> None:
+    world.limits = Limits(actions=4)
+    world.rebuild()
+    course_id = await world.course(students=MANY[:10])
+    assert await world.look(course_id) is Outcome.WAITING
+    await world.look_at_people()
+    done = []
+    while await world.look(course_id) is Outcome.MORE:
+        done.append(len(world.matrix.made("invite")))
+        row = await world.store.courses.get(course_id)
+        assert row is not None and row.last_sync is None, "not done yet"
+    assert done == [3, 7]
+    assert len(world.matrix.made("invite")) == 10
+
+
+async def test_a_slice_ends_when_its_time_is_over_but_not_before_one_action(world: World) -> None:
+    world.limits = Limits(actions=100, seconds=2.0)
+    world.rebuild()
+    course_id = await world.course(students=MANY[:5])
+
+    async def slow() -> None:
+        world.clock.advance(1.5)
+        world.matrix.before("invite", slow)
+
+    world.matrix.before("invite", slow)
+    await world.look(course_id)
+    await world.look_at_people()
+    sent = []
+    while await world.look(course_id) is Outcome.MORE:
+        sent.append(len(world.matrix.made("invite")))
+    assert sent == [2, 4]
+    assert len(world.matrix.made("invite")) == 5
+
+
+async def test_between_slices_a_newer_fact_changes_the_plan(world: World) -> None:
+    world.limits = Limits(actions=4)
+    world.rebuild()
+    course_id = await world.course(students=MANY[:10])
+    await world.look(course_id)
+    await world.look_at_people()
+    await world.look(course_id)
+    world.facts.unenrol(course_id, MANY[8], MANY[9])
+    await world.sync(course_id)
+    assert set(world.matrix.members(world.room(course_id))) == {world.user(number) for number in MANY[:8]}
+
+
+# Holds
+
+
+async def crowded(world: World, staying: int) -> RoomId:
+    """A room of thirty, of whom but `staying` are still enrolled, and one new teacher."""
+    room_id = await world.synced(students=MANY)
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, *MANY[:staying])
+    return room_id
+
+
+async def test_many_removals_are_held_and_the_rest_goes_on(world: World) -> None:
+    room_id = await crowded(world, 10)
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, 7, *MANY[:10])
+    await world.sync(course_id)
+    assert world.matrix.requests == [("invite", room_id, world.user(7))]
+    (held,) = await world.store.journal.held()
+    assert held.users == {world.user(number) for number in MANY[10:]}
+    assert (held.course_id, held.room_id, held.since, held.confirmed) == (
+        42,
+        room_id,
+        world.clock.now(),
+        False,
+    )
+    assert held.reason.startswith("20 of 30 members would be removed.")
+
+
+async def test_what_was_confirmed_is_removed_over_several_slices(world: World) -> None:
+    world.limits = Limits(actions=3)
+    world.rebuild()
+    room_id = await crowded(world, 10)
+    (course_id,) = world.facts.courses
+    await world.sync(course_id)
+    assert await world.store.journal.confirm(course_id) == 1
+    looks = await world.sync(course_id, "confirm")
+    assert looks == 7
+    assert {user for user, membership in world.matrix.members(room_id).items() if membership == "leave"} == {
+        world.user(number) for number in MANY[10:]
+    }
+    await world.sync(course_id)
+    assert await world.store.journal.held() == []
+
+
+async def test_a_confirmation_does_not_cover_who_comes_later(world: World) -> None:
+    room_id = await crowded(world, 10)
+    (course_id,) = world.facts.courses
+    await world.sync(course_id)
+    await world.store.journal.confirm(course_id)
+    world.facts.unenrol(course_id, MANY[0])
+    world.facts.unenrol(course_id, MANY[1])
+    await world.sync(course_id)
+    gone = {user for user, membership in world.matrix.members(room_id).items() if membership == "leave"}
+    assert gone == {world.user(number) for number in MANY[10:]}
+    (held,) = await world.store.journal.held()
+    assert held.users == {world.user(number) for number in MANY[:2]}
+    assert not held.confirmed
+
+
+async def test_when_moodle_recovers_nothing_is_held_any_more(world: World) -> None:
+    await crowded(world, 10)
+    course_id = world.facts.add_course(42)
+    await world.sync(course_id)
+    assert len(await world.store.journal.held()) == 1
+    world.facts.enrol(course_id, *MANY)
+    await world.sync(course_id)
+    assert await world.store.journal.held() == []
+    assert world.matrix.requests == []
+
+
+# Failures
+
+
+async def test_one_who_can_t_be_invited_does_not_stop_the_others(world: World) -> None:
+    course_id = await world.course(students=[7, 8, 9])
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"), times=1)
+    await world.sync(course_id)
+    assert set(world.matrix.members(world.room(course_id))) == {world.user(8), world.user(9)}
+    row = await world.store.courses.get(course_id)
+    assert row is not None and "blocked" in row.last_error
+    failed = [line for line in await world.audit(course_id) if line.result != "done"]
+    assert [(line.kind, line.matrix_id, line.result) for line in failed] == [
+        ("Invite", world.user(7), "blocked")
+    ]
+    assert len(failed[0].reference) == 8
+
+
+async def test_more_than_a_slice_of_people_who_can_t_be_invited_do_not_stop_those_behind_them(
+    world: World,
+) -> None:
+    course_id = await world.course(students=MANY)
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"), times=25)
+    await world.sync(course_id)
+    assert set(world.matrix.members(world.room(course_id))) == {world.user(number) for number in MANY[25:]}
+
+
+async def test_what_failed_is_tried_again_later_and_not_with_every_look(world: World) -> None:
+    course_id = await world.course(students=[7, 8])
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"), times=1)
+    await world.sync(course_id)
+    world.matrix.forget_requests()
+    await world.sync(course_id)
+    assert world.matrix.requests == []
+    world.clock.advance(100)
+    await world.sync(course_id)
+    assert world.matrix.requests == [("invite", world.room(course_id), world.user(7))]
+    row = await world.store.courses.get(course_id)
+    assert row is not None and row.last_error == ""
+
+
+async def test_a_homeserver_that_is_gone_stops_the_look_and_what_was_done_is_not_done_again(
+    world: World,
+) -> None:
+    course_id = await world.course(students=[7, 8, 9])
+    world.matrix.refuse("invite", error=Unreachable("down"), after=1, times=1)
+    with pytest.raises(Unreachable):
+        await world.sync(course_id)
+    assert len(world.matrix.made("invite")) == 2
+    world.matrix.forget_requests()
+    await world.sync(course_id)
+    room_id = world.room(course_id)
+    assert world.matrix.requests == [("invite", room_id, world.user(8)), ("invite", room_id, world.user(9))]
+
+
+async def test_a_room_that_can_t_be_made_is_booked_with_its_reason(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    course_id = await world.course(students=[7])
+    await world.gate.open()
+    world.matrix.refuse("create_room", error=PermanentFailure("no rooms today"), times=1)
+    with caplog.at_level(logging.WARNING), pytest.raises(PermanentFailure, match="no rooms today"):
+        await world.sync(course_id)
+    (line,) = await world.audit(course_id)
+    assert (line.kind, line.room_id, line.result) == ("CreateRoom", None, "no rooms today")
+    assert line.reference in caplog.text
+    assert world.matrix.made("invite") == []
+    await world.sync(course_id)
+    assert world.matrix.members(world.room(course_id)) == {world.user(7): "invite"}
+
+
+async def test_somebody_who_is_in_the_room_already_is_seen_by_reading_it_again(world: World) -> None:
+    room_id = await world.synced(students=[7])
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, 7, 8)
+    world.matrix.member(room_id, world.user(8), "join")
+    world.matrix.outbox.clear()
+    await world.look(course_id)
+    await world.look_at_people()
+    with pytest.raises(TemporaryFailure) as surprise:
+        await world.look(course_id)
+    assert surprise.value.retry_after == 0
+    world.matrix.forget_requests()
+    await world.sync(course_id)
+    assert world.matrix.requests == [("read_state", room_id)]
+    assert world.matrix.members(room_id)[world.user(8)] == "join"
+
+
+async def test_somebody_who_is_not_there_any_more_is_seen_by_reading_the_room_again(world: World) -> None:
+    room_id = await world.synced(students=[7, 8])
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, 7)
+    world.matrix.member(room_id, world.user(8), "leave")
+    world.matrix.outbox.clear()
+    with pytest.raises(TemporaryFailure):
+        await world.look(course_id)
+    world.matrix.forget_requests()
+    await world.sync(course_id)
+    assert world.matrix.requests == [("read_state", room_id)]
+
+
+async def test_a_course_that_is_gone_from_moodle_is_an_error_and_its_room_stays(world: World) -> None:
+    await world.synced(students=[7])
+    (course_id,) = world.facts.courses
+    del world.facts.courses[course_id]
+    with pytest.raises(CourseGone):
+        await world.look(course_id)
+    assert world.matrix.requests == []
+
+
+async def test_moodle_s_failure_changes_nothing(world: World) -> None:
+    await world.synced(students=[7])
+    (course_id,) = world.facts.courses
+    world.facts.trouble["42"] = Unreachable("Moodle is down")
+    with pytest.raises(Unreachable):
+        await world.look(course_id)
+    assert world.matrix.requests == []
+
+
+async def test_people_with_one_id_between_them_are_one_invite_and_one_reason(world: World) -> None:
+    world.use(identity=IdentityRules(profile_field="matrix"))
+    course_id = await world.course(students=[7, 8])
+    for number in (7, 8):
+        world.facts.add_person(number, profile_fields={"matrix": "@same:uni.test"})
+    await world.sync(course_id)
+    assert world.matrix.made("invite") == [(world.room(course_id), "@same:uni.test")]
+    rows = await world.store.people.look_up([MoodleUserId(7), MoodleUserId(8)])
+    assert rows[MoodleUserId(7)].resolution.matrix_id == "@same:uni.test"
+    assert rows[MoodleUserId(8)].resolution.reason.startswith("Quarantined: @same:uni.test already belongs")
