@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from hashlib import sha256
 
-from ..domain.actions import Plan
+from ..domain.actions import Plan, Remove
 from ..domain.identity import fingerprint, resolve
 from ..domain.mapping import DesiredRoom, desired_room
 from ..domain.model import ActualRoom, CourseFacts, CourseId, MoodleUserId, Resolution, RoomId, UserId
@@ -157,15 +157,25 @@ class CourseSync:
             roles = {enrolment.user_id: enrolment.roles for enrolment in prepared.facts.enrolments}
             await self._store.courses.set_enrolments(row.id, roles, facts_hash=digest)
         if prepared.room_id is not None:
-            await self._forget_unwanted(prepared, prepared.room_id)
-            hold = prepared.verdict.hold
-            if hold is not None:
-                log.warning("Course %d: %d removals are held. %s", row.id, len(hold.users), hold.reason)
-                await self._store.journal.hold(
-                    row.id, prepared.room_id, hold.users, hold.reason, at=self._clock.now()
-                )
-            elif not prepared.plan.removals and await self._store.journal.held(row.id):
-                await self._store.journal.clear_hold(row.id)
+            await self._book_hold(row.id, prepared, prepared.room_id)
+            if prepared.verdict.hold is None:
+                # While Moodle's list is doubted, nobody counts as not wanted any more.
+                await self._forget_unwanted(prepared, prepared.room_id)
+
+    async def _book_hold(self, course_id: CourseId, prepared: Prepared, room_id: RoomId) -> None:
+        hold = prepared.verdict.hold
+        if hold is None:
+            rows = await self._store.journal.held(course_id)
+            if rows and not (prepared.plan.removals and all(row.confirmed for row in rows)):
+                await self._store.journal.clear_hold(course_id)
+        elif not self._removes_now(course_id, prepared):
+            log.warning("Course %d: %d removals are held. %s", course_id, len(hold.users), hold.reason)
+            await self._store.journal.hold(course_id, room_id, hold.users, hold.reason, at=self._clock.now())
+
+    def _removes_now(self, course_id: CourseId, prepared: Prepared) -> bool:
+        """Whether confirmed removals are being carried out: who is held beside them is booked after them."""
+        actions = self._troubles.due(course_id, prepared.verdict.actions, now=self._clock.now())
+        return any(isinstance(action, Remove) for action in actions)
 
     async def _forget_unwanted(self, prepared: Prepared, room_id: RoomId) -> None:
         """Who left by choice and is not enrolled any more is invited again when enrolled anew."""
@@ -193,7 +203,8 @@ class CourseSync:
                     self._troubles.solved(course_id, action)
             for action, failure in result.failures:
                 self._troubles.add(course_id, action, failure, now=self._clock.now())
-            if result.left or not result.done:
+            holds_more = prepared.verdict.hold is not None and any(isinstance(one, Remove) for one in actions)
+            if result.left or not result.done or holds_more:
                 return Outcome.MORE
         await self._finish(course_id)
         return Outcome.DONE

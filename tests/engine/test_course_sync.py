@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
+from moodle_appservice.domain.model import CourseId, MoodleUserId, Role, RoomId
 from moodle_appservice.domain.rules import IdentityRules
 from moodle_appservice.engine.apply import Limits
 from moodle_appservice.engine.course import Outcome
@@ -207,8 +207,8 @@ async def test_who_left_by_choice_is_invited_again_only_after_a_new_enrolment(wo
 async def test_what_a_look_found_is_remembered_for_the_bot(world: World) -> None:
     course_id = await world.course(students=[8], teachers=[7])
     await world.sync(course_id)
-    assert await world.store.courses.roles(course_id, MoodleUserId(7)) == {"editingteacher"}
-    assert await world.store.courses.courses_of(MoodleUserId(8)) == {course_id: {"student"}}
+    assert await world.store.courses.roles(course_id, MoodleUserId(7)) == {Role("editingteacher")}
+    assert await world.store.courses.courses_of(MoodleUserId(8)) == {course_id: {Role("student")}}
     row = await world.store.courses.get(course_id)
     assert row is not None and (row.last_sync, row.last_error) == (world.clock.now(), "")
     world.facts.unenrol(course_id, 8)
@@ -324,18 +324,47 @@ async def test_what_was_confirmed_is_removed_over_several_slices(world: World) -
 
 
 async def test_a_confirmation_does_not_cover_who_comes_later(world: World) -> None:
+    room_id = await crowded(world, 16)
+    (course_id,) = world.facts.courses
+    await world.sync(course_id)
+    await world.store.journal.confirm(course_id)
+    world.facts.unenrol(course_id, *MANY[:8])
+    await world.sync(course_id)
+    gone = {user for user, membership in world.matrix.members(room_id).items() if membership == "leave"}
+    assert gone == {world.user(number) for number in MANY[16:]}
+    (held,) = await world.store.journal.held()
+    assert held.users == {world.user(number) for number in MANY[:8]}
+    assert not held.confirmed
+
+
+async def test_a_confirmed_removal_that_fails_does_not_hide_who_else_is_held(world: World) -> None:
+    room_id = await crowded(world, 16)
+    (course_id,) = world.facts.courses
+    await world.sync(course_id)
+    await world.store.journal.confirm(course_id)
+    world.facts.unenrol(course_id, *MANY[:8])
+    world.matrix.refuse("kick", room_id, world.user(MANY[20]), error=PermanentFailure("no power"))
+    await world.sync(course_id)
+    (held,) = await world.store.journal.held()
+    assert held.users >= {world.user(number) for number in MANY[:8]}
+    assert not held.confirmed
+
+
+async def test_a_confirmation_stands_for_the_rest_when_others_come_on_top_between_slices(
+    world: World,
+) -> None:
+    world.limits = Limits(actions=3)
+    world.rebuild()
     room_id = await crowded(world, 10)
     (course_id,) = world.facts.courses
     await world.sync(course_id)
     await world.store.journal.confirm(course_id)
+    await world.look(course_id)
     world.facts.unenrol(course_id, MANY[0])
-    world.facts.unenrol(course_id, MANY[1])
     await world.sync(course_id)
     gone = {user for user, membership in world.matrix.members(room_id).items() if membership == "leave"}
-    assert gone == {world.user(number) for number in MANY[10:]}
-    (held,) = await world.store.journal.held()
-    assert held.users == {world.user(number) for number in MANY[:2]}
-    assert not held.confirmed
+    assert gone == {world.user(number) for number in (MANY[0], *MANY[10:])}
+    assert [row for row in await world.store.journal.held() if not row.confirmed] == []
 
 
 async def test_when_moodle_recovers_nothing_is_held_any_more(world: World) -> None:
@@ -347,6 +376,31 @@ async def test_when_moodle_recovers_nothing_is_held_any_more(world: World) -> No
     await world.sync(course_id)
     assert await world.store.journal.held() == []
     assert world.matrix.requests == []
+
+
+async def test_when_moodle_recovers_almost_the_few_are_removed_and_nothing_is_held_any_more(
+    world: World,
+) -> None:
+    room_id = await crowded(world, 10)
+    course_id = world.facts.add_course(42)
+    await world.sync(course_id)
+    world.facts.enrol(course_id, *MANY[:28])
+    await world.sync(course_id)
+    assert world.matrix.requests == [("kick", room_id, world.user(number)) for number in MANY[28:]]
+    assert await world.store.journal.held() == []
+
+
+async def test_an_empty_answer_takes_nothing_from_anybody(world: World) -> None:
+    room_id = await world.synced(students=[8, 9], teachers=[7])
+    world.matrix.member(room_id, world.user(9), "leave")
+    await world.matrix.push()
+    course_id = world.facts.add_course(42)
+    await world.sync(course_id)
+    assert world.matrix.requests == []
+    world.facts.enrol(course_id, 7, role="editingteacher")
+    world.facts.enrol(course_id, 8, 9)
+    await world.sync(course_id)
+    assert world.matrix.requests == [], "who left by choice before the accident is not invited after it"
 
 
 # Failures
