@@ -27,6 +27,7 @@ from .engine.operations import Operations
 from .engine.people import PersonFinder
 from .engine.queues.memory import MemoryQueue
 from .engine.rooms import RoomFinder
+from .engine.settled import Settled
 from .engine.signals import Pushed, Timer
 from .engine.site import SITE_NAME, SitePass
 from .engine.status import StatusReader
@@ -204,15 +205,17 @@ class Service:
         rooms = RoomFinder(self.matrix, store, rules, clock)
         self.planner = CoursePlanner(self.facts, store, rooms, rules)
         hands = Hands(self.matrix, store, rooms, rules, clock, Limits(actions=settings.sync.slice_actions))
-        freshness, troubles = Freshness(), Troubles()
-        site = SitePass(self.facts, store, queue, self.gate, rules, clock, freshness)
+        freshness, troubles, settled = Freshness(), Troubles(), Settled()
+        site = SitePass(self.facts, store, queue, self.gate, rules, clock, freshness, settled)
         self.workers = Workers(
             queue,
             store,
             clock,
             site=site,
             people=PersonFinder(self.facts, store, queue, rules, clock, freshness),
-            courses=CourseSync(self.planner, hands, store, queue, self.gate, clock, freshness, troubles),
+            courses=CourseSync(
+                self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled
+            ),
             number=settings.sync.rooms_at_once,
         )
         status = StatusReader(self.planner, store, troubles)

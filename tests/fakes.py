@@ -131,6 +131,9 @@ class FakeFacts:
         self._read(f"person:{user_id}", not_older_than)
         return None if user_id in self.hidden else self.apart.get(user_id, self.people.get(user_id))
 
+    def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
+        return None
+
     async def prefetch(
         self, course_ids: Sequence[CourseId], *, not_older_than: float, thorough: bool = False
     ) -> None:

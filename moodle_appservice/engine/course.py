@@ -14,6 +14,7 @@ from enum import Enum, auto
 from hashlib import sha256
 
 from ..domain.actions import Plan, Remove
+from ..domain.digest import digest
 from ..domain.identity import fingerprint, resolve
 from ..domain.mapping import DesiredRoom, desired_room
 from ..domain.model import ActualRoom, CourseFacts, CourseId, MoodleUserId, Resolution, RoomId, UserId
@@ -26,6 +27,7 @@ from .freshness import Freshness
 from .gate import Gate
 from .people import FOR_COURSE
 from .rooms import RoomFinder
+from .settled import Settled
 from .troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ class Prepared:
     verdict: Verdict
     nobody_looked_at: tuple[MoodleUserId, ...]
     changed_people: tuple[MoodleUserId, ...]
+    digest: int
+    """Of everything that decided this plan, see `domain.digest`."""
 
 
 class CoursePlanner:
@@ -69,7 +73,8 @@ class CoursePlanner:
         resolutions, unseen, changed = await self._people(facts)
         # For a preview; the people's own keys decide before anything is done.
         resolutions.update({user: resolve(facts.people[user], self._rules) for user in unseen})
-        desired = desired_room(facts, site.categories.get(facts.course.category_id), resolutions, self._rules)
+        category = site.categories.get(facts.course.category_id)
+        desired = desired_room(facts, category, resolutions, self._rules)
         room_id = await self._rooms.find(course_id)
         actual = await self._rooms.actual(room_id, course_id) if room_id else None
         room_id = actual.room_id if actual else None
@@ -78,7 +83,9 @@ class CoursePlanner:
         plan = plan_room(desired, actual, ledger, known, self._rules)
         confirmed = await self._confirmed(course_id)
         verdict = judge(plan, desired, actual, self._rules, confirmed=confirmed)
-        return Prepared(facts, desired, room_id, actual, plan, verdict, unseen, changed)
+        return Prepared(
+            facts, desired, room_id, actual, plan, verdict, unseen, changed, digest(facts, category)
+        )
 
     async def _people(
         self, facts: CourseFacts
@@ -118,7 +125,9 @@ class CourseSync:
         clock: Clock,
         freshness: Freshness,
         troubles: Troubles,
+        settled: Settled,
     ) -> None:
+        self._settled = settled
         self._freshness = freshness
         self._troubles = troubles
         self._planner = planner
@@ -132,6 +141,7 @@ class CourseSync:
         """Plan and carry out one slice. `MORE`: the key must come back at once."""
         course_id = CourseId(taken.key.number)
         row = await self._store.courses.get(course_id)
+        self._settled.unsettle(course_id)
         if row is None or not row.on or row.gone:
             return Outcome.DONE
         await self._gate.open()
@@ -152,10 +162,10 @@ class CourseSync:
 
     async def _remember(self, row: CourseRow, prepared: Prepared) -> None:
         """Who is enrolled with which roles, where it has changed; what is held, or is not any more."""
-        digest = facts_hash(prepared.facts)
-        if digest != row.facts_hash:
+        enrolled = facts_hash(prepared.facts)
+        if enrolled != row.facts_hash:
             roles = {enrolment.user_id: enrolment.roles for enrolment in prepared.facts.enrolments}
-            await self._store.courses.set_enrolments(row.id, roles, facts_hash=digest)
+            await self._store.courses.set_enrolments(row.id, roles, facts_hash=enrolled)
         if prepared.room_id is not None:
             await self._book_hold(row.id, prepared, prepared.room_id)
             if prepared.verdict.hold is None:
@@ -206,14 +216,16 @@ class CourseSync:
             holds_more = prepared.verdict.hold is not None and any(isinstance(one, Remove) for one in actions)
             if result.left or not result.done or holds_more:
                 return Outcome.MORE
-        await self._finish(course_id)
+        await self._finish(course_id, prepared)
         return Outcome.DONE
 
-    async def _finish(self, course_id: CourseId) -> None:
+    async def _finish(self, course_id: CourseId, prepared: Prepared) -> None:
         """All that could be done is done; what was put aside is looked at again when its time comes."""
         now = self._clock.now()
         await self._store.courses.synced(course_id, at=now)
         troubles = list(self._troubles.of(course_id).values())
+        if not troubles and prepared.verdict.hold is None and not prepared.changed_people:
+            self._settled.settle(course_id, prepared.digest)
         if troubles:
             text = f"{len(troubles)} actions failed and are tried again, the first: {troubles[0].failure}"
             await self._store.courses.synced(course_id, at=now, error=text)

@@ -72,20 +72,27 @@ class Gate:
                     "of the rooms may be old. Nothing was written. Check that it can reach `url` of the registration.",
                     retry_after=5,
                 ) from None
+            if self._awaited is None:
+                raise TemporaryFailure(
+                    "A push was lost while the canary was on its way. Nothing was written.", retry_after=0
+                )
             self._awaited = None
             self._is_open = True
             log.info("The mirror is up to date; writing may begin.")
 
-    async def check(self) -> None:
-        """Look at the canary once: when the homeserver went back in time, every room is read again before a write."""
+    async def check(self) -> bool:
+        """Look at the canary once; False when the homeserver went back in time.
+
+        Then every room is read again before the next write to it.
+        """
         room_id = await self._store.ledger.control_room()
         if room_id is None or not self._is_open:
-            return
+            return True
         ours = int(await self._store.settings.get(COUNTER) or 0)
         content = await self._matrix.get_state(room_id, CANARY)
         theirs = content.get("counter") if content is not None else None
         if isinstance(theirs, int) and theirs >= ours:
-            return
+            return True
         log.error(
             "The homeserver shows an older state than we have seen (canary %s, ours %s): it was restored from a "
             "backup. Every room is read again before the next write to it.",
@@ -94,6 +101,7 @@ class Gate:
         )
         await self._store.mirror.mark_stale()
         self.close()
+        return False
 
     async def _next_canary(self) -> int:
         """The canary to wait for: the one that is on its way, as long as it may be, else a new one.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from ..domain.digest import digest
 from ..domain.model import CourseId, SiteFacts
 from ..domain.rules import Rules
 from ..domain.selection import read_choice, select
@@ -16,6 +17,7 @@ from ..errors import PermanentFailure
 from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key
 from .freshness import ASKS_FOR_NOW, PASS, Freshness
 from .gate import Gate
+from .settled import Settled
 
 BASELINE = "baseline_course"
 SITE_URL = "site_url"
@@ -35,7 +37,9 @@ class SitePass:
         rules: Rules,
         clock: Clock,
         freshness: Freshness,
+        settled: Settled,
     ) -> None:
+        self._settled = settled
         self._freshness = freshness
         self._facts = facts
         self._store = store
@@ -47,16 +51,30 @@ class SitePass:
     async def run(self, taken: Taken) -> None:
         """List, decide, read ahead, make the courses due. Raises what the reading raises; then nothing changed."""
         started = self._clock.now()
-        await self._gate.check()
+        if not await self._gate.check() or taken.signals & ASKS_FOR_NOW:
+            self._settled.unsettle_all()
         site = await self._facts.site(not_older_than=started)
         await self._same_site(site, confirmed="confirm" in taken.signals)
         rows = await self._decide(site, save=True)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         await self._facts.prefetch(on, not_older_than=started, thorough=bool(taken.signals & ASKS_FOR_NOW))
         self._freshness.pass_began = started
-        for course_id in on:
+        due = [course_id for course_id in on if not self._is_settled(course_id, site)]
+        for course_id in due:
             await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=PASS)
-        log.info("Pass: %d courses listed, %d are on and are looked at.", len(site.courses), len(on))
+        log.info(
+            "Pass: %d courses listed, %d are on, %d are looked at.", len(site.courses), len(on), len(due)
+        )
+
+    def _is_settled(self, course_id: CourseId, site: SiteFacts) -> bool:
+        """Whether nothing has changed since a look at the course found everything as it should be."""
+        facts = self._facts.remembered(course_id, not_older_than=self._freshness.pass_began)
+        if facts is None:
+            # It could not be read: the course's own key tries again and shows what is wrong.
+            return False
+        return self._settled.is_settled(
+            course_id, digest(facts, site.categories.get(facts.course.category_id))
+        )
 
     async def preview(self) -> dict[CourseId, CourseRow]:
         """What a pass would decide now; nothing is stored."""

@@ -96,6 +96,10 @@ class MoodleFacts:
             course_id, not_older_than=not_older_than, read=self._reader(not_older_than, people=not_older_than)
         )
 
+    def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
+        """What is in memory of a course, without asking Moodle."""
+        return self._courses.peek(course_id, not_older_than)
+
     async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
         """One account's own state (`core_user_get_users_by_field`); None where Moodle does not show it.
 

@@ -50,6 +50,10 @@ class Facts(Protocol):
         """Everything about one course. Raises `CourseGone` when Moodle says that it does not exist."""
         ...
 
+    def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
+        """What is in memory of a course, without asking Moodle; None where that is nothing, or too old."""
+        ...
+
     async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
         """One account's own state; None where Moodle does not show it."""
         ...

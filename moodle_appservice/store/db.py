@@ -119,9 +119,13 @@ class Db:
             raise Refused(_ALREADY_OWNED)
 
     def _lock_sqlite(self) -> None:
-        path = f"{URL(self._url).path}.lock"
+        database = URL(self._url).path
+        path = f"{database}.lock"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if database != ":memory:":
+                # Names and messages of people are in it: SQLite would let everybody on the machine read them.
+                os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise Unreachable(
                 f"The database's folder can't be written ({error.strerror}: {os.path.dirname(path)}). "

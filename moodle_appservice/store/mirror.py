@@ -81,6 +81,7 @@ class MirrorBook:
             order = await write_event(connection, event, change=change)
             if order is Order.UNCLEAR:
                 await connection.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", event.room_id)
+                intake.rooms[event.room_id].add(event.type)
             if order is Order.NEWER:
                 self._notice(event, intake)
 

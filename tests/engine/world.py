@@ -15,6 +15,7 @@ from moodle_appservice.engine.gate import Gate
 from moodle_appservice.engine.people import PersonFinder
 from moodle_appservice.engine.queues.memory import MemoryQueue
 from moodle_appservice.engine.rooms import RoomFinder
+from moodle_appservice.engine.settled import Settled
 from moodle_appservice.engine.signals import Pushed
 from moodle_appservice.engine.site import SitePass
 from moodle_appservice.engine.status import StatusReader
@@ -27,7 +28,7 @@ from tests.fakes import FakeClock, FakeFacts, FakeHomeserver
 
 
 class World:
-    """Everything, put together. `slice_actions` is how many actions a slice has; change it before `rebuild`."""
+    """Everything, put together. `limits` of a slice and `patience` of the gate count from the next `rebuild` on."""
 
     def __init__(self, database: Path, **rules: object) -> None:
         self.rules = values.rules(rules)
@@ -38,16 +39,17 @@ class World:
         self.store = Books(self.db, bot=self.rules.bot, prefix="!")
         self.commands: list[EventId] = []
         self.limits = Limits()
+        self.patience = 0.05
         self.rebuild()
 
     def rebuild(self) -> None:
         """The engine anew, as after a restart: only database, homeserver and Moodle stay."""
         self.queue = MemoryQueue(self.clock)
-        self.gate = Gate(self.matrix, self.store, self.rules, patience=0.1)
+        self.gate = Gate(self.matrix, self.store, self.rules, patience=self.patience)
         self.rooms = RoomFinder(self.matrix, self.store, self.rules, self.clock)
         self.planner = CoursePlanner(self.facts, self.store, self.rooms, self.rules)
         hands = Hands(self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
-        self.freshness, self.troubles = Freshness(), Troubles()
+        self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
         self.courses = CourseSync(
             self.planner,
             hands,
@@ -57,10 +59,18 @@ class World:
             self.clock,
             self.freshness,
             self.troubles,
+            self.settled,
         )
         self.people = PersonFinder(self.facts, self.store, self.queue, self.rules, self.clock, self.freshness)
         self.site = SitePass(
-            self.facts, self.store, self.queue, self.gate, self.rules, self.clock, self.freshness
+            self.facts,
+            self.store,
+            self.queue,
+            self.gate,
+            self.rules,
+            self.clock,
+            self.freshness,
+            self.settled,
         )
         self.status = StatusReader(self.planner, self.store, self.troubles)
         self.pushed = Pushed(

@@ -61,7 +61,7 @@ def doom(fate: Fate) -> None:
         return result
 
     HomeserverApi.call = doomed_call  # type: ignore[method-assign]
-    Db.transaction = doomed_transaction  # type: ignore[method-assign,assignment]
+    Db.transaction = doomed_transaction  # type: ignore[method-assign]
 
 
 async def sync(config: Path) -> int:

@@ -27,7 +27,7 @@ class Chatter:
         """Invite the bot to a direct chat; does not wait for it."""
         answer = await self.client.room_create(is_direct=True, invite=[self.house.seat.sender])
         assert isinstance(answer, nio.RoomCreateResponse), answer
-        return answer.room_id
+        return str(answer.room_id)
 
     async def bot_is_in(self, room_id: str) -> bool:
         answer = await self.client.joined_members(room_id)
@@ -39,7 +39,7 @@ class Chatter:
             room_id, "m.room.message", {"msgtype": "m.text", "body": text, **content}
         )
         assert isinstance(answer, nio.RoomSendResponse), answer
-        return answer.event_id
+        return str(answer.event_id)
 
     async def messages(self, room_id: str) -> list[dict[str, Any]]:
         """The bot's notices in a room, oldest first."""

@@ -164,7 +164,9 @@ async def test_a_person_whose_server_is_down_holds_up_nobody_and_is_tried_again_
     assert len(tried) == 9, "everybody once, the one who could not be reached too"
     status = await service.operations.status(CourseId(2))
     assert status is not None
-    assert [(missing.name, "tried again" in missing.reason) for missing in status.missing] == [("Far Away", True)]
+    assert [(missing.name, "tried again" in missing.reason) for missing in status.missing] == [
+        ("Far Away", True)
+    ]
     mark = house.synapse.mark()
     await house.sync()
     assert house.sent_since(mark) == [], "not tried again before its time"
@@ -187,7 +189,9 @@ async def test_everything_works_the_same_on_postgresql(house: House, postgres_ur
     assert (await house.members(2))[house.mxid("s1")] == "leave"
 
 
-async def test_two_services_on_one_postgresql_database_do_not_run_at_once(house: House, postgres_url: str) -> None:
+async def test_two_services_on_one_postgresql_database_do_not_run_at_once(
+    house: House, postgres_url: str
+) -> None:
     house.top["database"] = postgres_url
     await house.start()
     second = house.service()

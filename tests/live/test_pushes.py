@@ -60,10 +60,11 @@ async def same_as_homeserver(house: House, service: Service, course: int) -> boo
 async def test_the_mirror_equals_the_homeserver_after_a_first_sync(house: House) -> None:
     service = await house.start()
     await house.sync()
-    for course in (2, 3):
-        await until(
-            lambda course=course: same_as_homeserver(house, service, course), f"mirror of course {course}"
-        )
+
+    async def both() -> bool:
+        return all([await same_as_homeserver(house, service, course) for course in (2, 3)])
+
+    await until(both, "the mirror has both rooms")
 
 
 async def test_events_that_happen_while_the_service_is_down_are_known_before_its_first_write(

@@ -1,0 +1,202 @@
+"""The whole site at one moment: every course, everybody in it, and what is known to change by itself.
+
+A snapshot is what a source that reads the whole site at once (reports) makes of one reading. Values that repeat are
+shared between courses and with the snapshot before, so that a large site fits into memory twice. `hash_course` tells
+which courses changed; it is the same in every process, so that it may be stored.
+
+Groups of a report have no number. Theirs is derived from the id number or the name, below zero so that it is never
+taken for one of Moodle's, and goes with the group when it is renamed: a group that vanished while one with (nearly) the
+same members appeared in the same course is the same group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+from .model import (
+    Category,
+    CategoryId,
+    Course,
+    CourseFacts,
+    CourseId,
+    Enrolment,
+    Group,
+    GroupId,
+    MoodleUserId,
+    Person,
+)
+
+SAME_GROUP = 0.8
+"""Share of members that two groups have in common when one is the other under a new name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenGroup:
+    """A group as a report shows it. `key`: its id number, else its name; `shown`: it may have a room of its own."""
+
+    id: GroupId
+    key: str
+    name: str
+    shown: bool
+    members: frozenset[MoodleUserId]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A known change: at this time (Unix seconds) somebody's enrolment in a course begins or ends."""
+
+    at: float
+    course_id: CourseId
+    user_id: MoodleUserId
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSnapshot:
+    """One reading. `people` lacks whoever the list of users did not show: their state is unknown."""
+
+    courses: Mapping[CourseId, Course]
+    categories: Mapping[CategoryId, Category]
+    enrolments: Mapping[CourseId, tuple[Enrolment, ...]]
+    groups: Mapping[CourseId, tuple[SeenGroup, ...]]
+    people: Mapping[MoodleUserId, Person]
+    moments: tuple[Moment, ...]
+    hashes: Mapping[CourseId, str]
+    read_at: float
+
+    def course_facts(self, course_id: CourseId) -> CourseFacts:
+        """All that decides one course. Raises KeyError for a course that is not listed."""
+        enrolments = self.enrolments.get(course_id, ())
+        found = {enrolment.user_id: self.people.get(enrolment.user_id) for enrolment in enrolments}
+        return CourseFacts(
+            course=self.courses[course_id],
+            enrolments=enrolments,
+            people={user_id: person for user_id, person in found.items() if person is not None},
+            groups=tuple(Group(group.id, group.name) for group in self.groups.get(course_id, ()) if group.shown),
+            read_at=self.read_at,
+        )
+
+    def changed_courses(self, previous: Mapping[CourseId, str]) -> frozenset[CourseId]:
+        """Courses that are new, changed or gone since their hashes were `previous`."""
+        now = self.hashes
+        return frozenset(
+            course_id for course_id in now.keys() | previous.keys() if now.get(course_id) != previous.get(course_id)
+        )
+
+
+def hash_people(people: Mapping[MoodleUserId, Person]) -> dict[MoodleUserId, str]:
+    """A short digest of each person, of every field."""
+    return {user_id: _digest(_person_text(person)) for user_id, person in people.items()}
+
+
+def _person_text(person: Person) -> str:
+    state = f"{person.suspended:d}{person.confirmed:d}"
+    fields = repr(sorted(person.profile_fields.items()))
+    return "\0".join(
+        (
+            person.username, person.full_name, state, person.auth, person.email, person.idnumber, person.language,
+            fields,
+        )
+    )  # fmt: skip
+
+
+def hash_course(
+    course: Course,
+    enrolments: Sequence[Enrolment],
+    groups: Iterable[SeenGroup],
+    people: Mapping[MoodleUserId, str],
+    spelled: dict[Enrolment, str],
+) -> str:
+    """Changes when anything that decides a course changes. `people`: their digests; `spelled` is a store to share."""
+    parts = [repr((course.shortname, course.fullname, int(course.category_id), course.visible, course.start, course.end,
+                   course.idnumber, course.group_mode, course.own_room_url, sorted(course.custom_fields.items())))]  # fmt: skip
+    parts += [f"{group.id}:{group.name}" for group in groups if group.shown]
+    for enrolment in enrolments:
+        text = spelled.get(enrolment)
+        if text is None:
+            user_id = enrolment.user_id
+            roles = ",".join(sorted(enrolment.roles))
+            into = ",".join(map(str, sorted(enrolment.groups)))
+            text = spelled[enrolment] = f"{user_id}:{roles}:{into}:{people.get(user_id, '')}"
+        parts.append(text)
+    return _digest("\n".join(parts))
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def group_id(course_id: CourseId, key: str) -> GroupId:
+    """A number for a group without one: always the same for the same course and key, and below zero."""
+    digest = blake2b(f"{course_id}:{key}".encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    return GroupId(-1 - int.from_bytes(digest))
+
+
+def keep_group_ids(fresh: Sequence[SeenGroup], before: Sequence[SeenGroup]) -> tuple[SeenGroup, ...]:
+    """The groups of one course with the numbers that they had, also under a new name."""
+    ids = {group.key: group.id for group in before}
+    keys = {group.key for group in fresh}
+    vanished = [group for group in before if group.key not in keys]
+    appeared = [group for group in fresh if group.key not in ids]
+    for group in appeared:
+        old = next((old for old in vanished if _same_members(old.members, group.members)), None)
+        if old is not None:
+            vanished.remove(old)
+            ids[group.key] = old.id
+    return tuple(replace(group, id=ids[group.key]) if group.key in ids else group for group in fresh)
+
+
+def _same_members(one: frozenset[MoodleUserId], other: frozenset[MoodleUserId]) -> bool:
+    most = max(len(one), len(other))
+    return most > 0 and len(one & other) >= SAME_GROUP * most
+
+
+def only_growing(last: SiteSnapshot, fresh: SiteSnapshot, held: Iterable[CourseId]) -> SiteSnapshot:
+    """`fresh`, but in the courses that are `held` nobody and nothing is lost that `last` had; what is new is there.
+
+    Courses that are held and not in `fresh` any more stay as they were, and so does everybody in them.
+    """
+    courses, enrolments, groups = dict(fresh.courses), dict(fresh.enrolments), dict(fresh.groups)
+    people, hashes = dict(fresh.people), dict(fresh.hashes)
+    for course_id in held:
+        if course_id not in last.courses:
+            continue
+        courses.setdefault(course_id, last.courses[course_id])
+        old, new = last.enrolments.get(course_id, ()), fresh.enrolments.get(course_id, ())
+        enrolments[course_id] = _union(old, new)
+        groups[course_id] = _all_groups(last.groups.get(course_id, ()), fresh.groups.get(course_id, ()))
+        for enrolment in old:
+            if enrolment.user_id in last.people:
+                people.setdefault(enrolment.user_id, last.people[enrolment.user_id])
+        there = {e.user_id: people[e.user_id] for e in enrolments[course_id] if e.user_id in people}
+        digests = hash_people(there)
+        hashes[course_id] = hash_course(courses[course_id], enrolments[course_id], groups[course_id], digests, {})
+    return replace(
+        fresh,
+        courses=courses,
+        categories={**last.categories, **fresh.categories},
+        enrolments=enrolments,
+        groups=groups,
+        people=people,
+        hashes=hashes,
+    )
+
+
+def _union(old: Sequence[Enrolment], new: Sequence[Enrolment]) -> tuple[Enrolment, ...]:
+    found = {enrolment.user_id: enrolment for enrolment in old}
+    for enrolment in new:
+        before = found.get(enrolment.user_id, enrolment)
+        found[enrolment.user_id] = Enrolment(
+            enrolment.user_id, enrolment.roles | before.roles, enrolment.groups | before.groups
+        )
+    return tuple(found[user_id] for user_id in sorted(found))
+
+
+def _all_groups(old: Sequence[SeenGroup], new: Sequence[SeenGroup]) -> tuple[SeenGroup, ...]:
+    found = {group.id: group for group in old}
+    for group in new:
+        before = found.get(group.id, group)
+        found[group.id] = replace(group, members=group.members | before.members)
+    return tuple(found[number] for number in sorted(found, reverse=True))

@@ -1,0 +1,251 @@
+"""The gate: nothing is written until the canary has come back, nor after a push was lost; and time that runs back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from moodle_appservice.domain.model import RoomId
+from moodle_appservice.domain.power import CANARY
+from moodle_appservice.engine.gate import TRIES, Gate
+from moodle_appservice.errors import PermanentFailure, TemporaryFailure, Unreachable
+from tests.engine.world import World
+
+ALIAS = "#moodle_uni_control:uni.test"
+
+
+def patient(world: World) -> Gate:
+    """A gate of a patience that no test can outlast."""
+    world.patience = 60.0
+    world.rebuild()
+    return world.gate
+
+
+async def pinged(world: World) -> None:
+    """Until the next ping has been answered, without a push."""
+    reached = asyncio.Event()
+
+    async def arrives() -> None:
+        reached.set()
+
+    world.matrix.pushes_on_ping = False
+    world.matrix.before("ping", arrives)
+    await reached.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def is_shut(world: World) -> bool:
+    """Whether opening sends a canary, which an open gate does not."""
+    before = len(world.matrix.made("ping"))
+    await world.gate.open()
+    return len(world.matrix.made("ping")) > before
+
+
+async def test_the_gate_opens_when_the_canary_has_come_back_and_not_before(world: World) -> None:
+    gate = patient(world)
+    opening = asyncio.create_task(gate.open())
+    await pinged(world)
+    assert not opening.done()
+    await world.matrix.push()
+    async with asyncio.timeout(30):
+        await opening
+    assert world.matrix.made("ping") == [()]
+    assert not await is_shut(world)
+
+
+async def test_what_was_pushed_before_the_canary_is_in_the_mirror_when_the_gate_is_open(world: World) -> None:
+    room_id = await world.synced(students=[8])
+    world.matrix.member(room_id, world.user(8), "leave")
+    world.rebuild()
+    await world.gate.open()
+    room = await world.store.mirror.room(room_id)
+    assert room is not None and room.members[world.user(8)].membership == "leave"
+
+
+async def test_a_canary_that_does_not_come_back_is_a_temporary_failure_and_the_next_try_waits_again(
+    world: World,
+) -> None:
+    world.matrix.pushes_on_ping = False
+    with pytest.raises(
+        TemporaryFailure, match=r"has not pushed our own event back.*Nothing was written"
+    ) as failed:
+        await world.gate.open()
+    assert failed.value.retry_after == 5
+    world.matrix.pushes_on_ping = True
+    await world.gate.open()
+    assert not await is_shut(world)
+
+
+async def test_an_older_canary_does_not_open_the_gate(world: World) -> None:
+    await world.gate.open()
+    world.rebuild()
+    world.matrix.pushes_on_ping = False
+    world.gate.seen([1])
+    with pytest.raises(TemporaryFailure):
+        await world.gate.open()
+
+
+async def test_many_who_wait_at_the_gate_release_one_canary(world: World) -> None:
+    await asyncio.gather(*(world.gate.open() for _ in range(8)))
+    assert world.matrix.made("set_state") == [(world.matrix.room_under(ALIAS), CANARY)]
+
+
+async def test_a_lost_push_shuts_the_gate(world: World) -> None:
+    await world.gate.open()
+    world.gate.close()
+    assert await is_shut(world)
+    assert not await is_shut(world)
+
+
+async def test_a_push_that_is_lost_while_the_gate_is_being_opened_keeps_it_shut(world: World) -> None:
+    async def come_and_lose() -> None:
+        await world.matrix.push()
+        world.gate.close()
+
+    world.matrix.before("ping", come_and_lose)
+    with pytest.raises(TemporaryFailure, match="Nothing was written") as failed:
+        await world.gate.open()
+    assert failed.value.retry_after == 0
+    assert await is_shut(world)
+    assert not await is_shut(world)
+
+
+async def test_a_canary_that_takes_longer_than_our_patience_is_waited_for_again_and_not_overtaken(
+    world: World,
+) -> None:
+    world.matrix.pushes_on_ping = False
+    for _ in range(3):
+        with pytest.raises(TemporaryFailure):
+            await world.gate.open()
+    assert len(world.matrix.made("set_state")) == 1
+    world.matrix.pushes_on_ping = True
+    await world.gate.open()
+    assert len(world.matrix.made("set_state")) == 1
+
+
+async def test_a_canary_that_never_comes_is_given_up_for_a_new_one(world: World) -> None:
+    world.matrix.pushes_on_ping = False
+    for _ in range(TRIES):
+        with pytest.raises(TemporaryFailure):
+            await world.gate.open()
+    world.matrix.outbox.clear()
+    world.matrix.pushes_on_ping = True
+    await world.gate.open()
+    assert len(world.matrix.made("set_state")) == 2
+
+
+async def test_a_homeserver_that_does_not_answer_keeps_the_gate_shut(world: World) -> None:
+    world.matrix.refuse("ping", error=Unreachable("down"), times=1)
+    with pytest.raises(Unreachable):
+        await world.gate.open()
+    assert await is_shut(world)
+
+
+async def test_the_control_room_is_made_once_and_is_for_the_bot_alone(world: World, tmp_path: Path) -> None:
+    await world.gate.open()
+    world.rebuild()
+    await world.gate.open()
+    assert world.matrix.made("create_room") == [(ALIAS,)]
+    room_id = world.matrix.room_under(ALIAS)
+    assert await world.store.ledger.control_room() == room_id
+    assert world.matrix.content(room_id, CANARY) == {"counter": 2, "site": "uni"}
+    levels = world.matrix.content(room_id, "m.room.power_levels")
+    assert (levels["invite"], levels["events_default"], levels["state_default"]) == (100, 100, 100)
+
+
+async def test_after_the_loss_of_our_database_the_control_room_is_found_by_its_alias(
+    world: World, tmp_path: Path
+) -> None:
+    await world.gate.open()
+    other = World(tmp_path / "other.db")
+    await other.db.start()
+    other.matrix = world.matrix
+    other.rebuild()
+    other.matrix.act(world.matrix.room_under(ALIAS), world.rules.bot, CANARY, "", {"counter": 7})
+    await other.gate.open()
+    assert await other.store.ledger.control_room() == world.matrix.room_under(ALIAS)
+    assert len(world.matrix.aliases) == 1
+    await other.db.stop()
+
+
+async def test_a_control_room_in_which_the_bot_can_t_write_is_replaced(world: World) -> None:
+    await world.gate.open()
+    lost = world.matrix.room_under(ALIAS)
+    world.matrix.member(lost, world.rules.bot, "leave")
+    world.rebuild()
+    await world.gate.open()
+    made = world.matrix.room_under(ALIAS)
+    assert made != lost
+    assert await world.store.ledger.control_room() == made
+
+
+async def test_a_homeserver_that_is_where_we_left_it_is_asked_once_and_nothing_happens(world: World) -> None:
+    room_id = await world.synced(students=[8])
+    await world.gate.check()
+    assert world.matrix.forget_requests() == [("get_state", world.matrix.room_under(ALIAS), CANARY)]
+    assert not await world.store.mirror.is_stale(room_id)
+    assert not await is_shut(world)
+
+
+async def test_a_homeserver_that_went_back_in_time_has_every_room_read_again(world: World) -> None:
+    room_id = await world.synced(students=[8])
+    control = world.matrix.room_under(ALIAS)
+    world.matrix.act(control, world.rules.bot, CANARY, "", {"counter": 0, "site": "uni"})
+    await world.gate.check()
+    assert await world.store.mirror.is_stale(room_id)
+    assert await is_shut(world)
+
+
+@pytest.mark.parametrize("content", [{}, {"counter": "9"}, {"counter": None}])
+async def test_a_canary_that_can_t_be_read_counts_as_an_old_one(
+    world: World, content: dict[str, object]
+) -> None:
+    room_id = await world.synced(students=[8])
+    world.matrix.act(world.matrix.room_under(ALIAS), world.rules.bot, CANARY, "", content)
+    await world.gate.check()
+    assert await world.store.mirror.is_stale(room_id)
+
+
+async def test_a_control_room_that_was_lost_counts_as_time_that_went_back(world: World) -> None:
+    room_id = await world.synced(students=[8])
+    world.matrix.lose(world.matrix.room_under(ALIAS))
+    await world.gate.check()
+    assert await world.store.mirror.is_stale(room_id)
+    assert await is_shut(world)
+    assert await world.store.ledger.control_room() == world.matrix.room_under(ALIAS)
+
+
+async def test_before_the_first_canary_and_while_the_gate_is_shut_nothing_is_checked(world: World) -> None:
+    await world.gate.check()
+    assert world.matrix.requests == []
+    await world.gate.open()
+    world.gate.close()
+    world.matrix.forget_requests()
+    await world.gate.check()
+    assert world.matrix.requests == []
+
+
+async def test_a_homeserver_that_fails_at_the_check_fails_the_look_and_nothing_else(world: World) -> None:
+    room_id = await world.synced(students=[8])
+    world.matrix.refuse("get_state", error=Unreachable("down"), times=1)
+    with pytest.raises(Unreachable):
+        await world.gate.check()
+    assert not await world.store.mirror.is_stale(room_id)
+    assert not await is_shut(world)
+
+
+async def test_a_control_room_whose_alias_leads_nowhere_we_can_read_gets_its_alias_back(world: World) -> None:
+    foreign = RoomId("!nowhere")
+    world.matrix.aliases[ALIAS] = foreign
+    await world.gate.open()
+    assert world.matrix.room_under(ALIAS) != foreign
+    assert world.matrix.made("delete_alias") == [(ALIAS,)]
+
+
+async def test_a_refusal_to_make_the_control_room_is_what_the_look_fails_with(world: World) -> None:
+    world.matrix.refuse("create_room", error=PermanentFailure("not allowed"))
+    with pytest.raises(PermanentFailure, match="not allowed"):
+        await world.gate.open()
