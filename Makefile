@@ -5,13 +5,14 @@
 #   make test           unit tests and tests against a real Synapse and PostgreSQL     (ARGS="-k name")
 #   make test-browser   tests with a real client in Chromium; needs chromium, node and npm (ARGS="-k name")
 #   make lint           ruff, mypy and the layer contracts
+#   make docs           write what docs/ takes from the code; make docs-check fails where that is out of date
 #   make bench          the quick benchmarks, as listed in bench/QUICK
 #   make lock           choose new versions of all packages (needs PYTHON=python3.11)
 #   make clean          remove whatever these targets made
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-browser bench lint lock clean
+.PHONY: help venv demo test test-browser bench lint docs docs-check lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -67,6 +68,12 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: venv
+	$(BIN)/python -m docs.generate
+
+docs-check: venv
+	$(BIN)/python -m docs.generate --check
 
 # The oldest Python that we support decides, for what it needs is what newer ones need or less. What one machine's
 # pip is told to look at must not end in the lock, so its settings are left out.

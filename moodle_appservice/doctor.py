@@ -20,12 +20,16 @@ UNCHECKED = "unchecked"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. `run` returns what it found, or raises; `after` names the check without which it makes no sense."""
+    """One check. `run` returns what it found, or raises; `after` names the check without which it makes no sense.
+
+    `unreachable` is the hint where the other side does not answer at all, if that is another one.
+    """
 
     name: str
     run: Callable[[], Awaitable[str]]
     hint: str
     after: str = ""
+    unreachable: str = ""
 
 
 class Caution(AppError):
@@ -61,7 +65,9 @@ async def _run(check: Check) -> Result:
     except Caution as caution:
         return Result(check.name, WARNING, str(caution), check.hint)
     except AppError as failure:
-        return Result(check.name, FAILED, str(failure), check.hint, isinstance(failure, Unreachable))
+        silent = isinstance(failure, Unreachable)
+        hint = check.unreachable if silent and check.unreachable else check.hint
+        return Result(check.name, FAILED, str(failure), hint, silent)
 
 
 def as_text(results: Sequence[Result]) -> str:

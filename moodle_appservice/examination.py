@@ -68,6 +68,7 @@ class Examination:
                 CHECK_HOMESERVER,
                 self._homeserver,
                 "List the registration in homeserver.yaml under app_service_config_files and restart Synapse.",
+                unreachable="Is Synapse running? See `homeserver.address` in the configuration.",
             ),
             Check(
                 "The homeserver reaches us",

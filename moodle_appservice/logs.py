@@ -119,6 +119,8 @@ def set_up(level: str, style: Literal["text", "json"], secrets: Iterable[str] = 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
+    # Says that it tries again, but not what; the last failure is told by whoever asked.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
 

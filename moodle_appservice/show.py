@@ -12,6 +12,8 @@ from .domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetSta
 from .engine.operations import PlanView, SyncReport
 from .errors import Unreachable
 
+_NONE_ON = "No course is on. To see why one is off: moodle-appservice plan --course ID"
+
 
 def plan_json(views: Sequence[PlanView]) -> dict[str, Any]:
     """`{"courses": [{course, shortname, room_id, actions, held, notes, trouble}], "actions": n, "held": n}`."""
@@ -78,6 +80,8 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         if course["trouble"]:
             lines.append(f"  {course['trouble']}")
     lines.append(f"{plan['actions']} actions in {len(plan['courses'])} courses. Nothing was changed.")
+    if not plan["courses"]:
+        lines.append(_NONE_ON)
     return "\n".join(lines)
 
 
@@ -123,6 +127,8 @@ def report_json(report: SyncReport) -> dict[str, Any]:
 def report_text(report: Mapping[str, Any]) -> str:
     """The end of a sync for people."""
     lines = [f"{report['courses']} courses are on."]
+    if not report["courses"]:
+        lines.append(_NONE_ON)
     lines.extend(f"Not done: {failure['key']}: {failure['error']}" for failure in report["failures"])
     lines.extend(
         f"Held in course {held['course']}: {held['users']} removals. {held['reason']}"

@@ -55,9 +55,7 @@ class Moodle(Section):
         description="The token of the web service user, from Moodle's page Site administration > Server > "
         "Web services > Manage tokens."
     )
-    interval: int = number(
-        300, "Seconds between two looks at the whole site; hints make it faster.", unit="seconds", ge=10
-    )
+    interval: int = number(300, "Seconds between two looks at the whole site.", unit="seconds", ge=10)
     timeout: float = number(60, "Seconds until an answer of Moodle counts as lost.", unit="seconds", gt=0)
     concurrency: int = number(2, "Requests to Moodle at the same time.", ge=1, le=32)
     batch: int = number(20, "Calls that travel in one request, where Moodle offers that.", ge=1, le=50)

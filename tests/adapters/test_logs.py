@@ -77,6 +77,14 @@ def test_setting_up_again_replaces_the_handler(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.count("once") == 1
 
 
+def test_retries_that_say_nothing_but_that_they_are_retries_are_not_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_up("INFO", "text")
+    logging.getLogger("stamina").warning("stamina.retry_scheduled")
+    assert capsys.readouterr().err == ""
+
+
 def test_an_uncaught_exception_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     set_up("INFO", "text", [SECRET])
     try:

@@ -1,0 +1,198 @@
+"""Writes what the documentation takes from the code, so that the two can't differ.
+
+A page holds blocks between `<!-- generated: NAME -->` and `<!-- end of NAME -->`; everything else in it is written by
+hand. `make docs` fills the blocks, `make docs-check` fails where a page does not say what the code says.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from moodle_appservice.bot.commands import COMMANDS
+from moodle_appservice.config import Key, Settings, keys
+from moodle_appservice.config.keys import Kind
+from moodle_appservice.domain.model import UserId
+from moodle_appservice.domain.power import power_levels
+from moodle_appservice.domain.rules import DEFAULT_LEVELS, Rules
+from moodle_appservice.moodle import errors
+from moodle_appservice.problems import field_at
+
+FOLDER = Path(__file__).parent
+_MIB = 2**20
+_ROOT_SECTION = "At the top of the file"
+_BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+_BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
+
+
+def table(*rows: tuple[str, ...]) -> str:
+    """A Markdown table; the first row is its head."""
+    escaped = [[_cell(cell) for cell in row] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in escaped]
+    return "\n".join([lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]]) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that ends no cell and is no HTML; within backquotes both are harmless but for the bar."""
+    parts = text.split("`")
+    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
+    return "`".join(parts).replace("|", "\\|")
+
+
+def configuration() -> str:
+    """Every key of the configuration, section by section."""
+    sections: dict[str, list[Key]] = {"": []}
+    titles: dict[str, str] = {"": _ROOT_SECTION}
+    for key in keys():
+        if key.kind is Kind.SECTION:
+            sections[key.name], titles[key.name] = [], f"`{key.name}`"
+        else:
+            sections[key.name.rpartition(".")[0]].append(key)
+    descriptions = {key.name: key.description for key in keys()}
+    parts: list[str] = []
+    for name, listed in sections.items():
+        rows = [(f"`{key.name}`", _type(key), _default(key), key.description) for key in listed]
+        introduction = f"{descriptions[name]}\n\n" if name else ""
+        parts.append(
+            f"## {titles[name]}\n\n{introduction}" + table(("Key", "Holds", "Default", "Meaning"), *rows)
+        )
+    return "\n".join(parts)
+
+
+def _type(key: Key) -> str:
+    field = field_at(Settings, key.place)
+    assert field is not None
+    if key.kind is Kind.SECRET:
+        return "secret text"
+    if key.kind is Kind.LIST:
+        return "list"
+    if key.kind is Kind.MAP:
+        return "map"
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(kind))
+    if kind is bool:
+        return "`on` or `off`"
+    if "max_b" in key.name:
+        return "size"
+    if kind in (int, float) or int in get_args(kind):
+        return _number(field, whole=kind is not float)
+    return "file" if kind is Path else "text"
+
+
+def _number(field: FieldInfo, *, whole: bool) -> str:
+    words = ["whole number" if whole else "number"]
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "unit" in extra:
+        words.append(f"of {extra['unit']}")
+    for name, text in _BOUNDS.items():
+        found = [getattr(part, name) for part in field.metadata if getattr(part, name, None) is not None]
+        words += [text.format(found[0])] if found else []
+    return " ".join(words)
+
+
+def _default(key: Key) -> str:
+    if key.required:
+        return "**required**"
+    return _written(key.default)
+
+
+def _written(value: Any) -> str:
+    """A value as the file would have it."""
+    if value is None or value in ("", (), {}):
+        return "empty"
+    if isinstance(value, bool):
+        return "`on`" if value else "`off`"
+    if isinstance(value, int) and value >= _MIB and value % _MIB == 0:
+        return f"`{value // _MIB} MiB`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    if isinstance(value, Mapping):
+        return f"`{{{', '.join(f'{name}: {item}' for name, item in value.items())}}}`"
+    return f"`{value}`"
+
+
+def bot_commands() -> str:
+    """What the bot answers."""
+    prefix = Settings.model_fields["bot"].default.prefix
+    rows = [
+        (f"`{prefix}{command.name}`", command.summary, "teachers" if command.staff else "everybody")
+        for command in COMMANDS.values()
+    ]
+    return table(("Command", "Answer", "For"), *rows)
+
+
+def role_levels() -> str:
+    """The level that each Moodle role gives."""
+    rows = [(f"`{role}`", str(level)) for role, level in DEFAULT_LEVELS.items()]
+    return table(("Role in Moodle (short name)", "Power level"), *rows, ("any other role, or none", "0"))
+
+
+def power() -> str:
+    """What each power level may do, for the newest and for an older room version."""
+    new, old = (_flat(version) for version in ("12", "11"))
+    rows = [(f"`{name}`", str(level), str(old[name])) for name, level in new.items()]
+    return table(("What", "Room version 12", "Room versions 10 and 11"), *rows)
+
+
+def _flat(version: str) -> dict[str, int]:
+    bot = UserId("@moodlebot:example.org")
+    content = power_levels(version, Rules(site="uni", domain="example.org", bot=bot), {})
+    found: dict[str, int] = {name: level for name, level in content.items() if isinstance(level, int)}
+    found |= {f"notifications.{name}": level for name, level in content["notifications"].items()}
+    found.update(content["events"])
+    return found
+
+
+def moodle_errors() -> str:
+    """Every failure that Moodle, or the way to it, can cause."""
+    rows = [
+        (f"{kind.happened} …", kind.hint or "–", "yes" if issubclass(kind, errors.MoodleTemporary) else "no")
+        for kind in vars(errors).values()
+        if isinstance(kind, type)
+        and issubclass(kind, errors.MoodleError)
+        and kind not in (errors.MoodleError, errors.MoodleTemporary, errors.MoodlePermanent)
+    ]
+    return table(("The message begins with", "What to do", "Tried again soon"), *rows)
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "configuration": configuration,
+    "bot-commands": bot_commands,
+    "role-levels": role_levels,
+    "power-levels": power,
+    "moodle-errors": moodle_errors,
+}
+
+
+def filled(text: str) -> str:
+    """A page with its blocks as the code is now. Raises `KeyError` for a block that nobody makes."""
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]]().strip()}\n\n{found[3]}", text)
+
+
+def stale() -> list[Path]:
+    """The pages whose blocks differ from the code."""
+    pages = [(page, page.read_text(encoding="utf-8")) for page in sorted(FOLDER.rglob("*.md"))]
+    return [page for page, text in pages if filled(text) != text]
+
+
+def main(words: list[str]) -> int:
+    """Write the pages; with `--check` only say which are out of date."""
+    found = stale()
+    if "--check" in words:
+        for page in found:
+            print(f"{page}: out of date. Run: make docs", file=sys.stderr)
+        return 1 if found else 0
+    for page in found:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+        print(f"wrote {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
