@@ -17,6 +17,7 @@ from moodle_appservice.moodle import bulk, errors, shapes
 from moodle_appservice.moodle.answer import Json, Reply, read_answer
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "moodle"
+CUSTOM_REPORTS = "core_reportbuilder_"
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
@@ -94,7 +95,11 @@ def test_a_recorded_answer_comes_out_as_what_it_is(version: str, name: str, outc
 
 
 def test_no_recording_is_left_out_of_the_table() -> None:
-    there = {(path.parent.name, path.stem) for path in RECORDINGS.glob("*/*.json")}
+    there = {
+        (path.parent.name, path.stem)
+        for path in RECORDINGS.glob("*/*.json")
+        if not path.stem.startswith(CUSTOM_REPORTS)
+    }
     assert there == {(version, name) for version, name, _ in CASES}
 
 

@@ -240,26 +240,25 @@ def _custom_fields(session: Session, course: Course) -> dict[str, list[_ROW]]:
 def _custom_field(session: Session, definition: CourseField, stored: int | str | None) -> _ROW:
     """One field with its stored value and the value as shown; never raw, whatever the caller asked for."""
     raw = _default(definition) if stored is None else stored
-    shown: str | None
-    if definition.kind is FieldKind.CHECKBOX:
-        shown = "Yes" if raw else "No"
-    elif definition.kind is FieldKind.SELECT:
-        shown = (
-            format_string(definition.options[int(raw) - 1])
-            if 1 <= int(raw) <= len(definition.options)
-            else None
-        )
-    elif definition.kind is FieldKind.TEXT:
-        shown = format_string(str(raw)) if raw else None
-    else:
-        shown = format_text(str(raw)) if raw else session.version.empty_textarea
+    empty = session.version.empty_textarea if definition.kind is FieldKind.TEXTAREA else None
     return {
         "name": definition.name,
         "shortname": definition.shortname,
         "type": definition.kind.value,
         "valueraw": raw,
-        "value": shown,
+        "value": custom_field_html(definition, raw) or empty,
     }
+
+
+def custom_field_html(definition: CourseField, stored: int | str | None) -> str:
+    """A course field's value, or its default, as Moodle shows it; empty when there is neither."""
+    raw = _default(definition) if stored is None else stored
+    if definition.kind is FieldKind.CHECKBOX:
+        return "Yes" if raw else "No"
+    if definition.kind is FieldKind.SELECT:
+        known = 1 <= int(raw) <= len(definition.options)
+        return format_string(definition.options[int(raw) - 1]) if known else ""
+    return (format_string if definition.kind is FieldKind.TEXT else format_text)(str(raw))
 
 
 def _default(definition: CourseField) -> int | str:

@@ -74,6 +74,10 @@ class MoodleError(Exception):
         }
 
 
+class NotAnswered(Exception):
+    """A real Moodle would answer this; the sandbox cannot, and says so instead of inventing."""
+
+
 class MissingRecord(MoodleError):
     """A row that had to exist does not (Moodle: `dml_missing_record_exception`)."""
 

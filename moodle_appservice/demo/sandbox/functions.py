@@ -13,10 +13,11 @@ from typing import Any
 
 from .category_answers import get_categories
 from .course_answers import get_courses, get_courses_by_field
-from .errors import MissingRecord
+from .errors import MissingRecord, NotAnswered
 from .faults import Faults
 from .parameters import OPTIONAL, Many, Struct, Value, check
 from .people_answers import get_enrolled_users, get_users_by_field
+from .report_answers import list_reports, retrieve_report, set_filters
 from .session import Session
 from .site import UNANSWERED_FUNCTIONS
 from .site_answers import call_external_functions, get_site_info
@@ -45,10 +46,6 @@ class Function:
     call: Callable[..., Any]
 
 
-class NotAnswered(Exception):
-    """A real Moodle would answer this function; the sandbox cannot, and says so instead of inventing."""
-
-
 FUNCTIONS = {
     "core_webservice_get_site_info": Function(
         Struct({"serviceshortnames": Many(Value("alphanumext"), [])}), get_site_info
@@ -67,6 +64,17 @@ FUNCTIONS = {
     ),
     "core_user_get_users_by_field": Function(
         Struct({"field": Value("alpha"), "values": Many(Value("raw"))}), get_users_by_field
+    ),
+    "core_reportbuilder_list_reports": Function(
+        Struct({"page": Value("int", 0), "perpage": Value("int", 10)}), list_reports
+    ),
+    "core_reportbuilder_retrieve_report": Function(
+        Struct({"reportid": Value("int"), "page": Value("int", 0), "perpage": Value("int", 10)}),
+        retrieve_report,
+    ),
+    "core_reportbuilder_set_filters": Function(
+        Struct({"reportid": Value("int"), "parameters": Value("raw", ""), "values": Value("raw")}),
+        set_filters,
     ),
 }
 
@@ -115,4 +123,7 @@ def _shortened(answer: Any, rows: int) -> Any:
         return answer[:rows]
     if isinstance(answer, dict) and isinstance(answer.get("courses"), list):
         return {**answer, "courses": answer["courses"][:rows]}
+    if isinstance(answer, dict) and "data" in answer:
+        kept = answer["data"]["rows"][:rows]
+        return {**answer, "data": {**answer["data"], "rows": kept, "totalrowcount": len(kept)}}
     return answer

@@ -280,7 +280,7 @@ def _profile_fields(session: Session, person: Person) -> _ROW:
         {
             "type": "text",
             "value": value,
-            "displayvalue": _displayed(definition, value),
+            "displayvalue": profile_field_html(definition, value),
             "name": format_string(definition.name),
             "shortname": definition.shortname,
         }
@@ -291,7 +291,8 @@ def _profile_fields(session: Session, person: Person) -> _ROW:
     return {"customfields": rows} if rows else {}
 
 
-def _displayed(definition: ProfileField, value: str) -> str:
+def profile_field_html(definition: ProfileField, value: str) -> str:
+    """A profile field's value as HTML, inside a link when the field has one."""
     shown = format_string(value)
     if not definition.link:
         return shown

@@ -141,6 +141,8 @@ class Person:
     timezone: str = "99"
     firstaccess: int = 0
     lastaccess: int = 0
+    timecreated: int = 0
+    timemodified: int = 0
     profile: dict[str, str] = field(default_factory=dict)
     preferences: list[tuple[str, str | int]] = field(default_factory=list)
 
@@ -181,6 +183,7 @@ class Enrolment:
     suspended: bool = False
     timestart: int = 0
     timeend: int = 0
+    timecreated: int = 0
 
     def active_at(self, now: int) -> bool:
         """Moodle's condition in `get_enrolled_join`: the start must lie strictly before `now`."""

@@ -32,7 +32,10 @@ SOURCE_NAMES = {
     GROUPS: "Groups",
     USERS: "Users",
     ROLES: "Roles",
+    "mod_forum\\reportbuilder\\datasource\\forums": "Forums",
 }
+UNANSWERED_SOURCES = frozenset({"mod_forum\\reportbuilder\\datasource\\forums"})
+"""Sources of which the sandbox can list a report but not show its rows."""
 
 ADMIN = 2
 """The account that makes reports on a fresh site."""

@@ -29,6 +29,8 @@ VIEW_HIDDEN_USER_FIELDS = "moodle/course:viewhiddenuserfields"
 VIEW_HIDDEN_DETAILS = "moodle/user:viewhiddendetails"
 COURSE_USER_EMAIL = "moodle/course:useremail"
 ROLE_REVIEW = "moodle/role:review"
+REPORT_VIEW = "moodle/reportbuilder:view"
+REPORT_VIEW_ALL = "moodle/reportbuilder:viewall"
 MAINTENANCE_ACCESS = "moodle/site:maintenanceaccess"
 
 LEAST_PRIVILEGE = frozenset(
@@ -45,7 +47,7 @@ LEAST_PRIVILEGE = frozenset(
 )
 """The read-only capabilities that a sync user needs; the sandbox starts with them."""
 
-_EVERY_USER = frozenset({VIEW_COURSE_LIST})
+_EVERY_USER = frozenset({VIEW_COURSE_LIST, REPORT_VIEW})
 
 _TITLES = {
     COURSE_VIEW: "View courses without participation",
@@ -71,14 +73,15 @@ class Rights:
         """Hold `system` at the system and nothing in any category."""
         self.system: set[str] = set(system)
         self.categories: dict[int, set[str]] = {}
+        self.everybody: set[str] = set(_EVERY_USER)
 
     def grant(self, *capabilities: str) -> None:
         """Add capabilities at the system."""
         self.system.update(capabilities)
 
     def revoke(self, *capabilities: str) -> None:
-        """Take capabilities away, at the system and in every category."""
-        for held in (self.system, *self.categories.values()):
+        """Take capabilities away, at the system and in every category, for every account."""
+        for held in (self.system, self.everybody, *self.categories.values()):
             held.difference_update(capabilities)
 
     def only(self, *capabilities: str) -> None:
@@ -92,6 +95,6 @@ class Rights:
 
     def allows(self, capability: str, path: Sequence[int] = ()) -> bool:
         """Whether the capability is held at the system or in a category of `path`."""
-        if capability in self.system or capability in _EVERY_USER:
+        if capability in self.system or capability in self.everybody:
             return True
         return any(capability in self.categories.get(category, ()) for category in path)

@@ -17,8 +17,10 @@ from types import TracebackType
 
 from aiohttp import web
 
+from . import report_seed
 from .faults import Faults
 from .page import Page
+from .reports import Reports
 from .rights import Rights
 from .seed import small_university
 from .service import RestService
@@ -59,6 +61,7 @@ class SandboxMoodle:
         self.site = Site(
             university, self.rights, VERSIONS[version], Token(self.token), _service_user(university), site_url
         )
+        report_seed.install(self.site)
         self._url = ""
         self._knows_its_url = bool(site_url)
         self._runner: web.AppRunner | None = None
@@ -71,6 +74,15 @@ class SandboxMoodle:
     def url(self) -> str:
         """Where the site answers, without a slash at the end; empty while it does not listen."""
         return self._url
+
+    @property
+    def reports(self) -> Reports:
+        """The custom reports of the site."""
+        return self.site.reports
+
+    def upgrade(self, version: str) -> None:
+        """Become another version of Moodle: reports lose, without a word, what the new one does not have."""
+        self.site.version = VERSIONS[version]
 
     @property
     def counts(self) -> Counter[str]:

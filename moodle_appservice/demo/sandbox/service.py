@@ -20,13 +20,14 @@ from . import rights
 from .errors import (
     InvalidParameter,
     MoodleError,
+    NotAnswered,
     access_denied,
     database_down,
     invalid_token,
     site_maintenance,
 )
 from .faults import Fault, Faults, Scheduled
-from .functions import NotAnswered, Runner, require_known
+from .functions import Runner, require_known
 from .session import Session
 from .site import Site
 from .site_answers import site_info_for_xml
@@ -105,7 +106,8 @@ class RestService:
         if not function:
             raise InvalidParameter("Missing function name")
         raw = _scalar(form, "moodlewssettingraw") not in ("", "0")
-        session = Session(self.site, self.site.university.now(), raw=raw)
+        timezone = _scalar(form, "moodlewssettingtimezone")
+        session = Session(self.site, self.site.university.now(), raw=raw, timezone=timezone)
         require_known(session, function)
         service = self.site.service
         if (

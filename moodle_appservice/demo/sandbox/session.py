@@ -27,6 +27,7 @@ class Session:
     site: Site
     now: int
     raw: bool = False
+    timezone: str = ""
 
     @property
     def university(self) -> University:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .reports import Reports
 from .rights import Rights
 from .university import University
 from .versions import Version
@@ -20,6 +21,8 @@ DEFAULT_FUNCTIONS = (
     "core_enrol_get_enrolled_users",
     "core_user_get_users_by_field",
     "tool_mobile_call_external_functions",
+    "core_reportbuilder_list_reports",
+    "core_reportbuilder_retrieve_report",
 )
 
 UNANSWERED_FUNCTIONS = frozenset(
@@ -30,8 +33,6 @@ UNANSWERED_FUNCTIONS = frozenset(
         "core_group_get_course_groupings",
         "core_group_get_group_members",
         "core_cohort_get_cohorts",
-        "core_reportbuilder_list_reports",
-        "core_reportbuilder_retrieve_report",
         "core_user_get_users",
         "core_user_update_users",
         "core_message_send_instant_messages",
@@ -88,6 +89,12 @@ class Site:
     hidden_user_fields: set[str] = field(default_factory=set)
     identity_fields: tuple[str, ...] = ("email",)
     contact_roles: frozenset[str] = frozenset({"editingteacher"})
+    timezone: str = "UTC"
+    reports: Reports = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start without reports."""
+        self.reports = Reports(self.university.now)
 
     def picture(self, size: str) -> str:
         """The address of the default user picture; `size` is `f1` (large) or `f2` (small)."""

@@ -32,6 +32,9 @@ from .records import (
 _TEACHES = frozenset({"moodle/course:viewhiddencourses", "moodle/course:viewparticipants"})
 _EDITS = _TEACHES | {"moodle/course:update"}
 
+SYSTEM = 0
+"""Stands for the system where a category is asked for: a role held there counts in every course."""
+
 STANDARD_ROLES = (
     Role(1, "manager", 1, title="Manager", capabilities=_EDITS),
     Role(2, "coursecreator", 2, title="Course creator", capabilities=frozenset({"moodle/course:create"})),
@@ -138,6 +141,8 @@ class University:
             raise ValueError(f"Moodle has no user name in upper case: {username!r}")
         number = self._number("person", id)
         person = Person(number, username, firstname, lastname, **columns)
+        person.timecreated = person.timecreated or self.now()
+        person.timemodified = person.timemodified or person.timecreated
         self.people[number] = person
         self._courses_of[number] = set()
         self._roles_held[number] = {}
@@ -191,7 +196,7 @@ class University:
         mine = self._enrolments[course].setdefault(user, [])
         enrolment = next((known for known in mine if known.method is way), None)
         if enrolment is None:
-            enrolment = Enrolment(user, way)
+            enrolment = Enrolment(user, way, timecreated=self.now())
             mine.append(enrolment)
             self._courses_of[user].add(course)
         enrolment.suspended, enrolment.timestart, enrolment.timeend = suspended, timestart, timeend
@@ -227,6 +232,17 @@ class University:
         self._category_roles.setdefault(category, {}).setdefault(user, set()).add(self.roles[role].shortname)
         self._count_role(user, role, +1)
 
+    def unassign_category_role(self, user: int, category: int, role: str) -> None:
+        """Take a role in a category's context away."""
+        held = self._category_roles.get(category, {}).get(user, set())
+        if role in held:
+            held.remove(role)
+            self._count_role(user, role, -1)
+
+    def assign_system_role(self, user: int, role: str) -> None:
+        """Give a role at the system: it counts everywhere, but no course lists it."""
+        self.assign_category_role(user, SYSTEM, role)
+
     def _count_role(self, user: int, role: str, by: int) -> None:
         counts = self._roles_held[user]
         counts[role] = counts.get(role, 0) + by
@@ -236,6 +252,10 @@ class University:
     def enrolments(self, course: int, user: int) -> list[Enrolment]:
         """A person's enrolments in a course, one per method."""
         return self._enrolments[course].get(user, [])
+
+    def enrolments_in(self, course: int) -> Iterator[Enrolment]:
+        """All enrolments in a course, of any state and method."""
+        return (enrolment for mine in self._enrolments[course].values() for enrolment in mine)
 
     def enrolled(self, course: int) -> Iterator[int]:
         """The ids of all accounts with an enrolment in the course, of any state."""
@@ -265,10 +285,14 @@ class University:
         """The role assignments in the course's own context: user id → role short names."""
         return self._course_roles[course]
 
+    def category_role_holders(self) -> dict[int, dict[int, set[str]]]:
+        """The role assignments above the courses: category (or `SYSTEM`) → user id → role short names."""
+        return self._category_roles
+
     def holds(self, user: int, course: Course, capability: str) -> bool:
         """Whether a role of the person in the course or a category above it carries the capability."""
         held = set(self._course_roles[course.id].get(user, ()))
-        for category in self.path_of(course):
+        for category in (SYSTEM, *self.path_of(course)):
             held |= self._category_roles.get(category, {}).get(user, set())
         return any(capability in self.roles[name].capabilities for name in held)
 
@@ -301,6 +325,8 @@ class University:
         person = self.people[user]
         for course in tuple(self._courses_of[user]):
             self.unenrol(user, course)
+        for holders in (*self._course_roles.values(), *self._category_roles.values()):
+            holders.pop(user, None)
         self._roles_held[user] = {}
         person.deleted = True
         person.username = f"{person.email or person.username}.{self.now()}"

@@ -35,6 +35,16 @@ class Version:
     has_communication: bool
     has_policyagreed: bool
     features: tuple[str, ...]
+    reports_lack: frozenset[str]
+    """Sources, columns and conditions of reports that the version does not have (yet, or any longer)."""
+    report_details: tuple[str, ...]
+    """Which of `tags` and `customfields` the details of a report hold."""
+    counts_past_end: bool
+    """Past the end of a report `totalrowcount` is its number of rows, not 0 (before 5.0)."""
+    group_visible_to_all: str
+    """How a report words that anybody may see a group."""
+    report_errors: str
+    """The namespace of the exceptions of the report builder."""
 
 
 _FEATURES = (
@@ -49,6 +59,20 @@ _FEATURES = (
     "enablecustomreports",
     "enableglobalsearch",
     "mnet_dispatcher_mode",
+)
+
+_SINCE_5_1 = frozenset({"course:url", "user:firstaccess"})
+_SINCE_4_5 = frozenset(
+    {
+        "core_role\\reportbuilder\\datasource\\roles",
+        "course:timecreated",
+        "course:timemodified",
+        "user:lang",
+        "user:auth",
+        "user:timemodified",
+        "role:originalname",
+        "role:archetype",
+    }
 )
 
 FEATURES_OFF = frozenset({"messagingallusers", "enableglobalsearch", "mnet_dispatcher_mode"})
@@ -70,6 +94,11 @@ MOODLE_4_4 = Version(
     has_communication=False,
     has_policyagreed=False,
     features=_FEATURES,
+    reports_lack=_SINCE_4_5 | _SINCE_5_1,
+    report_details=(),
+    counts_past_end=True,
+    group_visible_to_all="Visible to everyone",
+    report_errors="core_reportbuilder",
 )
 
 MOODLE_5_1 = Version(
@@ -89,6 +118,11 @@ MOODLE_5_1 = Version(
     has_communication=True,
     has_policyagreed=True,
     features=(*_FEATURES, "enablecompetencies"),
+    reports_lack=frozenset({"enrolment:method", "enrolment:role"}),
+    report_details=("tags", "customfields"),
+    counts_past_end=False,
+    group_visible_to_all="Visible",
+    report_errors="core_reportbuilder\\exception",
 )
 
 VERSIONS = {version.name: version for version in (MOODLE_4_4, MOODLE_5_1)}
