@@ -130,8 +130,10 @@ class MirrorBook:
                 "INSERT INTO mirror_room (room_id) VALUES ($1) ON CONFLICT (room_id) DO UPDATE SET stale = 0",
                 room_id,
             )
-            for event in events:
-                await write_event(connection, event, change=change)
+            orders = [await write_event(connection, event, change=change) for event in events]
+            if Order.UNCLEAR in orders:
+                # Pushed while the room was read, and nobody can tell which is newer: the next reading does.
+                await connection.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", room_id)
 
         await self._db.transaction(work)
 
@@ -247,7 +249,7 @@ async def write_event(connection: Connection, event: Event, *, change: int) -> O
 
 async def _write_member(connection: Connection, event: Event, change: int) -> None:
     membership = event.content.get("membership")
-    known = membership if membership in set(Membership) else Membership.LEAVE
+    known = membership if isinstance(membership, str) and membership in set(Membership) else Membership.LEAVE
     await connection.execute(
         "INSERT INTO mirror_member (room_id, user_id, membership, sender, event_id, replaces, sent_at, change) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (room_id, user_id) DO UPDATE SET "
