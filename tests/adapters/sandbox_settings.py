@@ -13,6 +13,7 @@ from typing import Any
 
 from moodle_appservice.demo.sandbox import Fault, Token, rights
 from moodle_appservice.demo.sandbox.records import GroupVisibility
+from tests.adapters import sandbox_reports
 from tests.adapters.sandbox_recorded import Recorded, load
 
 _USERS = "core_enrol_get_enrolled_users--"
@@ -141,6 +142,7 @@ def _own_chat_room(site: Recorded) -> None:
 
 
 SETTINGS: dict[str, Setting] = {
+    **sandbox_reports.SETTINGS,
     "core_course_get_categories--categoryrole": _role_in_a_category,
     "core_course_get_categories--withcategorymanage": _grant(rights.CATEGORY_MANAGE),
     "core_course_get_categories--withcategorymanage-criteria": _grant(rights.CATEGORY_MANAGE),
@@ -236,4 +238,5 @@ ORDINARY = frozenset(
 
 NOT_REBUILT = {
     "tool_mobile_call_external_functions--bulk-forum-discussions": "the sandbox has no forums",
+    **sandbox_reports.NOT_REBUILT,
 }

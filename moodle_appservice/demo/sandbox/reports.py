@@ -32,7 +32,7 @@ SOURCE_NAMES = {
     GROUPS: "Groups",
     USERS: "Users",
     ROLES: "Roles",
-    "mod_forum\\reportbuilder\\datasource\\forums": "Forums",
+    "mod_forum\\reportbuilder\\datasource\\forums": "Forum posts",
 }
 UNANSWERED_SOURCES = frozenset({"mod_forum\\reportbuilder\\datasource\\forums"})
 """Sources of which the sandbox can list a report but not show its rows."""
