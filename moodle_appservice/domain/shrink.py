@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from .model import CourseId, Enrolment, MoodleUserId, Role
@@ -57,6 +57,12 @@ class Judgement:
     marks: Marks
 
 
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    explained: int
+    unexplained: int
+
+
 def judge_snapshot(
     fresh: SiteSnapshot,
     last: SiteSnapshot | None,
@@ -67,57 +73,70 @@ def judge_snapshot(
 ) -> Judgement:
     """Compare with what was there. `last` is the snapshot in use, None after a start: then nothing can be explained.
 
-    `confirmed`: courses whose loss a person has confirmed; their marks begin anew.
+    `confirmed`: courses whose loss a person has confirmed; their marks begin anew, and those of the site as soon as
+    nothing else is held.
     """
-    held: dict[CourseId, str] = {}
-    before = last or _nothing(fresh)
-    lost = {course_id: _lost(course_id, before, fresh) for course_id in before.enrolments.keys() | fresh.courses.keys()}
-    shrunk = [course_id for course_id, losses in lost.items() if losses.unexplained]
-    gone = [course_id for course_id in before.courses if course_id not in fresh.courses]
-    places = sum(map(len, fresh.enrolments.values()))
-    explained = sum(losses.explained for losses in lost.values())
-    ended = sum(1 for course_id in gone if _is_over(course_id, before, fresh.read_at))
-
-    courses = _mark(marks.courses, len(fresh.courses), ended, fresh.read_at, rules)
-    people = _mark(marks.people, len(fresh.people), 0, fresh.read_at, rules)
-    whole = _mark(marks.places, places, explained, fresh.read_at, rules)
-    members, roles = dict[CourseId, Mark](), _roles(fresh, marks, rules)
-    for reason, which in (
-        (_too_few("courses", courses, len(fresh.courses), rules), gone),
-        (_too_few("people", people, len(fresh.people), rules), [*shrunk, *gone]),
-        (_too_few("places in courses", whole, places, rules), [*shrunk, *gone]),
-    ):
-        held.update((course_id, reason) for course_id in which if reason)
-    for role, mark in roles.items():
-        if mark.most >= rules.min_holders and not _holders(fresh)[role]:
-            reason = f"Nobody in any course has the role {role} any more; {mark.most} had it. {_CHECK}"
-            held.update((course_id, reason) for course_id in _with_role(before, role))
+    before = last or SiteSnapshot({}, {}, {}, {}, {}, (), {}, fresh.read_at)
+    lost = {course_id: _lost(course_id, before, fresh) for course_id in before.enrolments}
+    site, held = _judge_site(fresh, before, marks, rules, lost)
+    members: dict[CourseId, Mark] = {}
     for course_id in marks.members.keys() | fresh.courses.keys():
         now = len(fresh.enrolments.get(course_id, ()))
         known = None if course_id in confirmed else marks.members.get(course_id)
-        mark = _mark(known, now, lost[course_id].explained if course_id in lost else 0, fresh.read_at, rules)
-        if course_id in fresh.courses:
-            reason = _too_few("members", mark, now, rules)
-            if reason:
-                held.setdefault(course_id, reason)
+        explained = lost[course_id].explained if course_id in lost else 0
+        mark = _mark(known, now, explained, fresh.read_at, rules)
+        reason = _too_few("members", mark, now, rules) if course_id in fresh.courses else ""
+        if reason:
+            held.setdefault(course_id, reason)
+        if course_id in fresh.courses or course_id in held:
             members[course_id] = mark
-        elif course_id in held:
-            members[course_id] = mark
-    for course_id in confirmed:
-        held.pop(course_id, None)
-    return Judgement(held, Marks(courses, people, whole, members, roles))
+    if confirmed and confirmed.issuperset(held):
+        site, _ = _judge_site(fresh, before, Marks(), rules, lost)
+    left = {course_id: reason for course_id, reason in held.items() if course_id not in confirmed}
+    return Judgement(left, replace(site, members=members))
+
+
+def _judge_site(
+    fresh: SiteSnapshot,
+    before: SiteSnapshot,
+    marks: Marks,
+    rules: ShrinkRules,
+    lost: Mapping[CourseId, _Losses],
+) -> tuple[Marks, dict[CourseId, str]]:
+    """The marks of the site as a whole, and the courses that are held because of it."""
+    at = fresh.read_at
+    gone = [course_id for course_id in before.courses if course_id not in fresh.courses]
+    shrunk = [course_id for course_id, losses in lost.items() if losses.unexplained or course_id in gone]
+    places = sum(map(len, fresh.enrolments.values()))
+    over = sum(1 for course_id in gone if _is_over(course_id, before, at))
+    courses = _mark(marks.courses, len(fresh.courses), over, at, rules)
+    people = _mark(marks.people, len(fresh.people), 0, at, rules)
+    whole = _mark(marks.places, places, sum(losses.explained for losses in lost.values()), at, rules)
+    held: dict[CourseId, str] = {}
+    for reason, which in (
+        (_too_few("courses", courses, len(fresh.courses), rules), gone),
+        (_too_few("people", people, len(fresh.people), rules), shrunk),
+        (_too_few("places in courses", whole, places, rules), shrunk),
+    ):
+        if reason:
+            held.update(dict.fromkeys(which, reason))
+    holders = _holders(fresh)
+    roles: dict[Role, Mark] = {}
+    for role in holders.keys() | marks.roles.keys():
+        known = marks.roles.get(role)
+        if known is not None and known.most >= rules.min_holders and not holders[role]:
+            reason = f"Nobody in any course has the role {role} any more; {known.most} had it. {_CHECK}"
+            held.update(dict.fromkeys(_with_role(before, role), reason))
+            roles[role] = known
+        elif holders[role]:
+            roles[role] = Mark(holders[role], at)
+    return Marks(courses, people, whole, marks.members, roles), held
 
 
 _CHECK = (
     "Check in Moodle whether this is true, and with `doctor --reports` whether the reports still show everything; "
     "then confirm."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Losses:
-    explained: int
-    unexplained: int
 
 
 def _lost(course_id: CourseId, before: SiteSnapshot, fresh: SiteSnapshot) -> _Losses:
@@ -154,10 +173,13 @@ def _is_over(course_id: CourseId, before: SiteSnapshot, now: float) -> bool:
 
 
 def _mark(mark: Mark | None, now: int, explained: int, at: float, rules: ShrinkRules) -> Mark:
-    """The mark to judge by: the old one less what is explained, or the present where that is more or the old one is old."""
-    if mark is None or at - mark.at > rules.window or now >= mark.most - explained:
+    """The mark to judge by. One that holds something does not grow old: only a person lets go of it."""
+    if mark is None or now >= mark.most - explained:
         return Mark(now, at)
-    return Mark(mark.most - explained, mark.at)
+    kept = Mark(mark.most - explained, mark.at)
+    if at - mark.at > rules.window and not _too_few("", kept, now, rules):
+        return Mark(now, at)
+    return kept
 
 
 def _too_few(what: str, mark: Mark, now: int, rules: ShrinkRules) -> str:
@@ -178,20 +200,9 @@ def _holders(snapshot: SiteSnapshot) -> Counter[Role]:
     return found
 
 
-def _roles(fresh: SiteSnapshot, marks: Marks, rules: ShrinkRules) -> dict[Role, Mark]:
-    now = _holders(fresh)
-    return {
-        role: _mark(marks.roles.get(role), now[role], 0, fresh.read_at, rules) for role in now.keys() | marks.roles.keys()
-    }
-
-
 def _with_role(before: SiteSnapshot, role: Role) -> list[CourseId]:
     return [
         course_id
         for course_id, enrolments in before.enrolments.items()
         if any(role in enrolment.roles for enrolment in enrolments)
     ]
-
-
-def _nothing(fresh: SiteSnapshot) -> SiteSnapshot:
-    return SiteSnapshot({}, {}, {}, {}, {}, (), {}, fresh.read_at)

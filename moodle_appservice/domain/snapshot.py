@@ -26,6 +26,7 @@ from .model import (
     GroupId,
     MoodleUserId,
     Person,
+    Role,
 )
 
 SAME_GROUP = 0.8
@@ -74,7 +75,9 @@ class SiteSnapshot:
             course=self.courses[course_id],
             enrolments=enrolments,
             people={user_id: person for user_id, person in found.items() if person is not None},
-            groups=tuple(Group(group.id, group.name) for group in self.groups.get(course_id, ()) if group.shown),
+            groups=tuple(
+                Group(group.id, group.name) for group in self.groups.get(course_id, ()) if group.shown
+            ),
             read_at=self.read_at,
         )
 
@@ -82,7 +85,9 @@ class SiteSnapshot:
         """Courses that are new, changed or gone since their hashes were `previous`."""
         now = self.hashes
         return frozenset(
-            course_id for course_id in now.keys() | previous.keys() if now.get(course_id) != previous.get(course_id)
+            course_id
+            for course_id in now.keys() | previous.keys()
+            if now.get(course_id) != previous.get(course_id)
         )
 
 
@@ -107,20 +112,26 @@ def hash_course(
     enrolments: Sequence[Enrolment],
     groups: Iterable[SeenGroup],
     people: Mapping[MoodleUserId, str],
-    spelled: dict[Enrolment, str],
+    spelled: dict[frozenset[Role], str],
 ) -> str:
     """Changes when anything that decides a course changes. `people`: their digests; `spelled` is a store to share."""
-    parts = [repr((course.shortname, course.fullname, int(course.category_id), course.visible, course.start, course.end,
-                   course.idnumber, course.group_mode, course.own_room_url, sorted(course.custom_fields.items())))]  # fmt: skip
+    own = (
+        course.shortname,
+        course.fullname,
+        int(course.category_id),
+        course.visible,
+        course.start,
+        course.end,
+    )
+    more = (course.idnumber, course.group_mode, course.own_room_url, sorted(course.custom_fields.items()))
+    parts = [repr(own + more)]
     parts += [f"{group.id}:{group.name}" for group in groups if group.shown]
     for enrolment in enrolments:
-        text = spelled.get(enrolment)
-        if text is None:
-            user_id = enrolment.user_id
-            roles = ",".join(sorted(enrolment.roles))
-            into = ",".join(map(str, sorted(enrolment.groups)))
-            text = spelled[enrolment] = f"{user_id}:{roles}:{into}:{people.get(user_id, '')}"
-        parts.append(text)
+        roles = spelled.get(enrolment.roles)
+        if roles is None:
+            roles = spelled[enrolment.roles] = ",".join(sorted(enrolment.roles))
+        into = ",".join(map(str, sorted(enrolment.groups))) if enrolment.groups else ""
+        parts.append(f"{enrolment.user_id}:{roles}:{into}:{people.get(enrolment.user_id, '')}")
     return _digest("\n".join(parts))
 
 
@@ -172,7 +183,9 @@ def only_growing(last: SiteSnapshot, fresh: SiteSnapshot, held: Iterable[CourseI
                 people.setdefault(enrolment.user_id, last.people[enrolment.user_id])
         there = {e.user_id: people[e.user_id] for e in enrolments[course_id] if e.user_id in people}
         digests = hash_people(there)
-        hashes[course_id] = hash_course(courses[course_id], enrolments[course_id], groups[course_id], digests, {})
+        hashes[course_id] = hash_course(
+            courses[course_id], enrolments[course_id], groups[course_id], digests, {}
+        )
     return replace(
         fresh,
         courses=courses,

@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from . import errors
 from .parse import plain_text
@@ -36,6 +36,7 @@ _BY_CODE: Final[Mapping[str, type[errors.MoodleTemporary | errors.MoodlePermanen
     "invalidrecordunknown": errors.RecordMissing,
     "errorcoursecontextnotvalid": errors.CourseNotAccessible,
     "nopermissions": errors.MissingCapability,
+    "errorreportview": errors.ReportNotShared,
     "invalidparameter": errors.InvalidParameter,
     "invaliduserfield": errors.InvalidParameter,
     "codingerror": errors.InvalidParameter,
@@ -74,10 +75,11 @@ class Reply:
     retry_after: float | None = None
 
 
-def read_answer(function: str, reply: Reply, noticed: set[str]) -> Json:
+def read_answer(function: str, reply: Reply, noticed: set[str], *, compact: bool = False) -> Json:
     """The JSON value of a reply. Raises the `MoodleError` that the reply is, or that its body names.
 
-    `noticed` holds the functions whose PHP notices were spoken of already, and takes up new ones.
+    `noticed` holds the functions whose PHP notices were spoken of already, and takes up new ones. `compact`: rows of a
+    report (`{"columns": […]}`) come as tuples whose cells are shared, which takes a fifth of the memory.
     """
     if 300 <= reply.status < 400:
         raise errors.Redirected(function, detail=f"to {_quote(reply.location.partition('?')[0])}")
@@ -88,7 +90,7 @@ def read_answer(function: str, reply: Reply, noticed: set[str]) -> Json:
         text = body.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise errors.WrongCharset(function) from None
-    answer = _decode(function, text, noticed)
+    answer = _decode(function, text, noticed, compact)
     if isinstance(answer, dict) and ("exception" in answer or "errorcode" in answer):
         raise named_error(function, answer, retry_after=reply.retry_after)
     if reply.status != 200:
@@ -148,16 +150,16 @@ def _raise_for_status(function: str, reply: Reply) -> NoReturn:
     raise errors.UnexpectedStatus(function, detail=detail)
 
 
-def _decode(function: str, text: str, noticed: set[str]) -> Json:
+def _decode(function: str, text: str, noticed: set[str], compact: bool) -> Json:
     if not text:
         raise errors.EmptyAnswer(function)
     try:
-        return _json(text)
+        return _json(text, compact)
     except ValueError:
         rest = _without_notices(text)
     if rest is not None:
         try:
-            answer = _json(rest)
+            answer = _json(rest, compact)
         except ValueError:
             raise errors.NotJson(function, detail="a PHP message, and no complete answer after it") from None
         _warn_once(function, noticed)
@@ -172,13 +174,29 @@ def _decode(function: str, text: str, noticed: set[str]) -> Json:
     raise errors.NotJson(function)
 
 
-def _json(text: str) -> Json:
+def _json(text: str, compact: bool) -> Json:
     """Raises ValueError for what is not JSON, nesting that no answer has included."""
     try:
-        answer: Json = json.loads(text, parse_constant=_no_constant)
+        hook = _compact_rows() if compact else None
+        answer: Json = json.loads(text, parse_constant=_no_constant, object_pairs_hook=hook)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return answer
+
+
+def _compact_rows() -> Callable[[list[tuple[str, Any]]], Any]:
+    shared: dict[object, object] = {}
+    share = shared.setdefault
+
+    def decoded(pairs: list[tuple[str, Any]]) -> Any:
+        if len(pairs) == 1 and pairs[0][0] == "columns" and isinstance(pairs[0][1], list):
+            try:
+                return tuple([share(cell, cell) for cell in pairs[0][1]])
+            except TypeError:  # A cell that is no single value: `report_fetch` refuses it.
+                pass
+        return dict(pairs)
+
+    return decoded
 
 
 def _no_constant(name: str) -> NoReturn:

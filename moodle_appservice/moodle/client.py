@@ -24,6 +24,9 @@ from .answer import Json, Reply, read_answer
 MAX_VALUES: Final = 500
 """Values in one request. PHP drops what exceeds its `max_input_vars` (1000 by default) without a word."""
 
+LARGE: Final = 1024 * 1024
+"""Bytes of an answer that is decoded in a thread, so that everything else goes on meanwhile."""
+
 _LONGEST_WAIT: Final = 30.0
 """Seconds of `Retry-After` that a call sits out itself."""
 
@@ -96,10 +99,11 @@ class MoodleClient:
     def __repr__(self) -> str:
         return f"<MoodleClient {self.base_url}>"
 
-    async def call(self, function: str, params: Parameters | None = None) -> Json:
+    async def call(self, function: str, params: Parameters | None = None, *, compact: bool = False) -> Json:
         """What the function answers, decoded. Raises the `MoodleError` that fits, `ValueError` for too many values.
 
-        `params` may nest; it is flattened as PHP reads it, `options[0][name]`. Names come raw, see `parse`.
+        `params` may nest; it is flattened as PHP reads it, `options[0][name]`. Names come raw, see `parse`. `compact`:
+        rows of a report come as `answer.read_answer` says. Large answers are decoded in a thread.
         """
         values = list(flatten(params or {}))
         if len(values) > MAX_VALUES:
@@ -108,7 +112,10 @@ class MoodleClient:
             on=_worth_another_try, attempts=self._attempts, timeout=None, wait_initial=0.5, wait_max=10.0
         ):
             with attempt:
-                return read_answer(function, await self._exchange(function, values), self._noticed)
+                reply = await self._exchange(function, values)
+                if len(reply.body) < LARGE:
+                    return read_answer(function, reply, self._noticed, compact=compact)
+                return await asyncio.to_thread(read_answer, function, reply, self._noticed, compact=compact)
         raise AssertionError("stamina ends with an answer or an error")
 
     async def _exchange(self, function: str, values: list[tuple[str, str]]) -> Reply:

@@ -235,6 +235,14 @@ class MissingCapability(MoodlePermanent):
     hint = "For participants it is moodle/course:enrolreview. Add it to the role of our account."
 
 
+class ReportNotShared(MoodlePermanent):
+    """`errorreportview`: the report exists, but our account is not in its audience."""
+
+    happened = "Our Moodle account may not see the report"
+    hint = "Open the report, then the tab Audience, and add our account there under Manually added users."
+    whole_site = True
+
+
 class InvalidParameter(MoodlePermanent):
     """`invalidparameter`, `invaliduserfield`, `codingerror`: Moodle did not take what we sent."""
 

@@ -1,0 +1,251 @@
+"""All reports read one after the other and put together: one reading of the whole site.
+
+Reports are read one at a time, each turned into compact values before the next one is asked for, so that a large site
+needs the memory of one answer. Those that change rarely (known starts and ends, the tree of categories) are read again
+after `rare` seconds. Every answer is compared with what was set up before one row of it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from ..domain.model import (
+    Category,
+    CategoryId,
+    Course,
+    CourseId,
+    Enrolment,
+    GroupId,
+    MoodleUserId,
+    Person,
+    Role,
+    SiteInfo,
+)
+from ..domain.snapshot import Moment, SeenGroup, SiteSnapshot, hash_course, hash_people, keep_group_ids
+from . import errors, report_lists, report_tables, shapes
+from .client import MoodleClient
+from .report_errors import ReportChanged, ReportIncomplete, ReportMissing
+from .report_fetch import LIST, RETRIEVE, Choice, Listed, Page, ReportReader, find
+from .report_kinds import COURSE_GROUPS, ENDS, MEMBERSHIPS, PEOPLE, SITE_COURSES, STARTS, Kind
+from .report_layout import Layout, difference, recognise
+
+Value = TypeVar("Value")
+Places = dict[CourseId, dict[MoodleUserId, frozenset[Role]]]
+
+_MANY: Final = 5000
+"""Rows from which on they are worked on in a thread, so that everything else goes on meanwhile."""
+ROLE_SINCE: Final = (4, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The custom fields to keep, by short name, and under which header they stand where it is not the short name."""
+
+    profile: Sequence[str] = ()
+    course: Sequence[str] = ()
+    headers: Mapping[str, str] | None = None
+
+
+class SnapshotReader:
+    """Reads snapshots. `expected`: fingerprints by kind, as they were stored when the source was set up."""
+
+    def __init__(
+        self,
+        client: MoodleClient,
+        reader: ReportReader,
+        choice: Choice,
+        fields: Fields,
+        *,
+        language: str,
+        expected: Mapping[str, str] | None,
+        rare: float,
+    ) -> None:
+        self._client = client
+        self._reader = reader
+        self._choice = choice
+        self._fields = fields
+        self._language = language
+        self._rare = rare
+        self._rare_read_at = float("-inf")
+        self._moments: tuple[Moment, ...] = ()
+        self._tree: Mapping[CategoryId, Category] = {}
+        self._ids: dict[str, int] | None = None
+        self.expected: dict[str, str] = dict(expected or {})
+        self.seen: dict[str, str] = {}
+        self.layouts: dict[str, Layout] = {}
+
+    async def read(self, info: SiteInfo, began: float, last: SiteSnapshot | None) -> SiteSnapshot:
+        """One reading. What did not change since `last` is shared with it. Raises `MoodleError`."""
+        for function in (LIST, RETRIEVE):
+            if function not in info.functions:
+                raise errors.FunctionMissing(function)
+        again = began - self._rare_read_at >= self._rare
+        if again or self._ids is None:
+            self._ids = await self._find_all()
+        places = await self._needed(MEMBERSHIPS, info, report_tables.memberships)
+        groups = await self._take(COURSE_GROUPS, info, report_tables.groups) or {}
+        if again:
+            await self._read_rare(info)
+        people = await self._needed(PEOPLE, info, self._people)
+        courses, categories = await self._needed(SITE_COURSES, info, self._courses)
+        if again:
+            self._rare_read_at = began
+        self.expected = {**self.seen, **self.expected}
+        parts = _Parts(places, groups, people, courses, {**categories, **self._tree}, self._moments)
+        if len(people) + len(courses) < _MANY:
+            return assemble(parts, began, last)
+        return await asyncio.to_thread(assemble, parts, began, last)
+
+    def forget(self) -> None:
+        """Look for reports and read the rare ones anew at the next reading."""
+        self._rare_read_at = float("-inf")
+
+    async def _find_all(self) -> dict[str, int]:
+        listed: list[Listed] = await self._reader.list_reports()
+        found: dict[str, int] = {}
+        for kind in (MEMBERSHIPS, COURSE_GROUPS, STARTS, ENDS, PEOPLE, SITE_COURSES):
+            number = find(kind, self._choice, listed)
+            if number is not None:
+                found[kind.name] = number
+            elif kind.needed or kind.name in self.expected:
+                raise ReportMissing(LIST, about=f"“{self._choice.name(kind)}”: {kind.purpose}")
+        return found
+
+    async def _read_rare(self, info: SiteInfo) -> None:
+        moments: list[Moment] = []
+        for kind, ends in ((STARTS, False), (ENDS, True)):
+
+            def parse(page: Page, layout: Layout, ends: bool = ends) -> list[Moment]:
+                return report_tables.moments(page, layout, ends=ends)
+
+            moments += await self._take(kind, info, parse) or []
+        self._moments = tuple(sorted(moments, key=lambda moment: moment.at))
+        if shapes.CATEGORIES in info.functions:
+            try:
+                self._tree = shapes.categories(await self._client.call(shapes.CATEGORIES), self._language)
+            except errors.MoodleError as error:
+                if error.whole_site:
+                    raise
+
+    async def _needed(self, kind: Kind, info: SiteInfo, parse: Callable[[Page, Layout], Value]) -> Value:
+        found = await self._take(kind, info, parse)
+        if found is None:
+            raise ReportMissing(LIST, about=f"“{self._choice.name(kind)}”: {kind.purpose}")
+        return found
+
+    async def _take(self, kind: Kind, info: SiteInfo, parse: Callable[[Page, Layout], Value]) -> Value | None:
+        """What a report of a kind holds; None where there is no such report."""
+        number = (self._ids or {}).get(kind.name)
+        if number is None:
+            return None
+        try:
+            page = await self._reader.read(number)
+        except ReportMissing:
+            self._ids = None
+            raise
+        layout = self._judge(kind, page, info)
+        if len(page.rows) < _MANY:
+            return parse(page, layout)
+        return await asyncio.to_thread(parse, page, layout)
+
+    def _judge(self, kind: Kind, page: Page, info: SiteInfo) -> Layout:
+        seen = page.description
+        about = f"report {seen.id}, “{seen.name}”"
+        now = seen.fingerprint()
+        before = self.expected.get(kind.name)
+        if before is not None and before != now:
+            raise ReportChanged(RETRIEVE, about=about, detail=difference(before, now).rstrip("."))
+        layout = recognise(kind, seen, page.rows)
+        if layout.problems:
+            raise ReportIncomplete(RETRIEVE, problems(layout, info), about=about)
+        self.seen[kind.name] = now
+        self.layouts[kind.name] = layout
+        return layout
+
+    def _people(self, page: Page, layout: Layout) -> dict[MoodleUserId, Person]:
+        fields = report_lists.headers_of(self._fields.profile, self._fields.headers or {}, layout)
+        return report_lists.people(page, layout, fields=fields, language=self._language)
+
+    def _courses(
+        self, page: Page, layout: Layout
+    ) -> tuple[dict[CourseId, Course], dict[CategoryId, Category]]:
+        fields = report_lists.headers_of(self._fields.course, self._fields.headers or {}, layout)
+        courses = report_lists.courses(page, layout, fields=fields, language=self._language)
+        return courses, report_lists.categories(page, layout, self._language)
+
+
+def problems(layout: Layout, info: SiteInfo) -> tuple[str, ...]:
+    """What is wrong with a report, and that an old Moodle can't do better."""
+    found = layout.problems
+    if layout.kind is MEMBERSHIPS and not layout.has("role") and release_of(info) < ROLE_SINCE:
+        found += (
+            f"This is Moodle {info.release}; the short name of a role can be shown since Moodle 4.3: on this site "
+            "set moodle.source to courses.",
+        )
+    return found
+
+
+def release_of(info: SiteInfo) -> tuple[int, int]:
+    """`(4, 3)` from “4.3.2+ (Build: …)”, a release far in the future where it can't be read."""
+    parts = info.release.split(".")
+    try:
+        return int(parts[0]), int("".join(letter for letter in parts[1][:2] if letter.isdigit()))
+    except (IndexError, ValueError):
+        return (999, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    places: Places
+    groups: Mapping[CourseId, tuple[SeenGroup, ...]]
+    people: Mapping[MoodleUserId, Person]
+    courses: Mapping[CourseId, Course]
+    categories: Mapping[CategoryId, Category]
+    moments: tuple[Moment, ...]
+
+
+def assemble(parts: _Parts, began: float, last: SiteSnapshot | None) -> SiteSnapshot:
+    """One snapshot of what was read. Whatever is as it was is the object that it was."""
+    old_people = last.people if last else {}
+    people = {
+        user_id: old if (old := old_people.get(user_id)) == person else person
+        for user_id, person in parts.people.items()
+    }
+    digests = hash_people(people)
+    made: dict[tuple[MoodleUserId, frozenset[Role], frozenset[GroupId]], Enrolment] = {}
+    spelled: dict[frozenset[Role], str] = {}
+    courses, hashes = dict[CourseId, Course](), dict[CourseId, str]()
+    enrolments, groups = dict[CourseId, tuple[Enrolment, ...]](), dict[CourseId, tuple[SeenGroup, ...]]()
+    for course_id, course in parts.courses.items():
+        seen = keep_group_ids(parts.groups.get(course_id, ()), last.groups.get(course_id, ()) if last else ())
+        there = _enrolments(parts.places.get(course_id, {}), seen, made)
+        digest = hash_course(course, there, seen, digests, spelled)
+        if last and last.hashes.get(course_id) == digest and course_id in last.courses:
+            course, there = last.courses[course_id], last.enrolments[course_id]
+        courses[course_id], enrolments[course_id] = course, there
+        groups[course_id], hashes[course_id] = seen, digest
+    return SiteSnapshot(courses, parts.categories, enrolments, groups, people, parts.moments, hashes, began)
+
+
+def _enrolments(
+    places: Mapping[MoodleUserId, frozenset[Role]],
+    groups: Sequence[SeenGroup],
+    made: dict[tuple[MoodleUserId, frozenset[Role], frozenset[GroupId]], Enrolment],
+) -> tuple[Enrolment, ...]:
+    into: dict[MoodleUserId, set[GroupId]] = {}
+    for group in groups:
+        if group.shown:
+            for user_id in group.members:
+                into.setdefault(user_id, set()).add(group.id)
+    none: frozenset[GroupId] = frozenset()
+    found: list[Enrolment] = []
+    for user_id in sorted(places):
+        key = (user_id, places[user_id], frozenset(into[user_id]) if user_id in into else none)
+        enrolment = made.get(key)
+        if enrolment is None:
+            enrolment = made[key] = Enrolment(*key)
+        found.append(enrolment)
+    return tuple(found)

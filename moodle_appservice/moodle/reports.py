@@ -1,0 +1,286 @@
+"""Moodle as the engine sees it, out of reports: `ports.Facts` for a whole site in a handful of requests.
+
+Everything comes from one snapshot of the site (`report_snapshot`), shared by all callers: one is read at a time,
+whoever waits gets it too (`memory`). Before it is used it is judged (`domain.shrink`): courses that lost more than a
+normal day takes are held for a person, keep whom they had, and still grow.
+
+A caller who wants one course as it is now, because of a hint, need not wait for the whole site: where our token may
+call the per-course functions too, they answer (`hybrid`), and what they say counts until a newer snapshot is there.
+Their answer is cut to what the reports tell, so that a person does not seem to change with the way in which we asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from ..domain.model import CourseFacts, CourseId, Enrolment, MoodleUserId, Person, SiteFacts, SiteInfo
+from ..domain.shrink import Marks, ShrinkRules, judge_snapshot
+from ..domain.snapshot import Moment, SiteSnapshot, only_growing
+from ..ports import Clock
+from . import errors
+from .client import MoodleClient
+from .memory import Memory, Outcomes
+from .read import MoodleFacts
+from .report_check import ReportCheck, ReportFinding
+from .report_errors import SourceHeld
+from .report_fetch import RETRIEVE, Choice, ReportReader
+from .report_kinds import PEOPLE
+from .report_snapshot import Fields, SnapshotReader
+from .shapes import FRONT_PAGE, NEEDED
+
+logger = logging.getLogger(__name__)
+
+_SITE: Final = "site"
+_NO_RIGHT: Final = (
+    errors.FunctionMissing, errors.AccessDenied, errors.MissingCapability, errors.RightMissing,
+    errors.CourseNotAccessible, errors.ListIncomplete,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    info: SiteInfo
+    snapshot: SiteSnapshot
+
+
+class ReportFacts:
+    """Implements `ports.Facts`. `courses`: the per-course source, for hints where `hybrid` allows it.
+
+    `choice`: which reports; `fields`: custom fields to keep; `rows_per_request`: 0 for whole reports in one request;
+    `expected`: stored fingerprints (see `fingerprint`), None before the first set-up; `marks`: stored ones, see
+    `marks`; `rare`: seconds between two readings of what changes rarely. `client` must ask for English.
+    """
+
+    def __init__(
+        self,
+        client: MoodleClient,
+        courses: MoodleFacts,
+        *,
+        clock: Clock,
+        choice: Choice | None = None,
+        fields: Fields | None = None,
+        language: str = "en",
+        rows_per_request: int = 0,
+        expected: Mapping[str, str] | None = None,
+        marks: Marks | None = None,
+        rules: ShrinkRules | None = None,
+        rare: float = 3600.0,
+        hybrid: bool = True,
+    ) -> None:
+        if client.language != "en":
+            raise ValueError("reports are read by their English headers: the client must ask for en")
+        self._courses = courses
+        self._choice = choice or Choice()
+        self._rules = rules or ShrinkRules()
+        self._marks = marks or Marks()
+        self._hybrid = hybrid
+        self._reports = ReportReader(client, rows_per_request=rows_per_request)
+        self._reader = SnapshotReader(
+            client,
+            self._reports,
+            self._choice,
+            fields or Fields(),
+            language=language,
+            expected=expected,
+            rare=rare,
+        )
+        self._sites: Memory[str, _Reading] = Memory(clock)
+        self._last: SiteSnapshot | None = None
+        self._held: Mapping[CourseId, str] = MappingProxyType({})
+        self._confirmed: frozenset[CourseId] = frozenset()
+        self._newer: dict[CourseId, CourseFacts] = {}
+
+    # The port
+
+    async def site_info(self) -> SiteInfo:
+        """`core_webservice_get_site_info`. Always asks Moodle. Raises `MoodleError`."""
+        return await self._courses.site_info()
+
+    async def site(self, *, not_older_than: float) -> SiteFacts:
+        """The report of courses. Raises `MoodleError`, above all a `ReportFailure`."""
+        reading = await self._get(not_older_than)
+        seen = reading.snapshot
+        return SiteFacts(reading.info, seen.categories, seen.courses, seen.read_at)
+
+    async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
+        """Everything about one course, from memory, by the per-course functions, or from a new snapshot.
+
+        Raises `CourseMissing`, `SourceHeld` where the course is held and it is not known whom it had, or another
+        `MoodleError`.
+        """
+        if course_id == FRONT_PAGE:
+            raise ValueError("course 1 is Moodle's front page: everybody is in it and nobody is enrolled")
+        reading = self._sites.peek(_SITE, not_older_than)
+        newer = self._newer.get(course_id)
+        if reading is None and newer is not None and newer.read_at >= not_older_than:
+            return newer
+        if reading is None and self._last is not None and course_id not in self._held:
+            found = await self._by_itself(course_id, self._last, not_older_than)
+            if found is not None:
+                return found
+        reading = reading or await self._get(not_older_than)
+        newer = self._newer.get(course_id)
+        if newer is not None and newer.read_at > reading.snapshot.read_at:
+            return newer
+        return self._from(reading.snapshot, course_id)
+
+    async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
+        """One account's own state; None where the report of users does not show it. Raises `MoodleError`."""
+        reading = self._sites.peek(_SITE, not_older_than)
+        if reading is None and self._hybrid and self._last is not None:
+            try:
+                found = await self._courses.person(user_id, not_older_than=not_older_than)
+            except _NO_RIGHT as error:
+                self._no_hybrid(error)
+            else:
+                return self._as_reported(found) if found else None
+        reading = reading or await self._get(not_older_than)
+        return reading.snapshot.people.get(user_id)
+
+    async def prefetch(
+        self, course_ids: Sequence[CourseId], *, not_older_than: float, thorough: bool = False
+    ) -> None:
+        """Read the whole site, whatever the courses; `thorough`: what changes rarely too. Raises `MoodleError`."""
+        del course_ids
+        if thorough:
+            self._reader.forget()
+        await self._get(not_older_than)
+
+    async def close(self) -> None:
+        """Stop what is being read; whoever waits for it is cancelled."""
+        await self._sites.close()
+
+    # What else there is to know
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """What the reports looked like at the last reading, by kind: to be stored, and given back as `expected`."""
+        return dict(self._reader.seen)
+
+    def accept_reports(self) -> None:
+        """Take the reports as they are from the next reading on; their fingerprints are then to be stored anew."""
+        self._reader.expected.clear()
+        self._reader.forget()
+
+    @property
+    def held(self) -> Mapping[CourseId, str]:
+        """Courses whose losses wait for a person, each with the reason in a sentence."""
+        return self._held
+
+    @property
+    def marks(self) -> Marks:
+        """The most that was there within the window: to be stored, so that a restart does not forget it."""
+        return self._marks
+
+    def confirm(self, course_ids: Iterable[CourseId]) -> None:
+        """A person has confirmed the losses of these courses: the next reading is taken as it is for them."""
+        self._confirmed |= frozenset(course_ids)
+
+    def hashes(self) -> Mapping[CourseId, str]:
+        """A hash of everything that decides a course, by course, of the last reading: to be stored."""
+        return self._last.hashes if self._last else MappingProxyType({})
+
+    def changed_courses(self, previous: Mapping[CourseId, str]) -> frozenset[CourseId]:
+        """Courses that are new, changed or gone since their hashes were `previous`; nothing before a reading."""
+        return self._last.changed_courses(previous) if self._last else frozenset()
+
+    def moments(self, *, after: float, until: float) -> tuple[Moment, ...]:
+        """Known starts and ends of enrolments within a time, in order: each is worth a look at its course."""
+        known = self._last.moments if self._last else ()
+        return tuple(moment for moment in known if after < moment.at <= until)
+
+    async def check(self) -> list[ReportFinding]:
+        """What is right and what is missing, report by report, with what to click. Raises what stops even the list."""
+        return await ReportCheck(self._reports, self._choice, await self.site_info()).run()
+
+    async def _get(self, not_older_than: float) -> _Reading:
+        return await self._sites.get(_SITE, not_older_than=not_older_than, read=self._read)
+
+    async def _read(self, keys: list[str], began: float) -> Outcomes[str, _Reading]:
+        info = await self._courses.site_info()
+        fresh = await self._reader.read(info, began, self._last)
+        snapshot = self._judge(fresh)
+        self._last = snapshot
+        self._newer = {key: facts for key, facts in self._newer.items() if facts.read_at > began}
+        return dict.fromkeys(keys, _Reading(info, snapshot))
+
+    def _judge(self, fresh: SiteSnapshot) -> SiteSnapshot:
+        judgement = judge_snapshot(fresh, self._last, self._marks, self._rules, confirmed=self._confirmed)
+        for course_id in sorted(judgement.held.keys() - self._held.keys())[:20]:
+            logger.warning("Course %d is held, nobody is removed: %s", course_id, judgement.held[course_id])
+        self._marks, self._held, self._confirmed = judgement.marks, judgement.held, frozenset()
+        if self._last is None or not self._held:
+            return fresh
+        return only_growing(self._last, fresh, self._held)
+
+    def _from(self, snapshot: SiteSnapshot, course_id: CourseId) -> CourseFacts:
+        if course_id not in snapshot.courses:
+            raise errors.CourseMissing(RETRIEVE, about=f"course {course_id}")
+        if course_id in self._held and self._unknown_before(course_id):
+            raise SourceHeld(f"Course {course_id} is held, nothing was changed: {self._held[course_id]}")
+        return snapshot.course_facts(course_id)
+
+    def _unknown_before(self, course_id: CourseId) -> bool:
+        """Whether the course has fewer people than its mark even with those that it keeps: after a restart."""
+        mark = self._marks.members.get(course_id)
+        there = len(self._last.enrolments.get(course_id, ())) if self._last else 0
+        return mark is not None and there < mark.most
+
+    async def _by_itself(
+        self, course_id: CourseId, known: SiteSnapshot, not_older_than: float
+    ) -> CourseFacts | None:
+        """The course by the per-course functions, None where our token may not call them."""
+        if not self._hybrid or course_id not in known.courses:
+            return None
+        try:
+            if not await self._courses.functions() >= set(NEEDED):
+                return None
+            facts = await self._courses.course_facts(course_id, not_older_than=not_older_than)
+        except _NO_RIGHT as error:
+            self._no_hybrid(error)
+            return None
+        fitted = self._fit(facts, known)
+        self._newer[course_id] = fitted
+        return fitted
+
+    def _no_hybrid(self, error: errors.MoodleError) -> None:
+        self._hybrid = False
+        logger.info(
+            "Hints wait for the next look at the whole site, because single courses can't be read: %s", error
+        )
+
+    def _fit(self, facts: CourseFacts, known: SiteSnapshot) -> CourseFacts:
+        """A course as the reports would tell it: their groups, and no field that they have no column for."""
+        before = known.course_facts(facts.course.id)
+        ids = {group.name: group.id for group in before.groups}
+        named = {group.id: ids.get(group.name) for group in facts.groups}
+        enrolments = tuple(
+            Enrolment(
+                enrolment.user_id,
+                enrolment.roles,
+                frozenset(found for group in enrolment.groups if (found := named.get(group)) is not None),
+            )
+            for enrolment in facts.enrolments
+        )
+        course = replace(
+            before.course,
+            shortname=facts.course.shortname,
+            fullname=facts.course.fullname,
+            category_id=facts.course.category_id,
+            visible=facts.course.visible,
+        )
+        people = {user_id: self._as_reported(person) for user_id, person in facts.people.items()}
+        return replace(facts, course=course, enrolments=enrolments, people=people, groups=before.groups)
+
+    def _as_reported(self, person: Person) -> Person:
+        layout = self._reader.layouts[PEOPLE.name]
+        return replace(
+            person,
+            auth=person.auth if layout.has("auth") or person.auth == "nologin" else "",
+            email=person.email if layout.has("email") else "",
+            idnumber=person.idnumber if layout.has("idnumber") else "",
+            language=person.language if layout.has("language") else "",
+        )
