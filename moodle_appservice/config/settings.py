@@ -197,7 +197,6 @@ class Sync(Section):
     """How much is done at the same time."""
 
     rooms_at_once: int = number(8, "Rooms that are written at the same time, one write each.", ge=1, le=64)
-    workers: int = number(8, "Courses that are worked on at the same time.", ge=1, le=64)
     slice_actions: int = number(20, "Changes to a room before a newer state of Moodle is looked at.", ge=1)
 
 
