@@ -128,6 +128,7 @@ PEOPLE: Final = Kind(
         Column("language", "User", ("Language", "Preferred language"), needed=False),
     ),
     "people's names, user names and whether an account is suspended",
+    sort="Sort it by the user.",
 )
 SITE_COURSES: Final = Kind(
     "courses",
@@ -151,6 +152,7 @@ SITE_COURSES: Final = Kind(
         Column("group_mode", "Course", ("Group mode",), needed=False),
     ),
     "the list of courses with their categories and dates",
+    sort="Sort it by the course.",
 )
 COURSE_GROUPS: Final = Kind(
     "groups",
@@ -178,6 +180,7 @@ COURSE_GROUPS: Final = Kind(
     ),
     "the groups of each course and who is in them",
     needed=False,
+    sort="Sort it by the course, then by the group's name, then by the user.",
 )
 STARTS: Final = Kind(
     "starts",

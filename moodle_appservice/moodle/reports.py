@@ -279,7 +279,7 @@ class ReportFacts:
         layout = self._reader.layouts[PEOPLE.name]
         return replace(
             person,
-            auth=person.auth if layout.has("auth") or person.auth == "nologin" else "",
+            auth=person.auth if layout.has("auth") else "",
             email=person.email if layout.has("email") else "",
             idnumber=person.idnumber if layout.has("idnumber") else "",
             language=person.language if layout.has("language") else "",
