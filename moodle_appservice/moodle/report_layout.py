@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from . import report_cells
-from .report_kinds import LINKS, Cell, Column, Condition, Kind
+from .report_kinds import LINKS, Cell, Column, Kind
 
 Row: TypeAlias = tuple[object, ...]
 
@@ -92,8 +92,14 @@ def _find(
         # The full name before the short name: all of them lead to the same thing.
         places = sorted(places, key=lambda index: names.index(headers[index].strip().casefold()))[:1]
     if len(places) > 1:
+        # A group and a grouping both have a “Name”; only the group's is filled wherever somebody is.
+        user = next((i for i in range(len(headers)) if _leads(rows, i, Cell.USER)), None)
+        filled = [i for i in places if user is not None and all(row[i] for row in rows if row[user])]
+        places = filled if len(filled) == 1 else places
+    if len(places) > 1:
         return (
-            f"{len(places)} columns are called “{column.headers[0]}”: keep only the one of {column.entity}."
+            f"{len(places)} columns are called “{column.headers[0]}”: keep the one of {column.entity} alone, or rename"
+            f" its heading to “{column.entity} {column.headers[0].lower()}”."
         )
     if places:
         return places[0]
@@ -122,9 +128,9 @@ def _wrong_conditions(kind: Kind, there: Mapping[str, Mapping[str, str]]) -> lis
     wrong = [
         f"The condition “{condition.click}” is missing: {condition.why}."
         for condition in kind.conditions
-        if not _is(condition, there.get(condition.identifier))
+        if not any(_is(there.get(name), operator, value) for name, operator, value in condition.forms)
     ]
-    ours = {condition.identifier for condition in kind.conditions}
+    ours = _identifiers(kind)
     for identifier, parts in there.items():
         if identifier in ours or parts.get("operator", "0") == "0":
             continue
@@ -140,15 +146,19 @@ def _wrong_conditions(kind: Kind, there: Mapping[str, Mapping[str, str]]) -> lis
     return wrong
 
 
-def _is(condition: Condition, parts: Mapping[str, str] | None) -> bool:
-    if parts is None or parts.get("operator") != condition.operator:
+def _is(parts: Mapping[str, str] | None, operator: str, value: str) -> bool:
+    if parts is None or parts.get("operator") != operator:
         return False
-    return not condition.value or parts.get("value") == condition.value
+    return not value or parts.get("value") == value
+
+
+def _identifiers(kind: Kind) -> set[str]:
+    return {identifier for condition in kind.conditions for identifier, _, _ in condition.forms}
 
 
 def narrowing(kind: Kind, seen: Description) -> list[str]:
     """Conditions that are allowed and make the report show less than the whole site."""
-    known = {condition.identifier for condition in kind.conditions} | set(kind.tolerated)
+    known = _identifiers(kind) | set(kind.tolerated)
     return sorted(
         identifier
         for identifier, parts in seen.conditions.items()

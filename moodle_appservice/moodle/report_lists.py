@@ -83,7 +83,10 @@ def courses(
     links = column(layout, "course", lambda cell: report_cells.link(cell, "course"))
     visible = column(layout, "visible", report_cells.truth)
     category = column(layout, "category", lambda cell: report_cells.link(cell, "category"))
-    dates = {key: column(layout, key, report_cells.moment) for key in ("start", "end")}
+    starts, ends = (
+        column(layout, "start", report_cells.moment),
+        column(layout, "end", report_cells.moment),
+    )
     own = {name: layout.extras[header] for name, header in fields.items() if header in layout.extras}
     types = {name: _field_type({row[index] for row in page.rows}) for name, index in own.items()}
     found: dict[CourseId, Course] = {}
@@ -98,33 +101,31 @@ def courses(
                 continue
             if shown is None or inside is None:
                 raise ValueError(f"course {link[0]} has no visibility or no category")
-            names = _names(layout, row, link[1], language)
+            short, full = _names(layout, row, link[1], language)
+            cells = {key: row[index] for key, index in at.items()}
             found[CourseId(link[0])] = Course(
                 id=CourseId(link[0]),
-                shortname=names[0],
-                fullname=names[1],
+                shortname=short,
+                fullname=full,
                 category_id=CategoryId(inside[0]),
                 visible=shown,
-                start=dates["start"][row[at["start"]]] if "start" in at else None,
-                end=dates["end"][row[at["end"]]] if "end" in at else None,
-                idnumber=report_cells.text(row[at["idnumber"]]) if "idnumber" in at else "",
-                group_mode=_GROUP_MODES.get(report_cells.text(row[at["group_mode"]]).casefold(), 0)
-                if "group_mode" in at
-                else 0,
-                custom_fields={
-                    name: _field(row[index], types[name], language) for name, index in own.items()
-                },
+                start=starts[cells.get("start")],
+                end=ends[cells.get("end")],
+                idnumber=report_cells.text(cells.get("idnumber")),
+                group_mode=_GROUP_MODES.get(report_cells.text(cells.get("group_mode")).casefold(), 0),
+                custom_fields={name: _field(row[at_], types[name], language) for name, at_ in own.items()},
                 custom_field_types=types,
             )
     return found
 
 
 def _names(layout: Layout, row: Sequence[object], linked: str, language: str) -> tuple[str, str]:
-    """Short and full name; what the report lacks is what the link says."""
-    at = layout.columns
+    """Short and full name, from their columns or from links; what the report lacks is the other one."""
+    cells = {key: row[index] for key, index in layout.columns.items()}
+    links = {header.casefold(): row[index] for header, index in layout.extras.items()}
+    short = report_cells.name(cells.get("shortname") or links.get("course short name with link"), language)
+    full = report_cells.name(cells.get("fullname") or links.get("course full name with link"), language)
     other = report_cells.name(linked, language)
-    short = report_cells.name(row[at["shortname"]], language) if "shortname" in at else ""
-    full = report_cells.name(row[at["fullname"]], language) if "fullname" in at else ""
     return short or other, full or other
 
 

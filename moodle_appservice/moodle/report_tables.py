@@ -2,7 +2,9 @@
 
 A report joins its tables from the left, so rows multiply and have holes: a course with two enrolment methods and no
 participants gives rows without a user, two roles or two methods give two rows of one place, a group in two groupings
-gives each member twice. Rows without a user are dropped, the others are united; nothing is counted.
+gives each member twice. Rows without a user are dropped, the others are united; nothing is counted. Among memberships
+a row without a user is a proof: the condition on the status would have kept it out, so it is not at work, although
+Moodle goes on reporting it in `conditiondata` after somebody has taken it out.
 """
 
 from __future__ import annotations
@@ -21,12 +23,18 @@ from .report_layout import Layout
 _SHOWN: Final = frozenset({"visible", "visible to everyone", "only visible to members"})
 """`visibilityall` (5.x, 4.x) and `visibilitymembers` in English; whatever else there is never gets a room."""
 
+_NO_CONDITION: Final = (
+    "it lists enrolments that are not active: the condition “Enrolment > Status is equal to Active” "
+    "was taken out"
+)
+
 
 def memberships(page: Page, layout: Layout) -> dict[CourseId, dict[MoodleUserId, frozenset[Role]]]:
     """Who has an active place in which course, with the roles of all rows. Raises `ReportUnreadable`."""
     at_course, at_user, at_role = (layout.columns[key] for key in ("course", "user", "role"))
     courses, users = column(layout, "course", course_of), column(layout, "user", user_of)
     roles = column(layout, "role", report_cells.role)
+    at_status = layout.columns.get("status")
     nobody: frozenset[Role] = frozenset()
     sets: dict[tuple[frozenset[Role], str | None], frozenset[Role]] = {}
     found: dict[CourseId, dict[MoodleUserId, frozenset[Role]]] = {}
@@ -35,7 +43,9 @@ def memberships(page: Page, layout: Layout) -> dict[CourseId, dict[MoodleUserId,
             user_id = users[row[at_user]]
             course_id = courses[row[at_course]]
             role = roles[row[at_role]]
-            if user_id is None or course_id is None:
+            if user_id is None or (at_status is not None and row[at_status] != "Active"):
+                raise ValueError(_NO_CONDITION)
+            if course_id is None:
                 continue
             places = found.get(course_id)
             if places is None:

@@ -137,7 +137,7 @@ class ReportFacts:
             except _NO_RIGHT as error:
                 self._no_hybrid(error)
             else:
-                return self._as_reported(found) if found else None
+                return self._as_reported(found, self._last) if found else None
         reading = reading or await self._get(not_older_than)
         return reading.snapshot.people.get(user_id)
 
@@ -272,15 +272,18 @@ class ReportFacts:
             category_id=facts.course.category_id,
             visible=facts.course.visible,
         )
-        people = {user_id: self._as_reported(person) for user_id, person in facts.people.items()}
+        people = {user_id: self._as_reported(person, known) for user_id, person in facts.people.items()}
         return replace(facts, course=course, enrolments=enrolments, people=people, groups=before.groups)
 
-    def _as_reported(self, person: Person) -> Person:
+    def _as_reported(self, person: Person, known: SiteSnapshot) -> Person:
+        """A person with the fields that the report has, also where our account may not see them in another way."""
         layout = self._reader.layouts[PEOPLE.name]
+        before = known.people.get(person.id, person)
         return replace(
             person,
             auth=person.auth if layout.has("auth") else "",
-            email=person.email if layout.has("email") else "",
-            idnumber=person.idnumber if layout.has("idnumber") else "",
-            language=person.language if layout.has("language") else "",
+            email=person.email or before.email if layout.has("email") else "",
+            idnumber=person.idnumber or before.idnumber if layout.has("idnumber") else "",
+            language=person.language or before.language if layout.has("language") else "",
+            profile_fields={**before.profile_fields, **person.profile_fields},
         )
