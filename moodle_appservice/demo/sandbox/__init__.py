@@ -7,6 +7,7 @@ Moodle's answers is not repeated here.
 
     university   what is true: courses, people, enrolments, groups        (records, university, seed)
     site         what an administrator set up: rights, token, service     (site, rights, versions)
+    reports      custom reports and how they become tables                (report_*)
     functions    what the web service says about it to this caller        (session, *_answers, person_details)
     service      how a request gets there, and how it may go wrong        (service, wire, parameters, errors, faults)
     page         a page for people to change the university               (page, page_html)

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import rights
 from .course_answers import custom_field_html
+from .errors import NotAnswered
 from .person_details import profile_field_html
 from .records import (
     Course,
@@ -231,7 +232,12 @@ COLUMNS: dict[str, Column] = {
     "role:shortname": Column(
         "Short name", "role", lambda _, it: it.shortname, lambda _, it: it.shortname, None
     ),
-    "role:archetype": _one_of("Role archetype", "role", "shortname", _ARCHETYPES),
+    "role:archetype": Column(
+        "Role archetype",
+        "role",
+        lambda _, it: _ARCHETYPES.get(it.shortname, "None"),
+        lambda _, it: it.shortname,
+    ),
     "group:name": _name("Name", "group"),
     "group:idnumber": Column(
         "ID number", "group", lambda _, it: it.idnumber, lambda _, it: it.idnumber, None
@@ -266,6 +272,8 @@ def column_of(session: Session, identifier: str) -> Column | None:
         everything = session.allows(rights.USER_VIEW_ALL_DETAILS)
         seen = mine is not None and (everything or mine.visibility is ProfileFieldVisibility.ALL)
         return _profile_field(mine) if mine is not None and seen else None
+    if identifier not in COLUMNS:
+        raise NotAnswered(f"core_reportbuilder_retrieve_report with {identifier}")
     return COLUMNS[identifier]
 
 
