@@ -109,9 +109,7 @@ class Workers:
         if failure is not None:
             self.failures[taken.key] = failure
             log.warning("%s is not done: %s", taken.key, failure)
-            if taken.key.kind == "course":
-                course_id = CourseId(taken.key.number)
-                await self._store.courses.synced(course_id, at=self._clock.now(), error=str(failure))
+            await self._book(taken.key, failure)
         else:
             self.failures.pop(taken.key, None)
         if isinstance(failure, TemporaryFailure):
@@ -121,6 +119,15 @@ class Workers:
             for signal in taken.signals:
                 await self._queue.add(taken.key, priority=taken.priority, signal=continued(signal))
         await self._queue.done(taken)
+
+    async def _book(self, key: Key, failure: AppError) -> None:
+        if key.kind != "course":
+            return
+        try:
+            await self._store.courses.synced(CourseId(key.number), at=self._clock.now(), error=str(failure))
+        except Exception:
+            # A database that takes nothing must neither end the worker nor keep the key.
+            log.exception("The failure of %s could not be stored.", key)
 
     async def _handle(self, taken: Taken) -> Outcome:
         match taken.key.kind:
