@@ -24,78 +24,57 @@ ACTIVE = {
     "user:suspended_operator": 2,
     "user:confirmed_operator": 1,
 }
+_PARTICIPANT = ("course:coursefullnamewithlink", "user:fullnamewithlink", "role:shortname")
 _DATED = (
-    "course:coursefullnamewithlink",
-    "user:fullnamewithlink",
-    "role:shortname",
+    *_PARTICIPANT,
     "enrol:plugin",
     "enrol:enabled",
     "enrolment:status",
     "enrolment:timestarted",
     "enrolment:timeended",
 )
+_GROUP = (
+    "course:coursefullnamewithlink",
+    "group:name",
+    "group:idnumber",
+    "group:visibility",
+    "group:participation",
+    "grouping:name",
+    "user:fullnamewithlink",
+)
+_ACCOUNT = (
+    "user:fullnamewithlink",
+    "user:username",
+    "user:idnumber",
+    "user:email",
+    "user:suspended",
+    "user:confirmed",
+    "user:auth",
+    "user:lang",
+)
+_COURSE = (
+    "course:coursefullnamewithlink",
+    "course:courseshortnamewithlink",
+    "course:idnumber",
+    "course:visible",
+    "course_category:namewithlink",
+    "course_category:path",
+    "course:startdate",
+    "course:enddate",
+)
 
 
 def install(site: Site) -> None:
     """Make all reports that the site's version can have."""
-    everything = (
-        (
-            MEMBERSHIPS,
-            PARTICIPANTS,
-            ("course:coursefullnamewithlink", "user:fullnamewithlink", "role:shortname"),
-            ACTIVE,
-        ),
+    for name, source, columns, conditions in (
+        (MEMBERSHIPS, PARTICIPANTS, _PARTICIPANT, ACTIVE),
         (STARTS, PARTICIPANTS, _DATED, {"enrolment:timestarted_operator": 8}),
         (ENDS, PARTICIPANTS, _DATED, {"enrolment:timeended_operator": 8}),
-        (
-            GROUP_MEMBERS,
-            GROUPS,
-            (
-                "course:coursefullnamewithlink",
-                "group:name",
-                "group:idnumber",
-                "group:visibility",
-                "group:participation",
-                "grouping:name",
-                "user:fullnamewithlink",
-            ),
-            None,
-        ),
-        (
-            ACCOUNTS,
-            USERS,
-            (
-                "user:fullnamewithlink",
-                "user:username",
-                "user:idnumber",
-                "user:email",
-                "user:suspended",
-                "user:confirmed",
-                "user:auth",
-                "user:lang",
-                *_profile_columns(site),
-            ),
-            None,
-        ),
-        (
-            COURSE_LIST,
-            COURSES,
-            (
-                "course:coursefullnamewithlink",
-                "course:courseshortnamewithlink",
-                "course:idnumber",
-                "course:visible",
-                "course_category:namewithlink",
-                "course_category:path",
-                "course:startdate",
-                "course:enddate",
-                *_custom_columns(site),
-            ),
-            None,
-        ),
+        (GROUP_MEMBERS, GROUPS, _GROUP, None),
+        (ACCOUNTS, USERS, (*_ACCOUNT, *_profile_columns(site)), None),
+        (COURSE_LIST, COURSES, (*_COURSE, *_custom_columns(site)), None),
         (ROLE_HOLDERS, ROLES, ("context:link", "role:shortname", "user:fullnamewithlink"), None),
-    )
-    for name, source, columns, conditions in everything:
+    ):
         if source not in site.version.reports_lack:
             known = [column for column in columns if column not in site.version.reports_lack]
             site.reports.add(name, source, known, dict(conditions) if conditions else None)
