@@ -24,6 +24,7 @@ Row: TypeAlias = tuple[object, ...]
 SAMPLE: Final = 200
 """Rows that are looked at to find a link column by its cells."""
 _LINK_TO: Final = {Cell.COURSE: "course", Cell.USER: "user", Cell.CATEGORY: "category"}
+_OF_A_GROUP: Final = frozenset({"visibility", "participation", "full name with link"})
 _PART: Final = re.compile(r"_(operator|value\d*|unit|from|to|values)$")
 
 
@@ -92,10 +93,7 @@ def _find(
         # The full name before the short name: all of them lead to the same thing.
         places = sorted(places, key=lambda index: names.index(headers[index].strip().casefold()))[:1]
     if len(places) > 1:
-        # A group and a grouping both have a “Name”; only the group's is filled wherever somebody is.
-        user = next((i for i in range(len(headers)) if _leads(rows, i, Cell.USER)), None)
-        filled = [i for i in places if user is not None and all(row[i] for row in rows if row[user])]
-        places = filled if len(filled) == 1 else places
+        places = _always_filled(places, headers, rows)
     if len(places) > 1:
         return (
             f"{len(places)} columns are called “{column.headers[0]}”: keep the one of {column.entity} alone, or rename"
@@ -111,6 +109,19 @@ def _find(
     if not column.needed:
         return ""
     return f"The column “{column.headers[0]}” of {column.entity} is missing ({column.cell.value})."
+
+
+def _always_filled(places: list[int], headers: Sequence[str], rows: Sequence[Row]) -> list[int]:
+    """Of columns with the same header those that are never empty; any one of them where there is nothing.
+
+    A group and a grouping both have a “Name”; only the group's is filled wherever there is a group.
+    """
+    tells = [index for index, header in enumerate(headers) if header.casefold() in _OF_A_GROUP]
+    there = [row for row in rows if any(row[index] for index in tells)]
+    if not there:
+        return places[:1]
+    filled = [index for index in places if all(row[index] for row in there)]
+    return filled or places
 
 
 def _leads(rows: Sequence[Row], index: int, cell: Cell) -> bool:

@@ -114,19 +114,22 @@ class ReportFacts:
         """
         if course_id == FRONT_PAGE:
             raise ValueError("course 1 is Moodle's front page: everybody is in it and nobody is enrolled")
-        reading = self._sites.peek(_SITE, not_older_than)
-        newer = self._newer.get(course_id)
-        if reading is None and newer is not None and newer.read_at >= not_older_than:
-            return newer
-        if reading is None and self._last is not None and course_id not in self._held:
-            found = await self._by_itself(course_id, self._last, not_older_than)
-            if found is not None:
-                return found
-        reading = reading or await self._get(not_older_than)
-        newer = self._newer.get(course_id)
-        if newer is not None and newer.read_at > reading.snapshot.read_at:
-            return newer
-        return self._from(reading.snapshot, course_id)
+        newest = self._newest(course_id, not_older_than)
+        if newest is None and self._last is not None and course_id not in self._held:
+            newest = await self._by_itself(course_id, self._last, not_older_than)
+        if newest is None:
+            await self._get(not_older_than)
+            newest = self._newest(course_id, not_older_than)
+        if newest is None:
+            raise errors.CourseMissing(RETRIEVE, about=f"course {course_id}")
+        return newest
+
+    def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
+        """What is in memory of a course, without asking Moodle. None also where `course_facts` would raise."""
+        try:
+            return self._newest(course_id, not_older_than)
+        except SourceHeld:
+            return None
 
     async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
         """One account's own state; None where the report of users does not show it. Raises `MoodleError`."""
@@ -216,12 +219,17 @@ class ReportFacts:
             return fresh
         return only_growing(self._last, fresh, self._held)
 
-    def _from(self, snapshot: SiteSnapshot, course_id: CourseId) -> CourseFacts:
-        if course_id not in snapshot.courses:
-            raise errors.CourseMissing(RETRIEVE, about=f"course {course_id}")
+    def _newest(self, course_id: CourseId, not_older_than: float) -> CourseFacts | None:
+        """The newer of the snapshot and of a single reading, where it is new enough and the course is listed."""
+        newer = self._newer.get(course_id)
+        if newer is not None and newer.read_at >= not_older_than:
+            return newer
+        reading = self._sites.peek(_SITE, not_older_than)
+        if reading is None or course_id not in reading.snapshot.courses:
+            return None
         if course_id in self._held and self._unknown_before(course_id):
             raise SourceHeld(f"Course {course_id} is held, nothing was changed: {self._held[course_id]}")
-        return snapshot.course_facts(course_id)
+        return reading.snapshot.course_facts(course_id)
 
     def _unknown_before(self, course_id: CourseId) -> bool:
         """Whether the course has fewer people than its mark even with those that it keeps: after a restart."""
