@@ -15,13 +15,33 @@ from hashlib import sha256
 
 from ..domain.actions import Plan, Remove
 from ..domain.digest import digest
-from ..domain.identity import fingerprint, resolve
+from ..domain.identity import fingerprint, resolve, settle
 from ..domain.mapping import DesiredRoom, desired_room
-from ..domain.model import ActualRoom, CourseFacts, CourseId, MoodleUserId, Resolution, RoomId, UserId
+from ..domain.model import (
+    ActualRoom,
+    CourseFacts,
+    CourseId,
+    MoodleUserId,
+    Person,
+    Resolution,
+    RoomId,
+    UserId,
+)
 from ..domain.plan import Ledger, plan_room
 from ..domain.rules import Rules
 from ..domain.safety import Verdict, judge
-from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key, person_key
+from ..ports import (
+    Clock,
+    CourseRow,
+    Facts,
+    PersonRow,
+    Priority,
+    Queue,
+    Store,
+    Taken,
+    course_key,
+    person_key,
+)
 from .apply import Hands
 from .freshness import Freshness
 from .gate import Gate
@@ -96,9 +116,16 @@ class CoursePlanner:
         changed = tuple(
             user
             for user, row in rows.items()
-            if user in facts.people and row.fingerprint != fingerprint(facts.people[user])
+            if user in facts.people and self._may_differ(row, facts.people[user])
         )
         return {user: row.resolution for user, row in rows.items()}, unseen, changed
+
+    def _may_differ(self, row: PersonRow, person: Person) -> bool:
+        """Whether a look at the person may find another id: the account has changed, or the rules, or whoever has
+        the id that this person is to have."""
+        return row.fingerprint != fingerprint(person) or row.resolution != settle(
+            row.resolution, resolve(person, self._rules)
+        )
 
     async def _known(self, room_id: RoomId | None, actual: ActualRoom | None) -> dict[UserId, MoodleUserId]:
         if room_id is None or actual is None:
@@ -145,6 +172,7 @@ class CourseSync:
         if row is None or not row.on or row.gone:
             return Outcome.DONE
         await self._gate.open()
+        epoch = self._gate.epoch
         prepared = await self._planner.prepare(
             course_id, not_older_than=self._freshness.oldest_allowed(taken, self._clock.now())
         )
@@ -154,7 +182,7 @@ class CourseSync:
         await self._remember(row, prepared)
         # Nobody waits for these: the course comes back only if another id comes out of it.
         await self._send_people(prepared.changed_people, signal="changed")
-        return await self._carry_out(course_id, prepared, taken)
+        return await self._carry_out(course_id, prepared, taken, epoch)
 
     async def _send_people(self, user_ids: Iterable[MoodleUserId], *, signal: str) -> None:
         for user_id in user_ids:
@@ -195,11 +223,13 @@ class CourseSync:
         if gone - present:
             await self._store.ledger.unwanted(room_id, gone - present)
 
-    async def _carry_out(self, course_id: CourseId, prepared: Prepared, taken: Taken) -> Outcome:
+    async def _carry_out(self, course_id: CourseId, prepared: Prepared, taken: Taken, epoch: int) -> Outcome:
         now = self._clock.now()
         self._troubles.keep_only(course_id, prepared.verdict.actions)
         actions = self._troubles.due(course_id, prepared.verdict.actions, now=now)
         if actions:
+            if not await self._gate.before_writes(epoch):
+                return Outcome.MORE
             result = await self._hands.slice(
                 course_id,
                 prepared.room_id,

@@ -2,15 +2,18 @@
 
 At start, and after a push that we could not store, events may still be on their way to us, and a plan made from an
 old mirror would repeat or undo things. So a counter is written into a state event of the bot's own control room (the
-canary); when it comes back by push, everything before it has come too. The same counter, read once per pass, shows
-a homeserver that was restored from an older backup: then every room is read again before the next write.
+canary); when it comes back by push, everything before it has come too. The same counter, read once per pass and
+before each new canary, shows a homeserver that was restored from an older backup: then every room is read again before
+the next write. For that the counter must be newer than any backup that lacks a write of ours, so a pass that has
+something to write begins with a new canary.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..domain.model import RoomId
 from ..domain.power import CANARY
@@ -19,6 +22,8 @@ from ..errors import AliasTaken, PermanentFailure, TemporaryFailure
 from ..ports import Matrix, Store
 
 COUNTER = "canary"
+WRITTEN = "canary_written"
+"""The newest canary of which we know that the homeserver took it: what it must show, unless it went back in time."""
 TRIES = 10
 """How often the same canary is waited for."""
 log = logging.getLogger(__name__)
@@ -32,7 +37,11 @@ class Gate:
         self._store = store
         self._rules = rules
         self._patience = patience
+        self.epoch = 0
+        """How often we have seen the homeserver go back in time."""
         self._is_open = False
+        self._is_new = False
+        self._checked = 0
         self._lock = asyncio.Lock()
         self._highest = 0
         self._awaited: tuple[int, int] | None = None
@@ -77,22 +86,39 @@ class Gate:
                     "A push was lost while the canary was on its way. Nothing was written.", retry_after=0
                 )
             self._awaited = None
-            self._is_open = True
+            self._is_open = self._is_new = True
             log.info("The mirror is up to date; writing may begin.")
 
-    async def check(self) -> bool:
-        """Look at the canary once; False when the homeserver went back in time.
+    async def before_writes(self, epoch: int) -> bool:
+        """Called ahead of what is written to rooms: the first time after each `check` a new canary goes ahead of it.
 
-        Then every room is read again before the next write to it.
+        False when the plan was made in another epoch and must be made anew.
+        """
+        async with self._lock:
+            if not self._is_new:
+                await self._release_canary()
+                self._is_new = True
+        return epoch == self.epoch
+
+    async def check(self) -> bool:
+        """Look at the canary once; False when nothing that was known of rooms can be relied upon.
+
+        That is so while the gate is shut, and once after the homeserver was seen to have gone back in time.
         """
         room_id = await self._store.ledger.control_room()
-        if room_id is None or not self._is_open:
-            return True
-        ours = int(await self._store.settings.get(COUNTER) or 0)
+        if room_id is not None and self._is_open and await self._is_behind(room_id):
+            self.close()
+        reliable = self._is_open and self.epoch == self._checked
+        self._is_new, self._checked = False, self.epoch
+        return reliable
+
+    async def _is_behind(self, room_id: RoomId) -> bool:
+        """Whether the homeserver shows an older canary than it took from us; then every room is read again."""
+        ours = int(await self._store.settings.get(WRITTEN) or 0)
         content = await self._matrix.get_state(room_id, CANARY)
         theirs = content.get("counter") if content is not None else None
         if isinstance(theirs, int) and theirs >= ours:
-            return True
+            return False
         log.error(
             "The homeserver shows an older state than we have seen (canary %s, ours %s): it was restored from a "
             "backup. Every room is read again before the next write to it.",
@@ -100,8 +126,8 @@ class Gate:
             ours,
         )
         await self._store.mirror.mark_stale()
-        self.close()
-        return False
+        self.epoch += 1
+        return True
 
     async def _next_canary(self) -> int:
         """The canary to wait for: the one that is on its way, as long as it may be, else a new one.
@@ -116,21 +142,28 @@ class Gate:
         return counter
 
     async def _release_canary(self) -> int:
-        counter = await self._store.settings.next_number(COUNTER)
-        content = {"counter": counter, "site": self._rules.site}
         room_id = await self._store.ledger.control_room()
         if room_id is not None:
-            try:
-                await self._matrix.set_state(room_id, CANARY, "", content)
-                return counter
-            except PermanentFailure as failure:
-                log.warning(
-                    "The control room %s can't be used any more (%s); a new one is made.", room_id, failure
-                )
-        room_id = await self._control_room()
-        await self._matrix.set_state(room_id, CANARY, "", content)
-        await self._store.ledger.set_control_room(room_id)
+            # A new canary covers up what the old one shows.
+            await self._is_behind(room_id)
+        counter = await self._store.settings.next_number(COUNTER)
+        content = {"counter": counter, "site": self._rules.site}
+        if room_id is None or not await self._written(room_id, content):
+            room_id = await self._control_room()
+            await self._matrix.set_state(room_id, CANARY, "", content)
+            await self._store.ledger.set_control_room(room_id)
+        await self._store.settings.set(WRITTEN, str(counter))
         return counter
+
+    async def _written(self, room_id: RoomId, content: Mapping[str, Any]) -> bool:
+        try:
+            await self._matrix.set_state(room_id, CANARY, "", content)
+        except PermanentFailure as failure:
+            log.warning(
+                "The control room %s can't be used any more (%s); a new one is made.", room_id, failure
+            )
+            return False
+        return True
 
     async def _control_room(self) -> RoomId:
         alias = self._rules.control_alias

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from moodle_appservice.domain.model import CourseId, MoodleUserId, Role, RoomId
+from moodle_appservice.domain.model import CourseId, MoodleUserId, Role, RoomId, UserId
 from moodle_appservice.domain.rules import IdentityRules
 from moodle_appservice.engine.apply import Limits
 from moodle_appservice.engine.course import Outcome
@@ -99,6 +99,30 @@ async def test_a_changed_id_moves_the_person_in_every_course(world: World) -> No
     await world.work()
     for room_id in (first, second):
         assert world.matrix.members(room_id) == {world.user(8): "leave", "@new:uni.test": "invite"}
+
+
+async def test_who_was_quarantined_gets_the_id_when_the_other_one_has_another(world: World) -> None:
+    world.use(identity=IdentityRules(profile_field="matrix"))
+    for number in (8, 9):
+        world.facts.add_person(number, profile_fields={"matrix": "@both:uni.test"})
+    room_id = await world.synced(students=[8, 9])
+    holder = (await world.store.people.by_matrix_id([UserId("@both:uni.test")]))[UserId("@both:uni.test")]
+    world.facts.add_person(holder, profile_fields={"matrix": "@own:uni.test"})
+    for _ in range(2):
+        await world.queue.add(course_key(CourseId(42)))
+        await world.work()
+    assert world.matrix.members(room_id) == {"@both:uni.test": "join", "@own:uni.test": "invite"}
+
+
+async def test_who_has_no_id_by_the_rules_gets_one_by_other_rules(world: World) -> None:
+    world.use(identity=IdentityRules(profile_field="matrix"))
+    world.facts.add_person(8, profile_fields={"matrix": "@p:elsewhere.test"})
+    room_id = await world.synced(students=[8])
+    assert world.matrix.members(room_id) == {}
+    world.use(identity=IdentityRules(profile_field="matrix", allowed_domains=frozenset({"elsewhere.test"})))
+    await world.queue.add(course_key(CourseId(42)))
+    await world.work()
+    assert world.matrix.members(room_id) == {"@p:elsewhere.test": "invite"}
 
 
 @pytest.mark.parametrize("hidden", [False, True])

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from moodle_appservice.domain.model import RoomId
+from moodle_appservice.domain.model import CourseId, RoomId
 from moodle_appservice.domain.power import CANARY
+from moodle_appservice.engine.course import Outcome
 from moodle_appservice.engine.gate import TRIES, Gate
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure, Unreachable
 from tests.engine.world import World
@@ -249,3 +250,73 @@ async def test_a_refusal_to_make_the_control_room_is_what_the_look_fails_with(wo
     world.matrix.refuse("create_room", error=PermanentFailure("not allowed"))
     with pytest.raises(PermanentFailure, match="not allowed"):
         await world.gate.open()
+
+
+async def restored(world: World, *, restarted: bool) -> None:
+    """Person 10 is enrolled and invited, then the homeserver is put back to before that, and the next pass comes."""
+    await world.synced(students=[8])
+    await world.pass_over_site()
+    backup = {room_id: dict(state) for room_id, state in world.matrix.rooms.items()}
+    if restarted:
+        world.rebuild()
+    world.facts.enrol(CourseId(42), 10)
+    await world.sync(CourseId(42))
+    await world.matrix.push()
+    world.matrix.rooms = backup
+    if restarted:
+        world.rebuild()
+    await world.pass_over_site()
+    await world.work()
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["while the service runs", "while it is stopped"])
+async def test_what_a_restored_homeserver_has_lost_is_written_again(world: World, restarted: bool) -> None:
+    world.use(existing_courses=True)
+    await restored(world, restarted=restarted)
+    members = world.matrix.members(world.room(CourseId(42)))
+    assert members == {world.user(8): "join", world.user(10): "invite"}
+
+
+async def test_a_pass_that_writes_begins_with_one_canary_and_one_that_does_not_sends_none(
+    world: World,
+) -> None:
+    world.use(existing_courses=True)
+    await world.synced(42, students=[8])
+    await world.synced(43, students=[8])
+    for changes in (True, False):
+        await world.pass_over_site()
+        if changes:
+            world.facts.enrol(CourseId(42), 10)
+            world.facts.enrol(CourseId(43), 10)
+        world.matrix.forget_requests()
+        await world.work()
+        sent = [request[0] for request in world.matrix.requests if request[0] != "get_state"]
+        assert sent == (["set_state", "invite", "invite"] if changes else [])
+
+
+async def test_a_plan_from_before_the_homeserver_went_back_in_time_is_made_anew(world: World) -> None:
+    room_id = await world.synced(students=[8])
+    await world.gate.check()
+    control = world.matrix.room_under(ALIAS)
+    world.facts.enrol(CourseId(42), 10)
+    await world.look(CourseId(42))
+    await world.look_at_people()
+    world.matrix.act(control, world.rules.bot, CANARY, "", {"counter": 0})
+    assert await world.look(CourseId(42)) is Outcome.MORE
+    assert not world.matrix.made("invite")
+    assert await world.store.mirror.is_stale(room_id)
+    assert not await world.gate.check()
+    assert await world.sync(CourseId(42)) == 1
+    assert world.matrix.members(room_id)[world.user(10)] == "invite"
+
+
+async def test_a_canary_that_the_homeserver_never_took_is_no_sign_of_a_backup(world: World) -> None:
+    room_id = await world.synced(students=[8])
+    world.rebuild()
+    world.matrix.refuse("set_state", error=Unreachable("down"), times=3)
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            await world.gate.open()
+    await world.gate.open()
+    assert await world.gate.check()
+    assert not await world.store.mirror.is_stale(room_id)

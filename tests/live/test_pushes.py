@@ -201,7 +201,7 @@ async def test_a_restored_homeserver_is_noticed_and_its_rooms_are_read_again(hou
     await house.sync()
     room_id = await house.room_of(2)
     # What a restore looks like: the canary is older than the one that we remember, and a kick of ours is undone.
-    await service.store.settings.set("canary", "999")
+    await service.store.settings.set("canary_written", "999")
     mark = house.synapse.mark()
     assert (await house.sync()).failures == {}
     reads = [request for request in house.sent_since(mark) if request.path.endswith("/state")]
