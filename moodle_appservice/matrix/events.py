@@ -82,8 +82,14 @@ def parse_state(raw: Sequence[object], room_id: RoomId) -> list[Event]:
 def _clean(event_type: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
     if event_type != "m.room.message":
         return content
-    body = content.get("body")
-    return {**content, "body": _storable_part(body)} if isinstance(body, str) else content
+    cleaned = dict(content)
+    body, relation = content.get("body"), content.get("m.relates_to")
+    if isinstance(body, str):
+        cleaned["body"] = _storable_part(body)
+    related = relation.get("event_id") if isinstance(relation, Mapping) else None
+    if isinstance(related, str) and not _storable(related):
+        del cleaned["m.relates_to"]
+    return cleaned
 
 
 def _storable(text: str) -> bool:
