@@ -15,8 +15,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
-from .model import CourseId, Enrolment, MoodleUserId, Role
+from .model import CourseId, MoodleUserId, Role
 from .snapshot import SiteSnapshot
 
 
@@ -48,19 +49,44 @@ class Marks:
     members: Mapping[CourseId, Mark] = field(default_factory=lambda: MappingProxyType({}))
     roles: Mapping[Role, Mark] = field(default_factory=lambda: MappingProxyType({}))
 
+    def to_data(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        site = {"courses": self.courses, "people": self.people, "places": self.places}
+        return {
+            "site": {name: (mark.most, mark.at) for name, mark in site.items() if mark},
+            "members": {str(number): (mark.most, mark.at) for number, mark in self.members.items()},
+            "roles": {str(role): (mark.most, mark.at) for role, mark in self.roles.items()},
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Marks:
+        """What `to_data` gave, also after a way through JSON. Raises KeyError, TypeError or ValueError for others."""
+        site = {name: Mark(int(most), float(at)) for name, (most, at) in data["site"].items()}
+        return cls(
+            site.get("courses"),
+            site.get("people"),
+            site.get("places"),
+            {CourseId(int(key)): Mark(int(most), float(at)) for key, (most, at) in data["members"].items()},
+            {Role(key): Mark(int(most), float(at)) for key, (most, at) in data["roles"].items()},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The courses that are held, each with its reason; `marks` replace the ones that were judged by."""
+    """The courses that are held, each with its reason; `marks` replace the ones that were judged by.
+
+    `explained`: who has left a course for a known reason, held or not: they go. Counted once, or marks would melt.
+    """
 
     held: Mapping[CourseId, str]
     marks: Marks
+    explained: Mapping[CourseId, frozenset[MoodleUserId]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Losses:
-    explained: int
-    unexplained: int
+    explained: frozenset[MoodleUserId] = frozenset()
+    unexplained: int = 0
 
 
 def judge_snapshot(
@@ -83,17 +109,18 @@ def judge_snapshot(
     for course_id in marks.members.keys() | fresh.courses.keys():
         now = len(fresh.enrolments.get(course_id, ()))
         known = None if course_id in confirmed else marks.members.get(course_id)
-        explained = lost[course_id].explained if course_id in lost else 0
+        explained = len(lost[course_id].explained) if course_id in lost else 0
         mark = _mark(known, now, explained, fresh.read_at, rules)
         reason = _too_few("members", mark, now, rules) if course_id in fresh.courses else ""
         if reason:
-            held.setdefault(course_id, reason)
+            held[course_id] = reason
         if course_id in fresh.courses or course_id in held:
             members[course_id] = mark
     if confirmed and confirmed.issuperset(held):
         site, _ = _judge_site(fresh, before, Marks(), rules, lost)
     left = {course_id: reason for course_id, reason in held.items() if course_id not in confirmed}
-    return Judgement(left, replace(site, members=members))
+    explained_in = {course_id: losses.explained for course_id, losses in lost.items() if losses.explained}
+    return Judgement(left, replace(site, members=members), explained_in)
 
 
 def _judge_site(
@@ -105,13 +132,13 @@ def _judge_site(
 ) -> tuple[Marks, dict[CourseId, str]]:
     """The marks of the site as a whole, and the courses that are held because of it."""
     at = fresh.read_at
-    gone = [course_id for course_id in before.courses if course_id not in fresh.courses]
+    vanished = [course_id for course_id in before.courses if course_id not in fresh.courses]
+    gone = [course_id for course_id in vanished if not _is_over(course_id, before, at)]
     shrunk = [course_id for course_id, losses in lost.items() if losses.unexplained or course_id in gone]
     places = sum(map(len, fresh.enrolments.values()))
-    over = sum(1 for course_id in gone if _is_over(course_id, before, at))
-    courses = _mark(marks.courses, len(fresh.courses), over, at, rules)
+    courses = _mark(marks.courses, len(fresh.courses), len(vanished) - len(gone), at, rules)
     people = _mark(marks.people, len(fresh.people), 0, at, rules)
-    whole = _mark(marks.places, places, sum(losses.explained for losses in lost.values()), at, rules)
+    whole = _mark(marks.places, places, sum(len(losses.explained) for losses in lost.values()), at, rules)
     held: dict[CourseId, str] = {}
     for reason, which in (
         (_too_few("courses", courses, len(fresh.courses), rules), gone),
@@ -142,16 +169,16 @@ _CHECK = (
 def _lost(course_id: CourseId, before: SiteSnapshot, fresh: SiteSnapshot) -> _Losses:
     old, new = before.enrolments.get(course_id, ()), fresh.enrolments.get(course_id, ())
     if old is new:
-        return _Losses(0, 0)
+        return _Losses()
     there = {enrolment.user_id for enrolment in new}
-    gone = [enrolment for enrolment in old if enrolment.user_id not in there]
+    gone = frozenset(enrolment.user_id for enrolment in old) - there
     if not gone:
-        return _Losses(0, 0)
+        return _Losses()
     if _is_over(course_id, before, fresh.read_at):
-        return _Losses(len(gone), 0)
+        return _Losses(gone)
     ended = _ended(course_id, before, fresh)
-    explained = sum(1 for enrolment in gone if _explains(enrolment, ended, fresh))
-    return _Losses(explained, len(gone) - explained)
+    explained = frozenset(user_id for user_id in gone if user_id in ended or _is_unusable(user_id, fresh))
+    return _Losses(explained, len(gone) - len(explained))
 
 
 def _ended(course_id: CourseId, before: SiteSnapshot, fresh: SiteSnapshot) -> set[MoodleUserId]:
@@ -162,9 +189,9 @@ def _ended(course_id: CourseId, before: SiteSnapshot, fresh: SiteSnapshot) -> se
     }
 
 
-def _explains(enrolment: Enrolment, ended: set[MoodleUserId], fresh: SiteSnapshot) -> bool:
-    person = fresh.people.get(enrolment.user_id)
-    return enrolment.user_id in ended or (person is not None and not person.usable)
+def _is_unusable(user_id: MoodleUserId, fresh: SiteSnapshot) -> bool:
+    person = fresh.people.get(user_id)
+    return person is not None and not person.usable
 
 
 def _is_over(course_id: CourseId, before: SiteSnapshot, now: float) -> bool:

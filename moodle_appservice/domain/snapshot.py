@@ -164,8 +164,15 @@ def _same_members(one: frozenset[MoodleUserId], other: frozenset[MoodleUserId]) 
     return most > 0 and len(one & other) >= SAME_GROUP * most
 
 
-def only_growing(last: SiteSnapshot, fresh: SiteSnapshot, held: Iterable[CourseId]) -> SiteSnapshot:
+def only_growing(
+    last: SiteSnapshot,
+    fresh: SiteSnapshot,
+    held: Iterable[CourseId],
+    leaving: Mapping[CourseId, frozenset[MoodleUserId]] | None = None,
+) -> SiteSnapshot:
     """`fresh`, but in the courses that are `held` nobody and nothing is lost that `last` had; what is new is there.
+
+    `leaving`: who goes all the same, by course.
 
     Courses that are held and not in `fresh` any more stay as they were, and so does everybody in them.
     """
@@ -176,7 +183,8 @@ def only_growing(last: SiteSnapshot, fresh: SiteSnapshot, held: Iterable[CourseI
             continue
         courses.setdefault(course_id, last.courses[course_id])
         old, new = last.enrolments.get(course_id, ()), fresh.enrolments.get(course_id, ())
-        enrolments[course_id] = _union(old, new)
+        away = (leaving or {}).get(course_id, frozenset())
+        enrolments[course_id] = _union([one for one in old if one.user_id not in away], new)
         groups[course_id] = _all_groups(last.groups.get(course_id, ()), fresh.groups.get(course_id, ()))
         for enrolment in old:
             if enrolment.user_id in last.people:

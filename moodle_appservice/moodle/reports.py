@@ -217,7 +217,7 @@ class ReportFacts:
         self._marks, self._held, self._confirmed = judgement.marks, judgement.held, frozenset()
         if self._last is None or not self._held:
             return fresh
-        return only_growing(self._last, fresh, self._held)
+        return only_growing(self._last, fresh, self._held, judgement.explained)
 
     def _newest(self, course_id: CourseId, not_older_than: float) -> CourseFacts | None:
         """The newer of the snapshot and of a single reading, where it is new enough and the course is listed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -128,13 +129,24 @@ def test_a_hold_does_not_grow_old_and_a_person_lets_go_of_it() -> None:
     assert judge_snapshot(after, after, judgement.marks, RULES).held == {}
 
 
+def test_what_explains_itself_leaves_a_held_course_and_does_not_melt_the_hold() -> None:
+    last, marks = site({2: range(100)}), Marks()
+    marks = judge_snapshot(last, None, marks, RULES).marks
+    fresh = site({2: range(40, 100)}, suspended=range(10))
+    for _ in range(20):
+        judgement = judge_snapshot(fresh, last, marks, RULES)
+        marks, last = judgement.marks, only_growing(last, fresh, judgement.held, judgement.explained)
+        assert "Moodle shows 60 members where 90 were" in judgement.held[CourseId(2)]
+        assert {int(enrolment.user_id) for enrolment in last.enrolments[CourseId(2)]} == set(range(10, 100))
+
+
 def test_a_slow_leak_within_a_day_is_held_and_over_weeks_is_not() -> None:
     for step, stopped in ((DAY * 1.1, False), (DAY / 30, True)):
         last, marks, seen = site({2: range(100), 3: range(100, 400)}), Marks(), False
         for number in range(30):
             fresh = site({2: range(number, 100), 3: range(100, 400)}, at=NOW + number * step)
             judgement = judge_snapshot(fresh, last, marks, RULES)
-            marks, last = judgement.marks, only_growing(last, fresh, judgement.held)
+            marks, last = judgement.marks, only_growing(last, fresh, judgement.held, judgement.explained)
             seen |= bool(judgement.held)
         assert seen is stopped
 
@@ -142,6 +154,12 @@ def test_a_slow_leak_within_a_day_is_held_and_over_weeks_is_not() -> None:
 def test_after_a_restart_the_marks_alone_hold() -> None:
     marks = judge_snapshot(site({2: range(100)}), None, Marks(), RULES).marks
     assert list(judge_snapshot(site({2: range(20)}), None, marks, RULES).held) == [2]
+
+
+def test_marks_survive_being_stored() -> None:
+    marks = judge_snapshot(site({2: range(100)}, teachers=[3]), None, Marks(), RULES).marks
+    assert Marks.from_data(json.loads(json.dumps(marks.to_data()))) == marks
+    assert Marks.from_data(Marks().to_data()) == Marks()
 
 
 def test_a_held_course_still_grows() -> None:
@@ -164,7 +182,7 @@ def test_whoever_is_held_loses_nobody_and_changes_are_seen(
     assert changed == {number for number in before if before[number] != after[number]}
     marks = judge_snapshot(old, None, Marks(), RULES).marks
     judgement = judge_snapshot(new, old, marks, RULES)
-    kept = only_growing(old, new, judgement.held)
+    kept = only_growing(old, new, judgement.held, judgement.explained)
     for number in before:
         there = {int(e.user_id) for e in kept.enrolments[CourseId(number)]}
         assert there >= after[number]
