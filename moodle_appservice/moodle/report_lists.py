@@ -83,26 +83,20 @@ def courses(
     links = column(layout, "course", lambda cell: report_cells.link(cell, "course"))
     visible = column(layout, "visible", report_cells.truth)
     category = column(layout, "category", lambda cell: report_cells.link(cell, "category"))
-    starts, ends = (
-        column(layout, "start", report_cells.moment),
-        column(layout, "end", report_cells.moment),
-    )
+    starts, ends = (column(layout, key, report_cells.moment) for key in ("start", "end"))
     own = {name: layout.extras[header] for name, header in fields.items() if header in layout.extras}
     types = {name: _field_type({row[index] for row in page.rows}) for name, index in own.items()}
     found: dict[CourseId, Course] = {}
     with reading(page):
         for row in page.rows:
-            link, shown, inside = (
-                links[row[at["course"]]],
-                visible[row[at["visible"]]],
-                category[row[at["category"]]],
-            )
+            cells = {key: row[index] for key, index in at.items()}
+            link, inside = links[cells["course"]], category[cells["category"]]
+            shown = visible[cells["visible"]]
             if link is None or link[0] == FRONT_PAGE:
                 continue
             if shown is None or inside is None:
                 raise ValueError(f"course {link[0]} has no visibility or no category")
             short, full = _names(layout, row, link[1], language)
-            cells = {key: row[index] for key, index in at.items()}
             found[CourseId(link[0])] = Course(
                 id=CourseId(link[0]),
                 shortname=short,
