@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from mautrix.api import Method, Path
 
 from ..domain.model import EventId, RoomAlias, RoomId, UserId
-from ..errors import AliasTaken, AlreadyThere, NotThere, PermanentFailure, TemporaryFailure
+from ..errors import AliasTaken, AlreadyThere, AppError, NotThere, PermanentFailure, TemporaryFailure
 from ..ports import Event
 from .events import parse_state
 from .http import HomeserverApi, HomeserverRefused
@@ -156,18 +156,26 @@ class MatrixClient:
         return await self._send(room_id, "m.reaction", {"m.relates_to": relation}, txn_id)
 
     async def direct_room(self, user_id: UserId) -> RoomId:
-        """`POST /createRoom` for a direct chat; never sent twice, since nothing would make the second one the first."""
+        """`POST /createRoom`, never sent twice, then the invite: who can't be invited leaves no room behind."""
         content = {
             "preset": "private_chat",
             "visibility": "private",
             "is_direct": True,
-            "invite": [user_id],
             "initial_state": [
                 {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}}
             ],
         }
         answer = await self._api.call(Method.POST, Path.v3.createRoom, content, attempts=1)
-        return RoomId(str(answer["room_id"]))
+        room_id = RoomId(str(answer["room_id"]))
+        try:
+            # Only as a state event can an invite say that the chat is a direct one.
+            await self.set_state(
+                room_id, "m.room.member", user_id, {"membership": "invite", "is_direct": True}
+            )
+        except AppError:
+            await self.leave(room_id)
+            raise
+        return room_id
 
     async def ping(self) -> None:
         """`POST /appservice/{id}/ping` (application service API, "Pinging")."""

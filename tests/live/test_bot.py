@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import nio
 import pytest
@@ -252,3 +253,19 @@ async def test_a_sync_that_moodle_can_not_answer_is_tried_again_and_then_answere
     await cast.teacher.say(cast.room_id, "!sync")
     async with asyncio.timeout(30):
         assert "expected 6" in (await cast.teacher.answer(cast.room_id))["body"]
+
+
+async def test_who_takes_no_invites_leaves_no_room_of_the_bot_behind(cast: Cast) -> None:
+    blocked = {"default_action": "block"}
+    path = f"/_matrix/client/v3/user/{quote(cast.student.account.user_id)}/account_data/m.invite_permission_config"
+    await cast.house.ask("PUT", path, token=cast.student.account.access_token, body=blocked)
+    before = await cast.house.ask("GET", "/_matrix/client/v3/joined_rooms")
+    mark = cast.house.synapse.mark()
+    await cast.student.say(cast.room_id, "!status")
+
+    async def left() -> bool:
+        return any(request.path.endswith("/leave") for request in cast.house.sent_since(mark))
+
+    await until(left, "the bot leaves the room that it has made for nobody")
+    after = await cast.house.ask("GET", "/_matrix/client/v3/joined_rooms")
+    assert sorted(after["joined_rooms"]) == sorted(before["joined_rooms"])
