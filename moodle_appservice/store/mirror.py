@@ -108,6 +108,8 @@ class MirrorBook:
                 intake.canaries.add(counter)
         elif event.sender != self._bot:
             membership = event.content.get("membership")
+            if event.type == MEMBER and event.state_key == self._bot and membership == "invite":
+                intake.invites.append(event)
             # An accepted invite is what we wait for, not something to look at again.
             if not (event.type == MEMBER and membership == "join" and event.state_key == event.sender):
                 intake.rooms[event.room_id].add(event.type)
