@@ -139,7 +139,7 @@ class SitePass:
         known = await self._store.settings.get(BASELINE)
         if known is not None:
             return CourseId(int(known))
-        highest = max(site.courses, default=CourseId(1))
+        highest = max({*site.courses, *site.unreadable}, default=CourseId(1))
         if save:
             await self._store.settings.set(BASELINE, str(highest))
         return highest
