@@ -111,7 +111,7 @@ def _sentence(action: Mapping[str, Any]) -> str:
 
 
 def report_json(report: SyncReport) -> dict[str, Any]:
-    """`{"courses": n, "failures": [{key, error, unreachable}], "held": [{course, users, reason}]}`."""
+    """`{"courses": n, "failures": [{key, error, unreachable}], "held": [{course, users, reason}], "note": s}`."""
     return {
         "courses": report.courses,
         "failures": [
@@ -121,12 +121,13 @@ def report_json(report: SyncReport) -> dict[str, Any]:
         "held": [
             {"course": row.course_id, "users": len(row.users), "reason": row.reason} for row in report.held
         ],
+        "note": report.note,
     }
 
 
 def report_text(report: Mapping[str, Any]) -> str:
     """The end of a sync for people."""
-    lines = [f"{report['courses']} courses are on."]
+    lines = ["1 course is on." if report["courses"] == 1 else f"{report['courses']} courses are on."]
     if not report["courses"]:
         lines.append(_NONE_ON)
     lines.extend(f"Not done: {failure['key']}: {failure['error']}" for failure in report["failures"])
@@ -135,7 +136,11 @@ def report_text(report: Mapping[str, Any]) -> str:
         for held in report["held"]
     )
     if report["held"]:
-        lines.append("To let these pass: moodle-appservice sync --confirm")
-    if not report["failures"] and not report["held"]:
+        lines.append(
+            "To let these pass: moodle-appservice sync --confirm (for one course: --course ID --confirm)"
+        )
+    if report["note"]:
+        lines.append(report["note"])
+    elif not report["failures"] and not report["held"]:
         lines.append("Everything is as it should be.")
     return "\n".join(lines)

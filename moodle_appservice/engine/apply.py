@@ -19,6 +19,7 @@ from ..errors import AliasTaken, AlreadyThere, AppError, NotThere, TemporaryFail
 from ..ports import Before, Clock, Done, Matrix, Store
 from .rooms import RoomFinder
 
+KICK_REASON = "Not a member of this course according to Moodle."
 log = logging.getLogger(__name__)
 
 
@@ -116,8 +117,9 @@ class Hands:
             case Invite(matrix_id):
                 await self._matrix.invite(room_id, matrix_id)
                 return None
-            case Remove(matrix_id, _, why):
-                await self._matrix.kick(room_id, matrix_id, why)
+            case Remove(matrix_id):
+                # The whole room can read it, so it says nothing about the person.
+                await self._matrix.kick(room_id, matrix_id, KICK_REASON)
                 return None
             case CreateRoom():
                 raise AssertionError("a room is made by _create")

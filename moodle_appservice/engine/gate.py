@@ -147,13 +147,25 @@ class Gate:
             # A new canary covers up what the old one shows.
             await self._is_behind(room_id)
         counter = await self._store.settings.next_number(COUNTER)
-        content = {"counter": counter, "site": self._rules.site}
-        if room_id is None or not await self._written(room_id, content):
+        if room_id is None or not await self._written(room_id, self._canary(counter)):
             room_id = await self._control_room()
-            await self._matrix.set_state(room_id, CANARY, "", content)
+            counter = await self._above_what_is_there(room_id, counter)
+            await self._matrix.set_state(room_id, CANARY, "", self._canary(counter))
             await self._store.ledger.set_control_room(room_id)
         await self._store.settings.set(WRITTEN, str(counter))
         return counter
+
+    def _canary(self, counter: int) -> dict[str, Any]:
+        return {"counter": counter, "site": self._rules.site}
+
+    async def _above_what_is_there(self, room_id: RoomId, counter: int) -> int:
+        """After the loss of our database the room knows higher counters; the same one again would not be pushed."""
+        content = await self._matrix.get_state(room_id, CANARY)
+        theirs = content.get("counter") if content is not None else None
+        if not isinstance(theirs, int) or theirs < counter:
+            return counter
+        await self._store.settings.set(COUNTER, str(theirs))
+        return await self._store.settings.next_number(COUNTER)
 
     async def _written(self, room_id: RoomId, content: Mapping[str, Any]) -> bool:
         try:

@@ -25,6 +25,8 @@ class SyncReport:
     courses: int
     failures: dict[Key, AppError]
     held: tuple[HeldRow, ...]
+    note: str = ""
+    """What else is to be said, as a sentence; empty when nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class Operations:
         if confirm:
             await self._store.journal.confirm(course_id)
         signal = "confirm" if confirm else "cli"
-        if course_id is not None and await self._store.courses.get(course_id) is not None:
+        row = await self._store.courses.get(course_id) if course_id is not None else None
+        # Whether a course is on is the listing's to say: one that was off may have been switched on just now.
+        if course_id is not None and row is not None and row.on and not row.gone:
             await self._queue.add(course_key(course_id), priority=Priority.WAITING_PERSON, signal=signal)
         else:
             await self._queue.add(SITE, priority=Priority.WAITING_PERSON, signal=signal)
@@ -78,6 +82,7 @@ class Operations:
             courses=sum(1 for row in rows.values() if row.on and not row.gone),
             failures={**self._set_aside(course_id), **self._workers.failures},
             held=tuple(held),
+            note=_about(rows.get(course_id)) if course_id is not None else "",
         )
 
     def _set_aside(self, course_id: CourseId | None) -> dict[Key, AppError]:
@@ -112,3 +117,10 @@ class Operations:
             return PlanView(row, await self._planner.prepare(row.id, not_older_than=0.0))
         except AppError as failure:
             return PlanView(row, None, str(failure))
+
+
+def _about(row: CourseRow | None) -> str:
+    if row is None or (row.on and not row.gone):
+        return ""
+    what = "is not listed by Moodle any more" if row.gone else "is off"
+    return f"Course {row.id} {what}, so nothing was done for it. {row.reason}"

@@ -10,6 +10,8 @@ from mautrix.util.async_db import Connection
 from ..ports import Event
 
 MAX_BODY = 1000
+LONG_PREFIX = "!moodle"
+"""Understood in rooms whatever the configured prefix is."""
 
 
 async def store_command(connection: Connection, event: Event, *, prefix: str) -> bool:
@@ -21,7 +23,8 @@ async def store_command(connection: Connection, event: Event, *, prefix: str) ->
     relation = relation if isinstance(relation, dict) else {}
     if relation.get("rel_type") == "m.replace":
         return False
-    if not await _is_for_us(connection, event, has_prefix=body.startswith(prefix)):
+    has_prefix = body.startswith(prefix) or body.lower().startswith(LONG_PREFIX)
+    if not await _is_for_us(connection, event, has_prefix=has_prefix):
         return False
     thread = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
     row = await connection.fetchrow(

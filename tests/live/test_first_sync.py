@@ -197,3 +197,29 @@ async def test_two_services_on_one_postgresql_database_do_not_run_at_once(
     second = house.service()
     with pytest.raises(Refused, match="uses the same database"):
         await second.start()
+
+
+async def test_what_the_room_reads_of_a_removal_says_nothing_about_the_person(house: House) -> None:
+    await house.start()
+    await house.sync()
+    university = house.moodle.university
+    next(person for person in university.people.values() if person.username == "s1").suspended = True
+    await house.sync(2)
+    left = (await house.state(2))["m.room.member", house.mxid("s1")]
+    assert (left["membership"], left["reason"]) == (
+        "leave",
+        "Not a member of this course according to Moodle.",
+    )
+
+
+async def test_a_look_at_one_course_that_was_just_switched_on_makes_its_room(house: House) -> None:
+    house.overrides["rooms"] = {"existing_courses": False}
+    await house.start()
+    report = await house.sync(2)
+    assert "is off" in report.note
+    house.overrides["rooms"] = {"allow_courses": [2]}
+    await house.stop()
+    await house.start()
+    report = await house.sync(2)
+    assert report.note == ""
+    assert len(await house.members(2)) == 4
