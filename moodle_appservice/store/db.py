@@ -20,6 +20,7 @@ from yarl import URL
 
 from ..errors import PermanentFailure, Refused, Unreachable
 from .schema import upgrades
+from .sqlite import OneTripDatabase
 
 T = TypeVar("T")
 Row = Any
@@ -36,7 +37,8 @@ class Db:
         self._url = url
         self._is_sqlite = url.startswith("sqlite")
         arguments: dict[str, Any] = {} if self._is_sqlite else {"min_size": 1, "max_size": 5}
-        self._database = Database.create(url, upgrade_table=upgrades, db_args=arguments)
+        make = OneTripDatabase if self._is_sqlite else Database.create
+        self._database: Database = make(URL(url), upgrade_table=upgrades, db_args=arguments)
         self._lock_file: int | None = None
         self._lock_connection: Any = None
 
@@ -68,26 +70,20 @@ class Db:
     async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in one transaction, to its end even when the caller is cancelled."""
 
-        async def run() -> T:
-            connection: Connection
-            async with self._database.acquire() as connection, connection.transaction():
+        # Any: mautrix's annotation of `transaction` is not that of a context manager.
+        async def inside(connection: Any) -> T:
+            async with connection.transaction():
                 return await work(connection)
 
-        task = asyncio.create_task(run())
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            # Wait for the end of the transaction, whatever it is, then be cancelled.
-            await asyncio.wait([task])
-            raise
+        return await self._to_its_end(inside)
 
     async def fetch(self, query: str, *values: Any) -> Sequence[Row]:
-        """All rows of one query."""
-        return await self.transaction(lambda connection: connection.fetch(query, *values))
+        """All rows of one query that reads: it needs no transaction."""
+        return await self._to_its_end(lambda connection: connection.fetch(query, *values))
 
     async def fetch_one(self, query: str, *values: Any) -> Row | None:
-        """The first row of one query, or None."""
-        return await self.transaction(lambda connection: connection.fetchrow(query, *values))
+        """The first row of one query that reads, or None."""
+        return await self._to_its_end(lambda connection: connection.fetchrow(query, *values))
 
     async def execute(self, query: str, *values: Any) -> None:
         """One statement in its own transaction."""
@@ -101,6 +97,20 @@ class Db:
             return await fetch_in(connection, query, wanted, *first)
 
         return await self.transaction(work) if wanted else []
+
+    async def _to_its_end(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        async def run() -> T:
+            connection: Connection
+            async with self._database.acquire() as connection:
+                return await work(connection)
+
+        task = asyncio.create_task(run())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Wait for the end of the transaction, whatever it is, then be cancelled.
+            await asyncio.wait([task])
+            raise
 
     async def _take_lock(self) -> None:
         if self._is_sqlite:

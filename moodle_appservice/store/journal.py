@@ -72,9 +72,8 @@ class JournalBook:
 
     async def claim_command(self, event_id: EventId) -> CommandRow | None:
         """Take a new command, once."""
-        row = await self._db.fetch_one(
-            "UPDATE command SET state = 'claimed' WHERE event_id = $1 AND state = 'new' RETURNING *", event_id
-        )
+        query = "UPDATE command SET state = 'claimed' WHERE event_id = $1 AND state = 'new' RETURNING *"
+        row = await self._db.transaction(lambda connection: connection.fetchrow(query, event_id))
         if row is None:
             return None
         return CommandRow(
