@@ -52,7 +52,7 @@ class Db:
         try:
             await self._database.start()
         except Exception as error:
-            await self._give_lock()
+            await self.stop()
             if type(error).__name__ == "UnsupportedDatabaseVersion":
                 raise PermanentFailure(
                     "The database was written by a newer version of this program. Nothing was changed. "

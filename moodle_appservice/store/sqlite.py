@@ -48,6 +48,18 @@ class OneTripConnection:
 class OneTripDatabase(SQLiteDatabase):
     """mautrix's pool, with such connections."""
 
+    async def start(self) -> None:
+        """Connect, upgrade, and only then set up the connection.
+
+        mautrix loses a connection whose first statement fails, and the thread behind it would keep a process that has
+        ended alive. Here the connection is in the pool by then, from which `stop` closes it.
+        """
+        commands, self._init_commands = self._init_commands, []
+        await super().start()
+        async with self.acquire_direct() as connection:
+            for command in commands:
+                await connection.execute(command)
+
     @asynccontextmanager
     async def acquire_direct(self) -> AsyncIterator[Connection]:
         """One connection, for as long as it is needed."""
