@@ -61,10 +61,10 @@ class JournalBook:
 
     async def confirm(self, course_id: CourseId | None = None) -> int:
         """Confirm what is held now."""
-        waiting = [row for row in await self.held(course_id) if not row.confirmed]
-        for row in waiting:
-            await self._db.execute("UPDATE hold SET confirmed = 1 WHERE course_id = $1", row.course_id)
-        return len(waiting)
+        where, values = ("", ()) if course_id is None else (" AND course_id = $1", (course_id,))
+        query = f"UPDATE hold SET confirmed = 1 WHERE confirmed = 0{where} RETURNING course_id"
+        rows = await self._db.transaction(lambda connection: connection.fetch(query, *values))
+        return len(rows)
 
     async def clear_hold(self, course_id: CourseId) -> None:
         """Nothing is held for this course any more."""

@@ -49,14 +49,14 @@ class History:
     def member(self, user: UserId, membership: str, *, by: UserId | None = None) -> Event:
         return self.state(by or user, "m.room.member", {"membership": membership}, user)
 
-    def message(self, sender: UserId, body: str, **content: Any) -> Event:
+    def message(self, sender: UserId, text: str, /, **content: Any) -> Event:
         self.now += 1
         event = Event(
             EventId(f"$e{next(_numbers)}"),
             self.room_id,
             "m.room.message",
             sender,
-            {"msgtype": "m.text", "body": body, **content},
+            {"msgtype": "m.text", "body": text, **content},
             self.now,
         )
         self.events.append(event)
@@ -76,6 +76,21 @@ class History:
         """All events since the last take."""
         taken, self.events = self.events, []
         return taken
+
+
+def lively() -> History:
+    """A room with a past in which much was changed more than once."""
+    history = History().created()
+    for user in (SAM, TESS):
+        history.member(user, "invite", by=BOT)
+        history.member(user, "join")
+    history.state(TESS, "m.room.name", {"name": "Ours"})
+    history.member(SAM, "leave")
+    history.state(BOT, "m.room.name", {"name": "Algebra II"})
+    history.member(SAM, "invite", by=BOT)
+    history.state(BOT, "m.room.power_levels", {"users": {TESS: 60}})
+    history.member(SAM, "ban", by=TESS)
+    return history
 
 
 def done(action: Action, room_id: RoomId = ROOM, **given: Any) -> Done:

@@ -32,6 +32,7 @@ from tests.adapters.store_events import (
     create,
     done,
     invite,
+    lively,
     remove,
     set_name,
     set_power,
@@ -182,21 +183,6 @@ async def test_invites_of_the_bot_are_told_and_make_no_room(books: Books) -> Non
 
 
 # Twice, late, in another order
-
-
-def lively() -> History:
-    """A room with a past in which much was changed more than once."""
-    history = History().created()
-    for user in (SAM, TESS):
-        history.member(user, "invite", by=BOT)
-        history.member(user, "join")
-    history.state(TESS, "m.room.name", {"name": "Ours"})
-    history.member(SAM, "leave")
-    history.state(BOT, "m.room.name", {"name": "Algebra II"})
-    history.member(SAM, "invite", by=BOT)
-    history.state(BOT, "m.room.power_levels", {"users": {TESS: 60}})
-    history.member(SAM, "ban", by=TESS)
-    return history
 
 
 @st.composite
