@@ -11,6 +11,9 @@ from ..domain.identity import fingerprint
 from ..domain.model import MoodleUserId, Person, Resolution, Trust, UserId
 from ..ports import PersonRow
 from .db import Db, Row
+from .settings import next_number
+
+ALLOCATION = "id_allocation"
 
 
 class PeopleBooks:
@@ -72,6 +75,8 @@ class PeopleBooks:
 async def _settle(connection: Connection, resolution: Resolution) -> Resolution:
     if resolution.matrix_id is None:
         return resolution
+    # One allocation at a time: of two who want the same id at once, the second must see the first.
+    await next_number(connection, ALLOCATION)
     holder = await connection.fetchrow(
         "SELECT moodle_id FROM person WHERE matrix_id = $1 AND moodle_id <> $2",
         resolution.matrix_id,
