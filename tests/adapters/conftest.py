@@ -14,8 +14,14 @@ from tests.adapters.store_events import BOT
 
 @pytest.fixture
 def store_url(tmp_path: Path) -> str:
-    """The address of a database in which nothing is yet."""
+    """The address of the database of `db`."""
     return f"sqlite:{tmp_path / 'store.db'}"
+
+
+@pytest.fixture
+def fresh_url(tmp_path: Path) -> str:
+    """The address of another one, that nobody has opened."""
+    return f"sqlite:{tmp_path / 'fresh.db'}"
 
 
 @pytest.fixture

@@ -1,0 +1,179 @@
+"""The ledger: which rooms are ours, what we last wrote in each, and to whom we gave a place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moodle_appservice.domain.actions import Action
+from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomId
+from moodle_appservice.domain.plan import Ledger
+from moodle_appservice.store.books import Books
+from tests.adapters.store_events import (
+    BOT,
+    COURSE,
+    ROOM,
+    SAM,
+    TESS,
+    create,
+    done,
+    invite,
+    remove,
+    set_name,
+    set_power,
+    set_topic,
+)
+
+OTHER = RoomId("!other")
+
+
+async def book(books: Books, action: Action, **given: Any) -> None:
+    await books.ledger.record(done(action, **given), bot=BOT)
+
+
+async def test_a_room_that_nobody_has_booked_is_nobody_s(books: Books) -> None:
+    assert await books.ledger.room_of(COURSE) is None
+    assert await books.ledger.course_of(ROOM) is None
+    assert await books.ledger.read(ROOM) == Ledger()
+    assert await books.ledger.places(ROOM) == {}
+
+
+async def test_a_made_room_is_the_one_of_its_course_with_all_that_we_wrote_in_it(books: Books) -> None:
+    await book(books, create(tess=60, moodle=100))
+    assert await books.ledger.room_of(COURSE) == ROOM
+    assert await books.ledger.course_of(ROOM) == COURSE
+    assert await books.ledger.read(ROOM) == Ledger("Algebra", "Numbers", {TESS: 60}, frozenset())
+
+
+async def test_what_we_write_is_what_we_last_wrote(books: Books) -> None:
+    await book(books, create(tess=60))
+    await book(books, set_name("Algebra I"))
+    await book(books, set_topic("More numbers"))
+    await book(books, set_power({SAM: 50}))
+    assert await books.ledger.read(ROOM) == Ledger("Algebra I", "More numbers", {SAM: 50}, frozenset())
+
+
+async def test_who_is_invited_has_a_place_until_removed_and_again_when_invited_again(books: Books) -> None:
+    await book(books, create())
+    await book(books, invite(SAM, 8))
+    await book(books, invite(TESS, 7))
+    assert (await books.ledger.read(ROOM)).places == {SAM, TESS}
+    await book(books, remove(SAM, 8))
+    assert (await books.ledger.read(ROOM)).places == {TESS}
+    await book(books, invite(SAM, 8))
+    assert (await books.ledger.read(ROOM)).places == {SAM, TESS}
+
+
+async def test_who_is_not_wanted_any_more_loses_the_place_and_is_still_known(books: Books) -> None:
+    await book(books, create())
+    await book(books, invite(SAM, 8))
+    await book(books, invite(TESS, 7))
+    await books.ledger.unwanted(ROOM, [SAM])
+    assert (await books.ledger.read(ROOM)).places == {TESS}
+    assert await books.ledger.places(ROOM) == {SAM: MoodleUserId(8), TESS: MoodleUserId(7)}
+
+
+async def test_a_place_belongs_to_the_person_who_was_invited_last_under_this_id(books: Books) -> None:
+    await book(books, create())
+    await book(books, invite(SAM, 8))
+    await book(books, invite(SAM, 9))
+    assert await books.ledger.places(ROOM) == {SAM: MoodleUserId(9)}
+
+
+@pytest.mark.parametrize(
+    "action",
+    [create(), set_name("Other"), set_power({SAM: 99}), invite(), remove()],
+    ids=lambda one: type(one).__name__,
+)
+async def test_what_failed_is_in_the_audit_log_and_nowhere_else(books: Books, action: Action) -> None:
+    await book(books, create(tess=60))
+    await book(books, invite(TESS, 7))
+    before = (await books.ledger.read(ROOM), await books.mirror.room(ROOM))
+    await book(books, action, error="It was refused.", reference="abcd1234")
+    assert (await books.ledger.read(ROOM), await books.mirror.room(ROOM)) == before
+    line = (await books.journal.audit())[0]
+    assert (line.kind, line.result, line.reference) == (type(action).__name__, "It was refused.", "abcd1234")
+    assert line.why == action.why
+
+
+async def test_a_room_that_could_not_be_made_is_an_audit_line_without_a_room(books: Books) -> None:
+    await book(books, create(), room_id=RoomId(""), error="No.")
+    (line,) = await books.journal.audit()
+    assert (line.course_id, line.room_id) == (COURSE, None)
+    assert await books.ledger.room_of(COURSE) is None
+
+
+async def test_a_second_room_of_a_course_takes_the_place_of_the_first(books: Books) -> None:
+    await book(books, create(tess=60))
+    await book(books, create(sam=50), room_id=OTHER)
+    assert await books.ledger.room_of(COURSE) == OTHER
+    assert await books.ledger.course_of(ROOM) is None
+    assert (await books.ledger.read(OTHER)).levels == {SAM: 50}
+
+
+async def test_an_adopted_room_is_booked_without_anything_that_we_wrote(books: Books) -> None:
+    await books.ledger.adopt(ROOM, COURSE, at=1.0)
+    assert await books.ledger.room_of(COURSE) == ROOM
+    assert await books.ledger.read(ROOM) == Ledger()
+    await book(books, set_name("Algebra"))
+    await books.ledger.adopt(OTHER, COURSE, at=2.0)
+    assert await books.ledger.room_of(COURSE) == OTHER
+    assert await books.ledger.read(OTHER) == Ledger()
+
+
+async def test_a_room_that_is_adopted_twice_keeps_its_places(books: Books) -> None:
+    await books.ledger.adopt(ROOM, COURSE, at=1.0)
+    await book(books, invite(SAM, 8))
+    await books.ledger.adopt(ROOM, COURSE, at=2.0)
+    assert (await books.ledger.read(ROOM)).places == {SAM}
+
+
+async def test_a_released_room_is_forgotten_with_its_places(books: Books) -> None:
+    await book(books, create(tess=60))
+    await book(books, invite(SAM, 8))
+    await books.ledger.release(ROOM)
+    assert await books.ledger.room_of(COURSE) is None
+    assert await books.ledger.places(ROOM) == {}
+    await book(books, create(), room_id=OTHER)
+    assert await books.ledger.room_of(COURSE) == OTHER
+
+
+async def test_rooms_of_different_courses_do_not_meet(books: Books) -> None:
+    other = CourseId(43)
+    await book(books, create(tess=60))
+    await book(books, create(other, sam=50), room_id=OTHER, course_id=other)
+    await book(books, invite(SAM, 8))
+    await book(books, set_name("Only here"))
+    assert await books.ledger.room_of(other) == OTHER
+    assert await books.ledger.read(OTHER) == Ledger("Algebra", "Numbers", {SAM: 50}, frozenset())
+    assert await books.ledger.places(OTHER) == {}
+
+
+async def test_there_is_one_control_room_and_it_is_no_course_s(books: Books) -> None:
+    assert await books.ledger.control_room() is None
+    await books.ledger.set_control_room(ROOM)
+    await books.ledger.set_control_room(OTHER)
+    await books.ledger.set_control_room(OTHER)
+    assert await books.ledger.control_room() == OTHER
+    assert await books.ledger.course_of(OTHER) is None
+
+
+async def test_every_action_is_one_audit_line_the_newest_first(books: Books) -> None:
+    await book(books, create(), at=1.5, signal="pass")
+    await book(books, invite(), at=2.5, signal="command,event")
+    await book(books, set_name("X"), at=3.5, event_id=EventId("$e"))
+    lines = await books.journal.audit()
+    assert [(line.at, line.kind, line.matrix_id, line.signal, line.result) for line in lines] == [
+        (3.5, "SetState", None, "pass", "done"),
+        (2.5, "Invite", SAM, "command,event", "done"),
+        (1.5, "CreateRoom", None, "pass", "done"),
+    ]
+
+
+async def test_the_audit_log_may_be_asked_for_one_course_and_for_a_few_lines(books: Books) -> None:
+    for number in range(5):
+        await book(books, invite(), course_id=CourseId(40 + number % 2), at=float(number))
+    assert [line.at for line in await books.journal.audit(course_id=CourseId(40))] == [4.0, 2.0, 0.0]
+    assert [line.at for line in await books.journal.audit(limit=2)] == [4.0, 3.0]
+    assert [line.at for line in await books.journal.audit(course_id=CourseId(41), limit=1)] == [3.0]

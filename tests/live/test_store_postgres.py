@@ -1,0 +1,104 @@
+"""The store on PostgreSQL: every test that SQLite's store passes, and what only a server can do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moodle_appservice.domain.model import RoomId
+from moodle_appservice.errors import Refused, Unreachable
+from moodle_appservice.store.books import Books
+from moodle_appservice.store.db import Db
+from tests.adapters import test_store_mirror as mirror
+from tests.adapters.store_events import BOT, SAM, TESS, History, done, invite
+from tests.adapters.test_store_db import *  # noqa: F403
+from tests.adapters.test_store_journal import *  # noqa: F403
+from tests.adapters.test_store_ledger import *  # noqa: F403
+from tests.adapters.test_store_mirror import *  # noqa: F403
+from tests.adapters.test_store_people import *  # noqa: F403
+from tests.live.postgres import PostgresServer
+
+
+@pytest.fixture(scope="module")
+def store_url(postgres: PostgresServer) -> Iterator[str]:
+    """One database for all tests of this module: making one takes longer than most of them."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture
+def fresh_url(postgres_url: str) -> str:
+    return postgres_url
+
+
+@pytest.fixture(scope="module")
+async def started(store_url: str) -> AsyncIterator[Db]:
+    made = Db(store_url)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def db(started: Db) -> AsyncIterator[Db]:
+    yield started
+    rows = await started.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    tables = [row["tablename"] for row in rows if not row["tablename"].endswith("_version")]
+    await started.execute(f"TRUNCATE {', '.join(tables)}")
+
+
+@pytest.fixture
+def books(db: Db) -> Books:
+    return Books(db, bot=BOT, prefix="!moodle")
+
+
+# In place of the shared test: one with generated values can't be run by two modules.
+@mirror.PROPERTY  # type: ignore[no-redef]
+@given(mirror.deliveries(), st.lists(st.integers(0, 5), max_size=6))
+async def test_pushes_in_any_order_and_any_batches_and_twice_give_one_room(
+    books: Books, order: list[int], sizes: list[int]
+) -> None:
+    await mirror.check_any_order_gives_one_room(books, order, sizes)
+
+
+async def test_pushes_and_bookings_at_the_same_time_do_not_lock_each_other_out(books: Books) -> None:
+    rooms = [History(room_id) for room_id in (RoomId(f"!room{number}") for number in range(6))]
+    for history in rooms:
+        await books.mirror.take_in(history.created().take())
+    batches = [[history.member(SAM, "join"), history.member(SAM, "leave")] for history in rooms]
+    async with asyncio.timeout(60):
+        await asyncio.gather(
+            *(books.mirror.take_in(batch) for batch in batches),
+            *(books.ledger.record(done(invite(TESS, 7), history.room_id), bot=BOT) for history in rooms),
+            *(books.mirror.mark_stale(history.room_id) for history in rooms),
+        )
+    for history in rooms:
+        assert await mirror.memberships(books, history.room_id) == {SAM: "leave", TESS: "invite"}
+
+
+async def test_the_lock_is_given_back_when_the_owner_s_connection_ends(fresh_url: str) -> None:
+    owner, other = Db(fresh_url), Db(fresh_url)
+    await owner.start()
+    with pytest.raises(Refused):
+        await other.start()
+    await owner._lock_connection.close()
+    await other.start()
+    await other.stop()
+    await owner.stop()
+
+
+async def test_a_server_that_does_not_answer_is_said_without_the_password(store_url: str) -> None:
+    parts = urlsplit(store_url)
+    silent = parts._replace(netloc="someone:very-secret@127.0.0.1:1").geturl()
+    with pytest.raises(Unreachable, match="PostgreSQL does not answer") as failed:
+        await Db(silent).start()
+    assert "very-secret" not in str(failed.value)
+    unknown = parts._replace(path="/no_such_database").geturl()
+    with pytest.raises(Unreachable, match="InvalidCatalogName"):
+        await Db(unknown).start()
