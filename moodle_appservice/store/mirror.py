@@ -75,6 +75,8 @@ class MirrorBook:
         found = await fetch_in(connection, "SELECT room_id FROM mirror_room WHERE room_id IN ({in})", rooms)
         known = {RoomId(row["room_id"]) for row in found}
         for event in events:
+            if event.type == MEMBER and event.content.get("membership") in (Membership.LEAVE, Membership.BAN):
+                await _end_direct(connection, event)
             if event.room_id not in known and not await self._meet(connection, event, intake):
                 continue
             known.add(event.room_id)
@@ -224,6 +226,13 @@ class MirrorBook:
         """Whose direct chat a room is."""
         row = await self._db.fetch_one("SELECT user_id FROM direct_room WHERE room_id = $1", room_id)
         return None if row is None else UserId(row["user_id"])
+
+
+async def _end_direct(connection: Connection, event: Event) -> None:
+    """A direct chat that the person has left is none any more."""
+    await connection.execute(
+        "DELETE FROM direct_room WHERE room_id = $1 AND user_id = $2", event.room_id, event.state_key
+    )
 
 
 async def write_event(connection: Connection, event: Event, *, change: int) -> Order:

@@ -269,3 +269,17 @@ async def test_who_takes_no_invites_leaves_no_room_of_the_bot_behind(cast: Cast)
     await until(left, "the bot leaves the room that it has made for nobody")
     after = await cast.house.ask("GET", "/_matrix/client/v3/joined_rooms")
     assert sorted(after["joined_rooms"]) == sorted(before["joined_rooms"])
+
+
+async def test_who_has_left_the_direct_chat_is_answered_in_a_new_one(cast: Cast) -> None:
+    room_id = await cast.student.open_direct_chat()
+    await until(lambda: cast.student.bot_is_in(room_id), "the bot joins the direct chat")
+    await cast.student.say(room_id, "help")
+    await cast.student.answer(room_id)
+    await cast.student.client.room_leave(room_id)
+    await cast.student.say(cast.room_id, "!status")
+
+    async def invited() -> bool:
+        return bool(await cast.student.direct_rooms())
+
+    await until(invited, "the bot opens another direct chat with the student")
