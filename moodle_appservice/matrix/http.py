@@ -24,6 +24,8 @@ from ..errors import PermanentFailure, TemporaryFailure, Unreachable
 
 LONGEST_WAIT = 30.0
 """Seconds to wait inside a request when the homeserver asks for it; more than that goes back to the queue."""
+LONGEST_ASKED = 3600.0
+"""Seconds; whatever asks for more is not meant."""
 GATEWAY = frozenset({502, 503, 504})
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,10 @@ class HomeserverBusy(TemporaryFailure):
         self.again = again
 
 
+class HomeserverDown(HomeserverBusy, Unreachable):
+    """The gateway before it says that there is no homeserver behind it: whatever else we ask for would fail as well."""
+
+
 class _Answer(MatrixRequestError):
     """An error answer with its whole body, as mautrix's request loop may pass it on."""
 
@@ -55,7 +61,7 @@ class _Answer(MatrixRequestError):
         self.errcode = str(body.get("errcode", ""))
         self.message = str(body.get("error", ""))
         wait = body.get("retry_after_ms")
-        self.retry_after = wait / 1000 if isinstance(wait, int) else _seconds(retry_after)
+        self.retry_after = _bounded(wait / 1000) if isinstance(wait, int) else _seconds(retry_after)
 
 
 class HomeserverApi(HTTPAPI):
@@ -144,7 +150,8 @@ def _as_error(answer: _Answer, where: str) -> Exception:
     if status >= 500:
         # A 502 with a Matrix error is about a remote server: asking again at once is of no use.
         remote = status in GATEWAY and errcode == "M_UNKNOWN"
-        return HomeserverBusy(
+        kind = HomeserverDown if status in GATEWAY and not remote else HomeserverBusy
+        return kind(
             f"The homeserver failed with HTTP {status} {errcode} on {where}: {text[:200]}. It is tried again.",
             retry_after=answer.retry_after,
             again=not remote,
@@ -182,6 +189,11 @@ def _body(text: str) -> Mapping[str, Any]:
 
 def _seconds(header: str | None) -> float | None:
     try:
-        return float(header) if header else None
+        return _bounded(float(header)) if header else None
     except ValueError:
         return None
+
+
+def _bounded(wait: float) -> float | None:
+    """A wait that can be kept: a key that waits for ever would never be looked at again."""
+    return min(wait, LONGEST_ASKED) if wait >= 0 else None
