@@ -56,8 +56,12 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
             return await _plan(*_read(files, environment), course=course, as_json=as_json)
         case cli.Sync(files, course, confirm):
             return await _sync(*_read(files, environment), course=course, confirm=confirm)
-        case cli.Doctor(files, as_json):
-            return await _doctor(*_read(files, environment), as_json=as_json)
+        case cli.Doctor(files, as_json, reports):
+            settings, found = _read(files, environment)
+            if reports:
+                moodle = settings.moodle.model_copy(update={"source": "reports"})
+                settings = settings.model_copy(update={"moodle": moodle})
+            return await _doctor(settings, found, as_json=as_json)
         case cli.Demo():
             from .demo.play import play
 

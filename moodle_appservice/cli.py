@@ -76,6 +76,8 @@ class Doctor:
 
     files: Files
     json: bool
+    reports: bool = False
+    """Examine as if `moodle.source` were `reports`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def _command(words: argparse.Namespace) -> Command:
     files = _files(words)
     match words.command:
         case "doctor":
-            return Doctor(files, words.json)
+            return Doctor(files, words.json, words.reports)
         case "plan":
             return Plan(files, words.course, words.json)
         case "sync":
@@ -212,6 +214,11 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         _add_files(made[name], default=argparse.SUPPRESS)
     for name in ("doctor", "plan"):
         made[name].add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    made["doctor"].add_argument(
+        "--reports",
+        action="store_true",
+        help="check the reports in Moodle, also while moodle.source is courses",
+    )
     for name in ("plan", "sync"):
         made[name].add_argument("--course", type=_course, metavar="ID", help="only this Moodle course")
     made["sync"].add_argument("--confirm", action="store_true", help="also do what safety holds back")

@@ -19,6 +19,7 @@ from .service import Service
 SAMPLE = 5
 """Courses in which the rights are probed."""
 CHECK_MOODLE = "Moodle answers"
+CHECK_REPORTS = "Reports in Moodle"
 CHECK_LISTING = "Moodle lists its courses"
 CHECK_HOMESERVER = "The homeserver knows us"
 
@@ -46,18 +47,7 @@ class Examination:
                 self._moodle,
                 "See `moodle.url` and `moodle.token`; the token's user needs the service.",
             ),
-            Check(
-                CHECK_LISTING,
-                self._listing,
-                "Give the web service user the rights above.",
-                after=CHECK_MOODLE,
-            ),
-            Check(
-                "Rights in Moodle",
-                self._rights,
-                "Add what is missing to the user's role.",
-                after=CHECK_LISTING,
-            ),
+            *self._of_the_source(),
             Check(
                 "The drop-down matrix_enabled",
                 self._field,
@@ -78,6 +68,39 @@ class Examination:
             ),
         )
 
+    def _of_the_source(self) -> Sequence[Check]:
+        """What the chosen source of facts needs: reports that are as they should be, or rights."""
+        if self._service.source.reports is not None:
+            listing = Check(CHECK_LISTING, self._listing, "See the reports above.", after=CHECK_REPORTS)
+            return (
+                Check(CHECK_REPORTS, self._reports, "Do what the sentences say.", after=CHECK_MOODLE),
+                listing,
+            )
+        return (
+            Check(
+                CHECK_LISTING,
+                self._listing,
+                "Give the web service user the rights above.",
+                after=CHECK_MOODLE,
+            ),
+            Check(
+                "Rights in Moodle",
+                self._rights,
+                "Add what is missing to the user's role.",
+                after=CHECK_LISTING,
+            ),
+        )
+
+    async def _reports(self) -> str:
+        reports = self._service.source.reports
+        assert reports is not None
+        findings = await reports.check()
+        wrong = [finding for finding in findings if finding.state is State.MISSING]
+        if wrong:
+            raise PermanentFailure(" ".join(" ".join((one.sentence, *one.clicks)) for one in wrong))
+        other = [finding.sentence for finding in findings if finding.state is not State.HELD]
+        return " ".join(other) or "All are as they should be."
+
     async def _registration(self) -> str:
         if self._found.rate_limited:
             raise Caution(
@@ -94,12 +117,13 @@ class Examination:
 
     async def _moodle(self) -> str:
         info = await self._service.facts.site_info()
-        await self._service.facts.functions()
+        if self._service.source.reports is None:
+            await self._service.source.courses.functions()
         return f"{info.name}, Moodle {info.release}, at {info.url}; the token may call {len(info.functions)} functions."
 
     async def _listing(self) -> str:
         site = await self._service.facts.site(not_older_than=self._service.clock.now())
-        unreadable = self._service.facts.unreadable
+        unreadable = site.unreadable
         if unreadable:
             raise Caution(f"{len(site.courses)} courses can be read, {len(unreadable)} can not.")
         return f"{len(site.courses)} courses in {len(site.categories)} categories."
@@ -111,7 +135,7 @@ class Examination:
         sample: list[CourseId] = list(
             dict.fromkeys([*hidden[:1], *separate[:1], *sorted(site.courses)[:SAMPLE]])
         )
-        findings = await self._service.facts.probe_rights(sample)
+        findings = await self._service.source.courses.probe_rights(sample)
         missing = [finding for finding in findings if finding.state is State.MISSING]
         if missing:
             raise PermanentFailure(" ".join(finding.sentence for finding in missing))

@@ -38,8 +38,8 @@ from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
 from .matrix.messenger import MatrixMessenger
 from .moodle.client import MoodleClient
-from .moodle.read import MoodleFacts
 from .registration import Registration
+from .source import Source
 from .store.books import Books
 from .store.db import Db
 from .web.health import Health
@@ -146,7 +146,7 @@ class Service:
             await self.door.stop()
             await self.router.stop()
             await self.workers.stop()
-            await self.facts.close()
+            await self.source.close()
             self._is_built = False
         if self._runner is not None:
             await self._runner.cleanup()
@@ -162,6 +162,7 @@ class Service:
         self.build()
         await self._db.start()
         self._db_is_open = True
+        await self.source.recall()
         known = await self.store.settings.get(SITE_NAME)
         if known is None:
             await self.store.settings.set(SITE_NAME, self.settings.site)
@@ -185,14 +186,8 @@ class Service:
             batch=settings.moodle.batch,
             requests_per_minute=settings.moodle.requests_per_minute,
         )
-        fields = (settings.identity.profile_field,) if settings.identity.profile_field else ()
-        self.facts = MoodleFacts(
-            self.moodle,
-            clock=clock,
-            profile_fields=fields,
-            language=settings.moodle.language,
-            fresh_for=settings.moodle.interval,
-        )
+        self.source = Source(settings, rules, self.moodle, store, queue, clock)
+        self.facts = self.source.facts
         self.matrix = MatrixClient(
             settings.homeserver.address,
             self.registration.as_token.get_secret_value(),
@@ -206,7 +201,17 @@ class Service:
         self.planner = CoursePlanner(self.facts, store, rooms, rules)
         hands = Hands(self.matrix, store, rooms, rules, clock, Limits(actions=settings.sync.slice_actions))
         freshness, troubles, settled = Freshness(), Troubles(), Settled()
-        site = SitePass(self.facts, store, queue, self.gate, rules, clock, freshness, settled)
+        site = SitePass(
+            self.facts,
+            store,
+            queue,
+            self.gate,
+            rules,
+            clock,
+            freshness,
+            settled,
+            after_reading=self.source.after_reading,
+        )
         self.workers = Workers(
             queue,
             store,
@@ -218,8 +223,10 @@ class Service:
             ),
             number=settings.sync.rooms_at_once,
         )
-        status = StatusReader(self.planner, store, troubles)
-        self.operations = Operations(store, queue, self.workers, self.planner, site, status, troubles)
+        status = StatusReader(self.planner, store, troubles, self.facts)
+        self.operations = Operations(
+            store, queue, self.workers, self.planner, site, status, troubles, self.facts
+        )
         messenger = MatrixMessenger(self.matrix, store)
         desk = Desk(self.operations, messenger, store, rules, clock, settings.bot.prefix)
         self.router = Router(desk, max_age=settings.bot.command_max_age)

@@ -119,7 +119,11 @@ def report_json(report: SyncReport) -> dict[str, Any]:
             for key, error in sorted(report.failures.items())
         ],
         "held": [
-            {"course": row.course_id, "users": len(row.users), "reason": row.reason} for row in report.held
+            *(
+                {"course": row.course_id, "users": len(row.users), "reason": row.reason}
+                for row in report.held
+            ),
+            *({"course": course, "users": None, "reason": why} for course, why in report.doubted.items()),
         ],
         "note": report.note,
     }
@@ -132,7 +136,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         lines.append(_NONE_ON)
     lines.extend(f"Not done: {failure['key']}: {failure['error']}" for failure in report["failures"])
     lines.extend(
-        f"Held in course {held['course']}: {held['users']} removals. {held['reason']}"
+        f"Held in course {held['course']}: {_how_many(held['users'])}. {held['reason']}"
         for held in report["held"]
     )
     if report["held"]:
@@ -144,3 +148,9 @@ def report_text(report: Mapping[str, Any]) -> str:
     elif not report["failures"] and not report["held"]:
         lines.append("Everything is as it should be.")
     return "\n".join(lines)
+
+
+def _how_many(users: int | None) -> str:
+    if users is None:
+        return "nobody is removed"
+    return "1 removal" if users == 1 else f"{users} removals"

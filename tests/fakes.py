@@ -7,7 +7,7 @@ to `sink`. Every request of the bot is in `requests`; `refuse` makes one of them
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import count
 from types import MappingProxyType
 from typing import Any
@@ -130,6 +130,13 @@ class FakeFacts:
     async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
         self._read(f"person:{user_id}", not_older_than)
         return None if user_id in self.hidden else self.apart.get(user_id, self.people.get(user_id))
+
+    @property
+    def held(self) -> Mapping[CourseId, str]:
+        return {}
+
+    def confirm(self, course_ids: Iterable[CourseId]) -> None:
+        del course_ids
 
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
         return None

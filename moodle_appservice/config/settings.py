@@ -55,6 +55,19 @@ class Moodle(Section):
         description="The token of the web service user, from Moodle's page Site administration > Server > "
         "Web services > Manage tokens."
     )
+    source: Literal["courses", "reports"] = Field(
+        default="courses",
+        description="Where the facts come from: courses asks course by course, reports reads custom reports that an "
+        "administrator of Moodle has made (`doctor --reports` says which): far faster on a large site.",
+    )
+    reports_prefix: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default="Matrix",
+        description="What the names of those reports begin with: Matrix memberships, Matrix users.",
+    )
+    rows_per_request: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="Above so many rows a report is read page by page and must be sorted; 0: whole, in one request.",
+    )
     interval: int = number(300, "Seconds between two looks at the whole site.", unit="seconds", ge=10)
     timeout: float = number(60, "Seconds until an answer of Moodle counts as lost.", unit="seconds", gt=0)
     concurrency: int = number(2, "Requests to Moodle at the same time.", ge=1, le=32)
@@ -179,6 +192,11 @@ class Safety(Section):
         "and also more than max_removals of them, is held.",
     )
     max_removals: int = number(5, "See max_removals_share: both must be exceeded.", ge=0)
+    max_shrink: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.2,
+        description="With reports: a course or site of which Moodle suddenly lists fewer by more than this share, "
+        "and by more than 10, is held.",
+    )
 
 
 class Bot(Section):

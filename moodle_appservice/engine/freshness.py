@@ -2,14 +2,15 @@
 
 A pass has read everything in bulk just before it queues its keys; a course that this reading left out is read again
 for itself, so that what is wrong with it is seen. An event in Matrix says nothing about Moodle and may use whatever
-is in memory. Somebody who asks wants to see what Moodle says now.
+is in memory. Somebody who asks wants to see what Moodle says now, and so does the moment at which an enrolment is
+known to begin or end.
 """
 
 from __future__ import annotations
 
 from ..ports import Taken
 
-ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm"})
+ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm", "moment"})
 PASS = "pass"
 CONTINUED = ", continued"
 

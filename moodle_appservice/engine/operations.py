@@ -5,12 +5,12 @@ Nothing here changes membership or state: it makes keys due, waits for them, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..domain.model import CourseId
 from ..errors import AppError, PermanentFailure
-from ..ports import SITE, CourseRow, HeldRow, Key, Priority, Queue, Store, course_key
+from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
 from .course import CoursePlanner, Prepared
 from .site import SitePass
 from .status import CourseStatus, StatusReader
@@ -25,6 +25,8 @@ class SyncReport:
     courses: int
     failures: dict[Key, AppError]
     held: tuple[HeldRow, ...]
+    doubted: Mapping[CourseId, str] = field(default_factory=dict)
+    """Courses of which Moodle suddenly lists so few that its list is not believed, with the reason."""
     note: str = ""
     """What else is to be said, as a sentence; empty when nothing is."""
 
@@ -50,7 +52,9 @@ class Operations:
         site: SitePass,
         status: StatusReader,
         troubles: Troubles,
+        facts: Facts,
     ) -> None:
+        self._facts = facts
         self._troubles = troubles
         self._store = store
         self._queue = queue
@@ -64,16 +68,11 @@ class Operations:
 
         `confirm` also lets pass what safety holds at this moment. Raises `PermanentFailure` for an unknown course.
         """
-        if confirm:
-            await self._store.journal.confirm(course_id)
-        signal = "confirm" if confirm else "cli"
-        row = await self._store.courses.get(course_id) if course_id is not None else None
-        # Whether a course is on is the listing's to say: one that was off may have been switched on just now.
-        if course_id is not None and row is not None and row.on and not row.gone:
-            await self._queue.add(course_key(course_id), priority=Priority.WAITING_PERSON, signal=signal)
-        else:
-            await self._queue.add(SITE, priority=Priority.WAITING_PERSON, signal=signal)
-        await self._queue.idle()
+        doubted = [course for course in self._facts.held if course_id in (None, course)]
+        await self._look(course_id, confirm=confirm)
+        if confirm and doubted:
+            # What the source held comes to safety only now, and it is the same loss that was confirmed.
+            await self._look(course_id, confirm=True)
         rows = await self._store.courses.all()
         if course_id is not None and course_id not in rows and SITE not in self._workers.failures:
             raise PermanentFailure(f"Moodle lists no course {course_id}. Nothing was changed.")
@@ -82,8 +81,24 @@ class Operations:
             courses=sum(1 for row in rows.values() if row.on and not row.gone),
             failures={**self._set_aside(course_id), **self._workers.failures},
             held=tuple(held),
+            doubted={
+                course: reason for course, reason in self._facts.held.items() if course_id in (None, course)
+            },
             note=_about(rows.get(course_id)) if course_id is not None else "",
         )
+
+    async def _look(self, course_id: CourseId | None, *, confirm: bool) -> None:
+        if confirm:
+            await self._store.journal.confirm(course_id)
+            self._facts.confirm(list(self._facts.held) if course_id is None else [course_id])
+        signal = "confirm" if confirm else "cli"
+        row = await self._store.courses.get(course_id) if course_id is not None else None
+        # Whether a course is on is the listing's to say: one that was off may have been switched on just now.
+        if course_id is not None and row is not None and row.on and not row.gone:
+            await self._queue.add(course_key(course_id), priority=Priority.WAITING_PERSON, signal=signal)
+        else:
+            await self._queue.add(SITE, priority=Priority.WAITING_PERSON, signal=signal)
+        await self._queue.idle()
 
     def _set_aside(self, course_id: CourseId | None) -> dict[Key, AppError]:
         """The first failure of each course in which something is put aside for later."""

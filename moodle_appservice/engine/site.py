@@ -7,6 +7,7 @@ be read leaves all as it is; a course that is not in the listing is only marked 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from ..domain.digest import digest
@@ -38,7 +39,10 @@ class SitePass:
         clock: Clock,
         freshness: Freshness,
         settled: Settled,
+        *,
+        after_reading: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._after_reading = after_reading
         self._settled = settled
         self._freshness = freshness
         self._facts = facts
@@ -59,6 +63,8 @@ class SitePass:
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         await self._facts.prefetch(on, not_older_than=started, thorough=bool(taken.signals & ASKS_FOR_NOW))
         self._freshness.pass_began = started
+        if self._after_reading is not None:
+            await self._after_reading()
         due = [course_id for course_id in on if not self._is_settled(course_id, site)]
         for course_id in due:
             await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=PASS)

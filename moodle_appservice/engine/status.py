@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..domain.actions import Invite
 from ..domain.model import CourseId, Membership, MoodleUserId, RoomId
-from ..ports import Store
+from ..ports import Facts, Store
 from .course import CoursePlanner, Prepared
 from .troubles import Troubles
 
@@ -45,7 +45,8 @@ class CourseStatus:
 class StatusReader:
     """Reads the status of courses."""
 
-    def __init__(self, planner: CoursePlanner, store: Store, troubles: Troubles) -> None:
+    def __init__(self, planner: CoursePlanner, store: Store, troubles: Troubles, facts: Facts) -> None:
+        self._facts = facts
         self._troubles = troubles
         self._planner = planner
         self._store = store
@@ -71,7 +72,9 @@ class StatusReader:
             invited=invited,
             missing=missing,
             to_do=len(prepared.plan.actions),
-            held=prepared.verdict.hold.reason if prepared.verdict.hold else "",
+            held=prepared.verdict.hold.reason
+            if prepared.verdict.hold
+            else self._facts.held.get(course_id, ""),
             last_sync=row.last_sync,
             last_error=row.last_error,
         )

@@ -17,7 +17,7 @@ names the right, and is never taken for an empty or a vanished one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -95,6 +95,14 @@ class MoodleFacts:
         return await self._courses.get(
             course_id, not_older_than=not_older_than, read=self._reader(not_older_than, people=not_older_than)
         )
+
+    @property
+    def held(self) -> Mapping[CourseId, str]:
+        """Nothing: each list is proven whole, or is an error of its own course."""
+        return MappingProxyType({})
+
+    def confirm(self, course_ids: Iterable[CourseId]) -> None:
+        """There is nothing to confirm here."""
 
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
         """What is in memory of a course, without asking Moodle."""

@@ -163,6 +163,13 @@ class ReportFacts:
         """What the reports looked like at the last reading, by kind: to be stored, and given back as `expected`."""
         return dict(self._reader.seen)
 
+    def recall(self, expected: Mapping[str, str] | None, marks: Marks | None) -> None:
+        """Give back what an earlier run has stored, before the first reading; None where it has stored nothing."""
+        if expected is not None:
+            self._reader.expected.update(expected)
+        if marks is not None:
+            self._marks = marks
+
     def accept_reports(self) -> None:
         """Take the reports as they are from the next reading on; their fingerprints are then to be stored anew."""
         self._reader.expected.clear()

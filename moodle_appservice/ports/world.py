@@ -6,7 +6,7 @@ end the same way; other exceptions are bugs. Times are Unix seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,6 +48,15 @@ class Facts(Protocol):
 
     async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
         """Everything about one course. Raises `CourseGone` when Moodle says that it does not exist."""
+        ...
+
+    @property
+    def held(self) -> Mapping[CourseId, str]:
+        """Courses that the source itself holds: their losses look like an accident. Each with the reason."""
+        ...
+
+    def confirm(self, course_ids: Iterable[CourseId]) -> None:
+        """A person has confirmed the losses of these courses: the next reading is taken as it is for them."""
         ...
 
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:

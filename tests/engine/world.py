@@ -72,7 +72,7 @@ class World:
             self.freshness,
             self.settled,
         )
-        self.status = StatusReader(self.planner, self.store, self.troubles)
+        self.status = StatusReader(self.planner, self.store, self.troubles, self.facts)
         self.pushed = Pushed(
             self.store,
             self.queue,

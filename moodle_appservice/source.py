@@ -1,0 +1,96 @@
+"""Which source of facts serves, what it must remember between runs, and what it knows of the future.
+
+`courses` asks Moodle's per-course functions and needs nothing set up. `reports` reads a few custom reports for the
+whole site and uses the same functions for hints, where our token may call them. What it must not forget (how the
+reports looked when they were set up, how much there was) is kept in the settings after every pass.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from .config import Settings
+from .domain.rules import Rules
+from .domain.shrink import Marks, ShrinkRules
+from .moodle.client import MoodleClient
+from .moodle.read import MoodleFacts
+from .moodle.report_fetch import Choice
+from .moodle.report_snapshot import Fields
+from .moodle.reports import ReportFacts
+from .ports import Clock, Facts, Priority, Queue, Store, course_key
+
+FINGERPRINT = "report_fingerprint"
+MARKS = "report_marks"
+MOMENT = "moment"
+"""The signal of a known start or end of an enrolment."""
+log = logging.getLogger(__name__)
+
+
+class Source:
+    """`courses` is always there (doctor probes with it); `facts` is what the engine reads."""
+
+    def __init__(
+        self, settings: Settings, rules: Rules, client: MoodleClient, store: Store, queue: Queue, clock: Clock
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+        self._interval = settings.moodle.interval
+        profile = (settings.identity.profile_field,) if settings.identity.profile_field else ()
+        self.courses = MoodleFacts(
+            client,
+            clock=clock,
+            profile_fields=profile,
+            language=settings.moodle.language,
+            fresh_for=settings.moodle.interval,
+        )
+        self.reports: ReportFacts | None = None
+        if settings.moodle.source == "reports":
+            names = (rules.fields.enabled, rules.fields.name, rules.fields.topic)
+            self.reports = ReportFacts(
+                client,
+                self.courses,
+                clock=clock,
+                choice=Choice(prefix=settings.moodle.reports_prefix),
+                fields=Fields(profile=profile, course=tuple(name for name in names if name)),
+                language=settings.moodle.language,
+                rows_per_request=settings.moodle.rows_per_request,
+                rules=ShrinkRules(max_share=settings.safety.max_shrink),
+            )
+
+    @property
+    def facts(self) -> Facts:
+        """The chosen source."""
+        return self.reports or self.courses
+
+    async def recall(self) -> None:
+        """Take back what the last run has stored. To be called once, before the first reading."""
+        if self.reports is None:
+            return
+        fingerprint = await self._store.settings.get(FINGERPRINT)
+        marks = await self._store.settings.get(MARKS)
+        self.reports.recall(
+            json.loads(fingerprint) if fingerprint else None,
+            Marks.from_data(json.loads(marks)) if marks else None,
+        )
+
+    async def after_reading(self) -> None:
+        """Store what must not be forgotten, and queue the courses in which something is known to happen soon."""
+        if self.reports is None:
+            return
+        await self._store.settings.set(
+            FINGERPRINT, json.dumps(dict(self.reports.fingerprint()), sort_keys=True)
+        )
+        await self._store.settings.set(MARKS, json.dumps(self.reports.marks.to_data(), sort_keys=True))
+        now = self._clock.now()
+        for moment in self.reports.moments(after=now, until=now + self._interval):
+            await self._queue.add(
+                course_key(moment.course_id), priority=Priority.HINT, signal=MOMENT, not_before=moment.at
+            )
+
+    async def close(self) -> None:
+        """Stop what is being read."""
+        if self.reports is not None:
+            await self.reports.close()
+        await self.courses.close()
