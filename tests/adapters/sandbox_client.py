@@ -38,7 +38,8 @@ async def post(moodle: SandboxMoodle, fields: list[tuple[str, str]]) -> Answer:
     async with (
         aiohttp.ClientSession() as session,
         session.post(
-            moodle.url + REST_PATH, data=urlencode(fields),
+            moodle.url + REST_PATH,
+            data=urlencode(fields),
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         ) as response,
     ):

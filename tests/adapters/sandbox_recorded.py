@@ -105,7 +105,11 @@ class Recorded:
         ):
             escaped = name.replace("&", "&amp;")
             self.university.add_category(
-                name, parent, idnumber=idnumber, description=f"<p>{escaped} &amp; more</p>", timemodified=later
+                name,
+                parent,
+                idnumber=idnumber,
+                description=f"<p>{escaped} &amp; more</p>",
+                timemodified=later,
             )
 
     def _add_courses(self) -> None:
@@ -120,8 +124,16 @@ class Recorded:
         ):
             summary = f"<p>Summary of {fullname}</p>".replace("&", "&" if number == 2 else "&amp;")
             university.add_course(
-                shortname, fullname, category, id=number, sortorder=sortorder, idnumber=idnumber, summary=summary,
-                newsitems=1, numsections=2, section_ids=(number, 100 + number),
+                shortname,
+                fullname,
+                category,
+                id=number,
+                sortorder=sortorder,
+                idnumber=idnumber,
+                summary=summary,
+                newsitems=1,
+                numsections=2,
+                section_ids=(number, 100 + number),
             )
         front = university.courses[1]
         front.fullname, front.shortname = (
@@ -133,7 +145,10 @@ class Recorded:
             course.timecreated, course.timemodified, course.cacherev = created, changed, revision
             course.showactivitydates = self.version != "4.4"
         university.hide_course(4)
-        university.courses[2].groupmode, university.courses[3].groupmode = GroupMode.SEPARATE, GroupMode.VISIBLE
+        university.courses[2].groupmode, university.courses[3].groupmode = (
+            GroupMode.SEPARATE,
+            GroupMode.VISIBLE,
+        )
         university.courses[2].fields = {
             "matrix_enabled": 1,
             "matrix_room_name": 'Algo "A&D" röom 1 < 2',
@@ -149,16 +164,30 @@ class Recorded:
             self._add_caller("1795198855", 1795198857)
         for number in range(1, 25):
             add(
-                f"student{number:02}", f"Student{number}", f"Learner{number}", idnumber=f"M1000{number:02}",
-                institution="Uni", department="CS",
+                f"student{number:02}",
+                f"Student{number}",
+                f"Learner{number}",
+                idnumber=f"M1000{number:02}",
+                institution="Uni",
+                department="CS",
             )
         for username, first, last in (
-            ("teacher1", "Teach1", "Prof1"), ("teacher2", "Teach2", "Prof2"), ("teacher3", "Teach3", "Prof3"),
-            ("teacher4", "Teach4", "Prof4"), ("tutor1", "Tutor1", "Assist1"), ("tutor2", "Tutor2", "Assist2"),
-            ("manager1", "Mana", "Ger"), ("creator1", "Course", "Creator"), ("suspended1", "Sus", "Pended"),
-            ("unconfirmed1", "Un", "Confirmed"), ("anna.müller@uni.example", "Anna", "Müller"),
-            ("o'brien-x_y.z@tenant", "Seán", "O'Brien "), ("山田", "太郎", "山田"),
-            ("a b+c=d/e#f", "Spa ce", "Plus"), ("nologin1", "No", "Login"), ("deleted1", "De", "Leted"),
+            ("teacher1", "Teach1", "Prof1"),
+            ("teacher2", "Teach2", "Prof2"),
+            ("teacher3", "Teach3", "Prof3"),
+            ("teacher4", "Teach4", "Prof4"),
+            ("tutor1", "Tutor1", "Assist1"),
+            ("tutor2", "Tutor2", "Assist2"),
+            ("manager1", "Mana", "Ger"),
+            ("creator1", "Course", "Creator"),
+            ("suspended1", "Sus", "Pended"),
+            ("unconfirmed1", "Un", "Confirmed"),
+            ("anna.müller@uni.example", "Anna", "Müller"),
+            ("o'brien-x_y.z@tenant", "Seán", "O'Brien "),
+            ("山田", "太郎", "山田"),
+            ("a b+c=d/e#f", "Spa ce", "Plus"),
+            ("nologin1", "No", "Login"),
+            ("deleted1", "De", "Leted"),
         ):
             add(username, first, last)
         if self.version == "4.4":
@@ -170,12 +199,18 @@ class Recorded:
         people[self.other(41)].auth = "nologin"
         self.university.delete_person(self.other(42))
         people[self.other(42)].username = (
-            "deleted1115@uni.example.1795194500" if self.version == "4.4" else "deleted1184@uni.example.1795198811"
+            "deleted1115@uni.example.1795194500"
+            if self.version == "4.4"
+            else "deleted1184@uni.example.1795198811"
         )
 
     def _add_caller(self, synced: str, loaded: int) -> None:
         self.university.add_person(
-            "matrixsync", "Matrix", "Sync", auth="webservice", email="matrixsync@lab.example",
+            "matrixsync",
+            "Matrix",
+            "Sync",
+            auth="webservice",
+            email="matrixsync@lab.example",
             preferences=[("last_time_enrolments_synced", synced), ("_lastloaded", loaded)],
         )
 
@@ -208,5 +243,8 @@ class Recorded:
         first = university.add_group(2, "Tutorial A & B", description="<p>G</p>")
         second = university.add_group(2, "Tutorial 2", description="<p>G</p>")
         university.add_group(3, "Without members")
-        first.members |= {self.student(number) for number in (1, 2, 3, 7, 8)} | {self.other(31), self.other(35)}
+        first.members |= {self.student(number) for number in (1, 2, 3, 7, 8)} | {
+            self.other(31),
+            self.other(35),
+        }
         second.members |= {self.student(number) for number in (3, 4, 10)}

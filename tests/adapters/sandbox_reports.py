@@ -26,12 +26,18 @@ FORUMS = "mod_forum\\reportbuilder\\datasource\\forums"
 
 ENROLLED_AT = {"4.4": 1795194498, "5.1": 1795198808}
 _ACTIVE = {
-    "enrolment:status_operator": 1, "enrolment:status_value": 0, "user:suspended_operator": 2,
+    "enrolment:status_operator": 1,
+    "enrolment:status_value": 0,
+    "user:suspended_operator": 2,
     "user:confirmed_operator": 1,
 }
 _USABLE = {"user:suspended_operator": 2, "user:confirmed_operator": 1}
 _NEWS = {"forum:type_operator": 1, "forum:type_value": "news"}
-_SHORT, _FULL, _USER = "course:courseshortnamewithlink", "course:coursefullnamewithlink", "user:fullnamewithlink"
+_SHORT, _FULL, _USER = (
+    "course:courseshortnamewithlink",
+    "course:coursefullnamewithlink",
+    "user:fullnamewithlink",
+)
 _DATES = ["enrolment:status", "enrolment:timestarted", "enrolment:timeended"]
 _NAMES = ReportColumn("user:username", "groupconcatdistinct")
 _LINKS = ReportColumn(_USER, "groupconcatdistinct")
@@ -143,8 +149,15 @@ def with_reports(site: Recorded) -> None:
     reports.clear()
     for number, name, source, columns, conditions, made in _REPORTS[site.version]:
         reports.add(
-            name, source, copy.deepcopy(columns), conditions, id=number, timecreated=made, timemodified=made,
-            filters={"enrolment:timecreated"}, uniquerows=name == "memberships-active",
+            name,
+            source,
+            copy.deepcopy(columns),
+            conditions,
+            id=number,
+            timecreated=made,
+            timemodified=made,
+            filters={"enrolment:timecreated"},
+            uniquerows=name == "memberships-active",
         )
     if site.version == "4.4":
         reports.named("Matrix groups").sorting = [_FULL, "group:name", "user:fullname"]

@@ -108,8 +108,10 @@ def _hide_fields(*capabilities: str) -> Setting:
 def _groups_of_each_visibility(*capabilities: str) -> Setting:
     def apply(site: Recorded) -> None:
         for number, name, visibility in (
-            (4, "Vis members", GroupVisibility.MEMBERS), (5, "Vis own", GroupVisibility.OWN),
-            (6, "Vis none", GroupVisibility.NONE), (7, "Vis all no part", GroupVisibility.ALL),
+            (4, "Vis members", GroupVisibility.MEMBERS),
+            (5, "Vis own", GroupVisibility.OWN),
+            (6, "Vis none", GroupVisibility.NONE),
+            (7, "Vis all no part", GroupVisibility.ALL),
         ):
             group = site.university.add_group(2, name, id=number, visibility=visibility)
             group.members.add(site.student(1))
@@ -205,28 +207,63 @@ ORDINARY = frozenset(
         *(
             _FIELD + case
             for case in (
-                "error-bad-field", "leastpriv-all", "leastpriv-category", "leastpriv-id", "leastpriv-id-missing",
-                "leastpriv-idnumber", "leastpriv-ids", "leastpriv-ids-with-missing", "leastpriv-sectionid",
-                "leastpriv-settingfilter", "leastpriv-settingraw", "leastpriv-shortname",
+                "error-bad-field",
+                "leastpriv-all",
+                "leastpriv-category",
+                "leastpriv-id",
+                "leastpriv-id-missing",
+                "leastpriv-idnumber",
+                "leastpriv-ids",
+                "leastpriv-ids-with-missing",
+                "leastpriv-sectionid",
+                "leastpriv-settingfilter",
+                "leastpriv-settingraw",
+                "leastpriv-shortname",
             )
         ),
         *(
             _USERS + case
             for case in (
-                "GET-method", "HEAD-method", "PUT-method", "error-both-onlyactive-onlysuspended",
-                "error-course-missing", "error-invalid-parameter", "error-missing-parameter", "error-sortby",
-                "error-unexpected-parameter", "error-userfields-bogus", "error-withcapability-no-rolereview",
-                "frontpage-course-1", "groupid-1", "leastpriv-onlyactive", "leastpriv-onlyactive-userfields",
-                "leastpriv-onlysuspended", "leastpriv-plain-alg", "leastpriv-plain-db", "leastpriv-plain-fut",
-                "leastpriv-plain-hid", "leastpriv-plain-past", "leastpriv-plain-plain", "leastpriv-userfields",
-                "paging-0-5", "paging-20-5", "paging-past-end", "settingraw", "sortby-siteorder",
-                "userfields-suspended-auth-confirmed", "userfields-with-spaces",
+                "GET-method",
+                "HEAD-method",
+                "PUT-method",
+                "error-both-onlyactive-onlysuspended",
+                "error-course-missing",
+                "error-invalid-parameter",
+                "error-missing-parameter",
+                "error-sortby",
+                "error-unexpected-parameter",
+                "error-userfields-bogus",
+                "error-withcapability-no-rolereview",
+                "frontpage-course-1",
+                "groupid-1",
+                "leastpriv-onlyactive",
+                "leastpriv-onlyactive-userfields",
+                "leastpriv-onlysuspended",
+                "leastpriv-plain-alg",
+                "leastpriv-plain-db",
+                "leastpriv-plain-fut",
+                "leastpriv-plain-hid",
+                "leastpriv-plain-past",
+                "leastpriv-plain-plain",
+                "leastpriv-userfields",
+                "paging-0-5",
+                "paging-20-5",
+                "paging-past-end",
+                "settingraw",
+                "sortby-siteorder",
+                "userfields-suspended-auth-confirmed",
+                "userfields-with-spaces",
             )
         ),
         *(
             f"core_user_get_users_by_field--{case}"
             for case in (
-                "error-field-auth", "leastpriv-email", "leastpriv-id", "leastpriv-idnumber", "leastpriv-username",
+                "error-field-auth",
+                "leastpriv-email",
+                "leastpriv-id",
+                "leastpriv-idnumber",
+                "leastpriv-username",
                 "leastpriv-username2",
             )
         ),

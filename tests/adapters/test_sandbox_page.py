@@ -82,7 +82,9 @@ async def _get(client: Client, path: str) -> Page:
 
 async def _press(client: Client, path: str, *fields: tuple[str, object]) -> Page:
     """Post a form, follow the redirect, and return the page that comes."""
-    response = await client.post(path, data=[(name, str(value)) for name, value in fields], allow_redirects=False)
+    response = await client.post(
+        path, data=[(name, str(value)) for name, value in fields], allow_redirects=False
+    )
     assert response.status == 303
     return await _get(client, response.headers["Location"])
 
@@ -92,7 +94,9 @@ async def test_the_start_page_lists_every_course_with_its_people(client: Client)
     assert [link for link in page.links if "course" in link] == [
         f"/course/view.php?id={number}" for number in (4, 5, 2, 3, 6, 8, 7, 9)
     ]
-    assert "Algorithms & Data Structures ALG&DS · 41 people, 3 not active, 4 groups separate groups" in page.text
+    assert (
+        "Algorithms & Data Structures ALG&DS · 41 people, 3 not active, 4 groups separate groups" in page.text
+    )
     assert "Hidden workshop HID · 7 people hidden" in page.text
     assert "Archive › Last year (hidden)" in page.text
 
@@ -167,7 +171,9 @@ async def test_roles_and_groups_are_changed(client: Client, moodle: SandboxMoodl
     assert university.groups_in(2, user) == [group]
 
 
-async def test_an_account_is_suspended_on_the_whole_site_and_restored(client: Client, moodle: SandboxMoodle) -> None:
+async def test_an_account_is_suspended_on_the_whole_site_and_restored(
+    client: Client, moodle: SandboxMoodle
+) -> None:
     user = account(moodle.university, "student001")
     page = await _press(client, "/course/2/account", ("user", user))
     assert "The account is suspended on the whole site." in page.text
@@ -178,13 +184,21 @@ async def test_an_account_is_suspended_on_the_whole_site_and_restored(client: Cl
 
 def _settings(**changes: object) -> list[tuple[str, object]]:
     fields: dict[str, object] = {
-        "fullname": "New name", "shortname": "NEW", "startdate": "2027-01-05", "enddate": "", "visible": "1",
-        "field_matrix_enabled": "3", "field_matrix_room_name": "", "field_matrix_room_topic": "",
+        "fullname": "New name",
+        "shortname": "NEW",
+        "startdate": "2027-01-05",
+        "enddate": "",
+        "visible": "1",
+        "field_matrix_enabled": "3",
+        "field_matrix_room_name": "",
+        "field_matrix_room_topic": "",
     }
     return list((fields | changes).items())
 
 
-async def test_a_course_is_renamed_moved_in_time_and_switched_off(client: Client, moodle: SandboxMoodle) -> None:
+async def test_a_course_is_renamed_moved_in_time_and_switched_off(
+    client: Client, moodle: SandboxMoodle
+) -> None:
     page = await _press(client, "/course/2/settings", *_settings())
     course = moodle.university.courses[2]
     assert "The course is changed." in page.text
@@ -201,7 +215,9 @@ async def test_a_course_is_hidden_and_shown(client: Client, moodle: SandboxMoodl
     assert moodle.university.courses[2].visible
 
 
-async def test_saving_without_a_change_keeps_the_hours_of_the_dates(client: Client, moodle: SandboxMoodle) -> None:
+async def test_saving_without_a_change_keeps_the_hours_of_the_dates(
+    client: Client, moodle: SandboxMoodle
+) -> None:
     course = moodle.university.courses[2]
     before = (course.startdate, course.enddate)
     page = await _get(client, "/course/view.php?id=2")

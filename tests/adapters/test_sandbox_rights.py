@@ -154,7 +154,9 @@ async def test_hidden_courses_are_left_out_or_fail_the_whole_call() -> None:
         moodle.rights.revoke(rights.VIEW_HIDDEN_COURSES)
         listed = {course["id"] for course in (await _by_field(moodle)).json["courses"]}
         everything = await ask(moodle, "core_course_get_courses")
-        chosen = await ask(moodle, "core_course_get_courses", ("options[ids][0]", 2), ("options[ids][1]", 9999))
+        chosen = await ask(
+            moodle, "core_course_get_courses", ("options[ids][0]", 2), ("options[ids][1]", 9999)
+        )
     assert listed == {1, 2, 3, 5, 6, 7, 8}
     assert everything.errorcode == "errorcoursecontextnotvalid"
     assert [course["id"] for course in chosen.json] == [2]

@@ -78,7 +78,10 @@ async def test_without_the_json_format_errors_are_xml_too() -> None:
     ("change", "errorcode"),
     [
         (lambda moodle: setattr(moodle.site, "token", None), "invalidtoken"),
-        (lambda moodle: setattr(moodle.site, "token", Token(moodle.token, address="10.0.0.1")), "accessexception"),
+        (
+            lambda moodle: setattr(moodle.site, "token", Token(moodle.token, address="10.0.0.1")),
+            "accessexception",
+        ),
         (lambda moodle: setattr(moodle.site.service, "enabled", False), "accessexception"),
         (lambda moodle: setattr(moodle.site.service, "user_listed", False), "accessexception"),
         (lambda moodle: moodle.site.service.functions.remove(INFO), "accessexception"),
@@ -127,7 +130,8 @@ async def test_a_bulk_call_stops_at_the_first_error_and_raw_is_set_per_call() ->
     names = ("function", "arguments", "settingraw")
     fields = [
         (f"requests[{place}][{name}]", value)
-        for place, call in enumerate(calls) for name, value in zip(names, call, strict=True)
+        for place, call in enumerate(calls)
+        for name, value in zip(names, call, strict=True)
     ]
     async with SandboxMoodle() as moodle:
         answer = await ask(moodle, "tool_mobile_call_external_functions", *fields)

@@ -43,7 +43,8 @@ def test_the_small_university_has_everything_that_is_odd(university: University)
 
 def test_the_seeds_are_deterministic() -> None:
     makers: tuple[Callable[[], University], ...] = (
-        lambda: small_university(_clock), lambda: generate(20, 10, clock=_clock)
+        lambda: small_university(_clock),
+        lambda: generate(20, 10, clock=_clock),
     )
     for make in makers:
         one, other = make(), make()

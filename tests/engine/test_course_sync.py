@@ -231,7 +231,7 @@ async def test_who_left_by_choice_is_invited_again_only_after_a_new_enrolment(wo
 async def test_what_a_look_found_is_remembered_for_the_bot(world: World) -> None:
     course_id = await world.course(students=[8], teachers=[7])
     await world.sync(course_id)
-    assert await world.store.courses.roles(course_id, MoodleUserId(7)) == {Role("editingteacher")}
+    assert await world.store.courses.roles(course_id, MoodleUserId(7)) == frozenset({Role("editingteacher")})
     assert await world.store.courses.courses_of(MoodleUserId(8)) == {course_id: {Role("student")}}
     row = await world.store.courses.get(course_id)
     assert row is not None and (row.last_sync, row.last_error) == (world.clock.now(), "")
