@@ -45,7 +45,12 @@ class MatrixClient:
             if error.errcode != "M_USER_IN_USE":
                 raise
         # A name that is set again, even the same, goes through every room of the bot.
-        profile = await self._api.call(Method.GET, Path.v3.profile[self._bot])
+        try:
+            profile = await self._api.call(Method.GET, Path.v3.profile[self._bot])
+        except HomeserverRefused as error:
+            if error.errcode != "M_NOT_FOUND":
+                raise
+            profile = {}
         if profile.get("displayname") != display_name:
             await self._api.call(
                 Method.PUT, Path.v3.profile[self._bot].displayname, {"displayname": display_name}
@@ -64,24 +69,25 @@ class MatrixClient:
             if error.errcode == "M_ROOM_IN_USE":
                 raise AliasTaken(f"The alias {content.get('room_alias_name')} exists already.") from None
             raise
-        return RoomId(str(answer["room_id"]))
+        return RoomId(_told(answer, "room_id"))
 
     async def resolve_alias(self, alias: RoomAlias) -> RoomId | None:
         """`GET /directory/room/{alias}`."""
         try:
             answer = await self._api.call(Method.GET, Path.v3.directory.room[alias])
         except HomeserverRefused as error:
-            if error.status == 404:
+            # By its code: a 404 without it is not the homeserver's, and says nothing about the alias.
+            if error.errcode == "M_NOT_FOUND":
                 return None
             raise
-        return RoomId(str(answer["room_id"]))
+        return RoomId(_told(answer, "room_id"))
 
     async def delete_alias(self, alias: RoomAlias) -> None:
         """`DELETE /directory/room/{alias}`."""
         try:
             await self._api.call(Method.DELETE, Path.v3.directory.room[alias])
         except HomeserverRefused as error:
-            if error.status != 404:
+            if error.errcode != "M_NOT_FOUND":
                 raise
 
     async def read_state(self, room_id: RoomId) -> Sequence[Event]:
@@ -101,7 +107,7 @@ class MatrixClient:
         try:
             return await self._api.call(Method.GET, Path.v3.rooms[room_id].state[event_type][state_key])
         except HomeserverRefused as error:
-            if error.status in (403, 404):
+            if error.errcode in {"M_NOT_FOUND", "M_FORBIDDEN"}:
                 return None
             raise
 
@@ -112,7 +118,7 @@ class MatrixClient:
         answer = await self._api.call(
             Method.PUT, Path.v3.rooms[room_id].state[event_type][state_key], content
         )
-        return EventId(str(answer["event_id"]))
+        return EventId(_told(answer, "event_id"))
 
     async def invite(self, room_id: RoomId, user_id: UserId) -> None:
         """`POST /rooms/{id}/invite`."""
@@ -166,7 +172,7 @@ class MatrixClient:
             ],
         }
         answer = await self._api.call(Method.POST, Path.v3.createRoom, content, attempts=1)
-        room_id = RoomId(str(answer["room_id"]))
+        room_id = RoomId(_told(answer, "room_id"))
         try:
             # Only as a state event can an invite say that the chat is a direct one.
             await self.set_state(
@@ -195,4 +201,13 @@ class MatrixClient:
         self, room_id: RoomId, event_type: str, content: Mapping[str, Any], txn_id: str
     ) -> EventId:
         answer = await self._api.call(Method.PUT, Path.v3.rooms[room_id].send[event_type][txn_id], content)
-        return EventId(str(answer["event_id"]))
+        return EventId(_told(answer, "event_id"))
+
+
+def _told(answer: Mapping[str, Any], key: str) -> str:
+    value = answer.get(key)
+    if not isinstance(value, str):
+        raise TemporaryFailure(
+            f"The homeserver said yes without a {key}: is there another server at its address? It is looked at again."
+        )
+    return value
