@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import json
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ import asyncpg
 from mautrix.util.async_db import Connection, Database
 from yarl import URL
 
-from ..errors import PermanentFailure, Refused, Unreachable
+from ..errors import PermanentFailure, Refused, TemporaryFailure, Unreachable
 from .schema import upgrades
 from .sqlite import OneTripDatabase
 
@@ -26,6 +27,14 @@ T = TypeVar("T")
 Row = Any
 LOCK_NUMBER = 0x6D6F6F64
 """The advisory lock on PostgreSQL: the same number in every process that shares a database."""
+_OUT_OF_ORDER = (
+    OSError,
+    sqlite3.OperationalError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 CHUNK = 400
 """Values in one IN list: SQLite's oldest limit is 999 variables."""
 
@@ -101,8 +110,15 @@ class Db:
     async def _to_its_end(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async def run() -> T:
             connection: Connection
-            async with self._database.acquire() as connection:
-                return await work(connection)
+            try:
+                async with self._database.acquire() as connection:
+                    return await work(connection)
+            except _OUT_OF_ORDER as error:
+                raise TemporaryFailure(
+                    f"The database can't be used now ({error}). What it did not take is done again later. "
+                    "Check that it runs, the space on its disk, and that it may be written.",
+                    retry_after=30,
+                ) from error
 
         task = asyncio.create_task(run())
         try:

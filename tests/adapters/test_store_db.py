@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mautrix.util.async_db import Connection
 
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, RoomId, Trust
-from moodle_appservice.errors import PermanentFailure, Refused
+from moodle_appservice.errors import PermanentFailure, Refused, TemporaryFailure
 from moodle_appservice.ports import CourseRow
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db, fetch_in, to_json
@@ -37,6 +38,20 @@ async def test_a_transaction_is_all_or_nothing(db: Db) -> None:
     assert await stored(db) == {}
     await db.transaction(lambda connection: put(connection, "second"))
     assert await stored(db) == {"second": "second"}
+
+
+async def test_a_disk_that_is_full_is_a_temporary_failure_and_nothing_is_stored(tmp_path: Path) -> None:
+    db = Db(f"sqlite:{tmp_path / 'small.db'}")
+    await db.start()
+    await db.execute("PRAGMA max_page_count = 1")
+    big = "x" * 1_000_000
+    with pytest.raises(TemporaryFailure, match=r"database or disk is full.*space on its disk"):
+        await db.execute("INSERT INTO setting (name, value) VALUES ('big', $1)", big)
+    assert await stored(db) == {}
+    await db.execute("PRAGMA max_page_count = 1000000")
+    await db.execute("INSERT INTO setting (name, value) VALUES ('big', $1)", big)
+    assert await stored(db) == {"big": big}
+    await db.stop()
 
 
 async def test_a_caller_who_is_cancelled_waits_for_the_end_of_the_transaction_which_stands(db: Db) -> None:
