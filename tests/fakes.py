@@ -163,6 +163,8 @@ class FakeHomeserver:
         self.outbox: list[Event] = []
         self.sink: Sink | None = None
         self.requests: list[tuple[str, ...]] = []
+        self.sent: list[Mapping[str, Any]] = []
+        """Contents of messages."""
         self.at = 1_000_000_000
         self.pushes_on_ping = True
         self._refusals: dict[tuple[str, ...], list[Exception | None]] = {}
@@ -328,6 +330,7 @@ class FakeHomeserver:
 
     async def send(self, room_id: RoomId, content: Mapping[str, Any], txn_id: str) -> EventId:
         await self._arrives("send", room_id, txn_id, str(content.get("body")))
+        self.sent.append(content)
         return EventId(f"$m{next(self._numbers)}")
 
     async def react(self, room_id: RoomId, event_id: EventId, key: str, txn_id: str) -> EventId:

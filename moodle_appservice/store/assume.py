@@ -129,6 +129,8 @@ async def note_marker(
     site = content.get("site")
     if not (isinstance(site, str) and isinstance(course, int) and isinstance(generation, int)):
         return
+    if not site.isprintable():
+        return
     if max(abs(course), abs(generation)) >= 2**62:
         return
     await connection.execute(

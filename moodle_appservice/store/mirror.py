@@ -294,10 +294,12 @@ async def _write_state(connection: Connection, event: Event, change: int) -> Non
         change,
     )
     if event.type == CREATE:
+        version = event.content.get("room_version")
         await connection.execute(
             "UPDATE mirror_room SET version = $2, creator = $3 WHERE room_id = $1",
             event.room_id,
-            str(event.content.get("room_version", "1")),
+            # What is no version is taken for the first, as rooms without one are.
+            version if isinstance(version, str) and version.isprintable() else "1",
             event.sender,
         )
     elif event.type == MARKER:

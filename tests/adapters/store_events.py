@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
@@ -139,3 +140,11 @@ def set_power(levels: Mapping[UserId, int]) -> SetPower:
 
 
 NEW = Before(None, False)
+
+
+def connections_left_open(before: set[threading.Thread]) -> list[threading.Thread]:
+    """Threads of SQLite connections that were opened since and do not end: they keep a process alive."""
+    opened = [one for one in threading.enumerate() if one not in before and "connection" in one.name]
+    for one in opened:
+        one.join(timeout=10)
+    return [one for one in opened if one.is_alive()]

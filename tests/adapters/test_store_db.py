@@ -16,7 +16,18 @@ from moodle_appservice.errors import PermanentFailure, Refused, TemporaryFailure
 from moodle_appservice.ports import CourseRow
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db, fetch_in, to_json
-from tests.adapters.store_events import BOT, COURSE, ROOM, SAM, TESS, create, done, invite, lively
+from tests.adapters.store_events import (
+    BOT,
+    COURSE,
+    ROOM,
+    SAM,
+    TESS,
+    connections_left_open,
+    create,
+    done,
+    invite,
+    lively,
+)
 from tests.domain import values
 
 
@@ -177,12 +188,12 @@ async def test_a_database_of_a_newer_version_is_left_alone(fresh_url: str) -> No
     await first.start()
     await first.execute("UPDATE moodle_appservice_version SET version = 1000")
     await first.stop()
-    threads = threading.active_count()
+    before = set(threading.enumerate())
     for _ in range(2):
         newer = Db(fresh_url)
         with pytest.raises(PermanentFailure, match=r"written by a newer version.*Nothing was changed"):
             await newer.start()
-    assert threading.active_count() <= threads, "connections were left open"
+    assert connections_left_open(before) == []
 
 
 async def test_every_question_and_every_change_is_one_transaction(

@@ -136,6 +136,22 @@ async def test_any_json_is_kept_as_content(books: Books) -> None:
     assert room is not None and room.content("m.room.name") == odd
 
 
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800", "x" * 100_000, "", None, 12, ["12"], {}])
+async def test_odd_values_where_the_mirror_has_columns_of_its_own_do_not_stop_a_push(
+    books: Books, odd: Any
+) -> None:
+    history = History()
+    history.state(BOT, "m.room.create", {"room_version": odd})
+    history.member(BOT, "join")
+    history.state(BOT, MARKER, {"site": odd, "moodle_id": odd, "generation": odd})
+    history.state(BOT, MARKER, {"site": odd, "moodle_id": 42, "generation": 1})
+    history.state(BOT, CANARY, {"counter": odd})
+    history.state(SAM, "m.room.member", {"membership": odd}, SAM)
+    await books.mirror.take_in(history.take())
+    assert await memberships(books) == {SAM: "leave"}
+    assert await books.mirror.find_marked("uni", COURSE) is None
+
+
 # What a batch means beyond the mirror
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from moodle_appservice.errors import Refused, Unreachable
 from moodle_appservice.store.db import Db
+from tests.adapters.store_events import connections_left_open
 
 OWNER = """
 import asyncio, sys
@@ -53,13 +54,13 @@ async def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
 async def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_text("This is a letter, and not a database." * 100)
-    before = path.read_bytes()
-    threads = threading.active_count()
+    text = path.read_bytes()
+    before = set(threading.enumerate())
     for _ in range(2):
         with pytest.raises(Unreachable, match="The database can't be opened"):
             await Db(f"sqlite:{path}").start()
-    assert path.read_bytes() == before
-    assert threading.active_count() <= threads, "connections were left open"
+    assert path.read_bytes() == text
+    assert connections_left_open(before) == []
 
 
 async def test_stopping_a_database_that_was_never_started_is_fine(tmp_path: Path) -> None:

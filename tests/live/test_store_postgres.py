@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +15,7 @@ from moodle_appservice.domain.model import RoomId
 from moodle_appservice.errors import Refused, Unreachable
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
+from tests.adapters import test_matrix_events as matrix_events
 from tests.adapters import test_store_mirror as mirror
 from tests.adapters.store_events import BOT, SAM, TESS, History, done, invite
 from tests.adapters.test_store_db import *  # noqa: F403
@@ -65,6 +67,12 @@ async def test_pushes_in_any_order_and_any_batches_and_twice_give_one_room(
     books: Books, order: list[int], sizes: list[int]
 ) -> None:
     await mirror.check_any_order_gives_one_room(books, order, sizes)
+
+
+@matrix_events.PROPERTY
+@given(matrix_events.pushed())
+async def test_whatever_was_kept_of_a_push_the_store_takes_it(books: Books, raw: list[Any]) -> None:
+    await matrix_events.check_any_events_can_be_stored(books, raw)
 
 
 async def test_pushes_and_bookings_at_the_same_time_do_not_lock_each_other_out(books: Books) -> None:
