@@ -32,12 +32,18 @@ def select(
     baseline: CourseId,
     choice: Choice | None,
 ) -> Selection:
-    """Decide one course. `category` is None where our token can't read it: then only course lists apply."""
+    """Decide one course. `category` is None where our token can't read it: then what is above it is not known."""
     path: tuple[CategoryId, ...] = category.path if category else (course.category_id,)
     if course.id in rules.deny_courses:
         return Selection(False, "The administrator has excluded this course (rooms.deny_courses).")
     if rules.deny_categories.intersection(path):
         return Selection(False, "The administrator has excluded its category (rooms.deny_categories).")
+    if category is None and rules.deny_categories:
+        return Selection(
+            False,
+            "Its category can't be read, so it may be one that the administrator has excluded (rooms.deny_categories). "
+            "Give moodle/category:viewhiddencategories to the role of our account.",
+        )
     if choice is not None and choice.on is not None:
         return Selection(choice.on, f"Switched {'on' if choice.on else 'off'} by {choice.by}.")
     if course.own_room_url:
