@@ -1,0 +1,101 @@
+"""The bare loop: the same requests as ours, sent by a program that does nothing else. It is what Synapse can do.
+
+A program of its own, because the service under test is one too. It is registered in the same way and gets the same
+pushes, which it answers unread. It holds no books, plans nothing and is told everything beforehand: each room's
+createRoom body and whom to invite. Every room is under way from the start and has one write in flight at most; a fair
+semaphore says how many rooms write at once, so that there is work for all of them until the very end.
+
+    python bench/bare.py CONFIG       then: POST /run {"at_once": 8, "rooms": [{"create": {…}, "invite": […]}]}
+
+answers `{"wall_s": seconds}`, from the first request to the last answer. Any error ends the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp import web
+
+from moodle_appservice.demo import house
+
+Room = Mapping[str, Any]
+
+
+class BareLoop:
+    """Sends rooms. `post` raises on every answer but 200."""
+
+    def __init__(self, session: aiohttp.ClientSession, address: str, token: str) -> None:
+        self._session = session
+        self._base = f"{address}/_matrix/client/v3"
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    async def sign_in(self, localpart: str, user_id: str, name: str) -> None:
+        """Make the bot's account and give it its name, as the service does."""
+        wanted = {"type": "m.login.application_service", "username": localpart, "inhibit_login": True}
+        await self.request("POST", "register", wanted)
+        await self.request("PUT", f"profile/{quote(user_id)}/displayname", {"displayname": name})
+
+    async def run(self, rooms: Sequence[Room], at_once: int) -> float:
+        """Make these rooms and invite their people; gives the seconds that it took."""
+        turn = asyncio.Semaphore(at_once)
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for room in rooms:
+                group.create_task(self._room(room, turn))
+        return time.perf_counter() - began
+
+    async def request(self, method: str, path: str, content: Mapping[str, Any]) -> Any:
+        """One request."""
+        url, data = f"{self._base}/{path}", json.dumps(content)
+        async with self._session.request(method, url, data=data, headers=self._headers) as answer:
+            told = await answer.json()
+            if answer.status != 200:
+                raise RuntimeError(f"{path}: {answer.status} {told}")
+            return told
+
+    async def _room(self, room: Room, turn: asyncio.Semaphore) -> None:
+        async with turn:
+            made = await self.request("POST", "createRoom", room["create"])
+        path = f"rooms/{quote(made['room_id'])}/invite"
+        for user in room["invite"]:
+            async with turn:
+                await self.request("POST", path, {"user_id": user})
+
+
+async def serve(config: Path) -> None:
+    """Listen at the registration's port, for Synapse and for jobs, until somebody ends us."""
+    settings, registration = house.read(config)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        loop = BareLoop(session, settings.homeserver.address, registration.as_token.get_secret_value())
+
+        async def pushed(request: web.Request) -> web.Response:
+            await request.read()
+            return web.json_response({})
+
+        async def run(request: web.Request) -> web.Response:
+            job = await request.json()
+            return web.json_response({"wall_s": await loop.run(job["rooms"], job["at_once"])})
+
+        app = web.Application(client_max_size=2**26)
+        app.add_routes(
+            [web.post("/run", run), web.route("*", "/_matrix/app/v1/{rest:.*}", pushed)],
+        )
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        bot = registration.bot_user_id(settings.homeserver.domain)
+        await loop.sign_in(registration.sender_localpart, bot, settings.bot.name)
+        await web.TCPSite(runner, settings.appservice.hostname, settings.appservice.port).start()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1])))
