@@ -60,7 +60,6 @@ class Hands:
         actions: tuple[Action, ...],
         *,
         signal: str,
-        attempt: int,
     ) -> SliceResult:
         """Carry out the first actions of a plan. Raises `TemporaryFailure` when the homeserver is the trouble."""
         result = SliceResult(left=len(actions))
@@ -69,7 +68,7 @@ class Hands:
             if result.done and self._clock.now() >= ends:
                 break
             if isinstance(action, CreateRoom):
-                room_id = await self._create(action, signal=signal, attempt=attempt)
+                room_id = await self._create(action, signal=signal)
             elif room_id is not None:
                 await self._one(course_id, room_id, action, signal, result)
             result.left -= 1
@@ -78,11 +77,11 @@ class Hands:
             result.done += 1
         return result
 
-    async def _create(self, action: CreateRoom, *, signal: str, attempt: int) -> RoomId | None:
+    async def _create(self, action: CreateRoom, *, signal: str) -> RoomId | None:
         try:
             room_id = await self._matrix.create_room(action.content)
         except AliasTaken:
-            await self._rooms.take_alias(action.course_id, action.alias, attempt=attempt)
+            await self._rooms.take_alias(action.course_id, action.alias)
             return None
         except AppError as failure:
             await self._book(action, RoomId(""), action.course_id, signal, error=failure)

@@ -235,7 +235,6 @@ class CourseSync:
                 prepared.room_id,
                 actions,
                 signal=",".join(sorted(taken.signals)),
-                attempt=taken.attempt,
             )
             failed = [action for action, _ in result.failures]
             for action in actions[: len(actions) - result.left]:

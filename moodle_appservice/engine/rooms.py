@@ -29,6 +29,7 @@ class RoomFinder:
         self._store = store
         self._rules = rules
         self._clock = clock
+        self._unfinished: dict[RoomId, int] = {}
 
     async def find(self, course_id: CourseId) -> RoomId | None:
         """The room of a course as far as we know without asking anybody."""
@@ -54,7 +55,7 @@ class RoomFinder:
                 return room
         return await self._read(room_id, course_id)
 
-    async def take_alias(self, course_id: CourseId, alias: RoomAlias, *, attempt: int) -> None:
+    async def take_alias(self, course_id: CourseId, alias: RoomAlias) -> None:
         """The alias of a room to be made exists: adopt that room if it is ours, finish or replace a torso.
 
         Raises `PermanentFailure` when the room is not ours, `TemporaryFailure` while it may still be in the making.
@@ -70,6 +71,7 @@ class RoomFinder:
         except PermanentFailure:
             events = []
         if self._is_ours(events, course_id):
+            self._unfinished.pop(room_id, None)
             await self._store.mirror.replace(room_id, events, guard=guard)
             await self._store.ledger.adopt(room_id, course_id, at=self._clock.now())
             log.info("Course %d already has the room %s; it was adopted.", course_id, room_id)
@@ -80,7 +82,9 @@ class RoomFinder:
                 f"The alias {alias} leads to the room {room_id}, which {creator} made. It was left untouched. "
                 "Delete that alias, or exclude the course."
             )
-        if attempt < TRIES:
+        looks = self._unfinished.get(room_id, 0) + 1
+        if looks <= TRIES:
+            self._unfinished[room_id] = looks
             raise TemporaryFailure(
                 f"The room behind {alias} is not complete yet. It is looked at again.", retry_after=2
             )
@@ -88,6 +92,7 @@ class RoomFinder:
             "The room %s behind %s was never finished; the alias is given to a new room.", room_id, alias
         )
         await self._matrix.delete_alias(alias)
+        del self._unfinished[room_id]
         raise TemporaryFailure(
             f"The unfinished room behind {alias} was left; a new one is made.", retry_after=0
         )
