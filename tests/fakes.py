@@ -73,6 +73,8 @@ class FakeFacts:
         self.unreadable: set[CourseId] = set()
         self.trouble: dict[str, AppError] = {}
         self.readings: list[tuple[str, float]] = []
+        self.memory: dict[CourseId, CourseFacts] = {}
+        """What the last `prefetch` has read."""
 
     def add_course(self, number: int, **given: Any) -> CourseId:
         course_id = CourseId(number)
@@ -123,6 +125,9 @@ class FakeFacts:
         self._read(str(course_id), not_older_than)
         if course_id not in self.courses:
             raise CourseGone(f"Course {course_id} does not exist.")
+        return self._facts(course_id)
+
+    def _facts(self, course_id: CourseId) -> CourseFacts:
         enrolments = tuple(Enrolment(user, roles) for user, roles in self.enrolments[course_id].items())
         people = {user: self.people[user] for user in self.enrolments[course_id] if user not in self.hidden}
         return CourseFacts(self.courses[course_id], enrolments, people, (), self.clock.now())
@@ -139,12 +144,18 @@ class FakeFacts:
         del course_ids
 
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
-        return None
+        facts = self.memory.get(course_id)
+        return facts if facts is not None and facts.read_at >= not_older_than else None
 
     async def prefetch(
         self, course_ids: Sequence[CourseId], *, not_older_than: float, thorough: bool = False
     ) -> None:
         self._read("prefetch", not_older_than)
+        self.memory = {
+            course_id: self._facts(course_id)
+            for course_id in course_ids
+            if str(course_id) not in self.trouble
+        }
 
     def _read(self, what: str, not_older_than: float) -> None:
         self.readings.append((what, not_older_than))
@@ -241,6 +252,20 @@ class FakeHomeserver:
     def member(self, room_id: RoomId, user: str, membership: str, *, by: str | None = None) -> None:
         """A change of membership; by the person where nobody else is named."""
         self.act(room_id, by or user, MEMBER, user, {"membership": membership})
+
+    def say(self, room_id: RoomId, sender: str, text: str) -> Event:
+        """A message by anybody."""
+        self.at += 1
+        event = Event(
+            EventId(f"$e{next(self._numbers)}"),
+            room_id,
+            "m.room.message",
+            UserId(sender),
+            {"msgtype": "m.text", "body": text},
+            self.at,
+        )
+        self.outbox.append(event)
+        return event
 
     def found(self, *, creator: str, alias: str | None = None, version: str = "12") -> RoomId:
         """A room with nothing in it but its creator."""

@@ -40,6 +40,7 @@ class Gate:
         self.epoch = 0
         """How often we have seen the homeserver go back in time."""
         self._is_open = False
+        self._has_lost = False
         self._is_new = False
         self._checked = 0
         self._lock = asyncio.Lock()
@@ -54,6 +55,7 @@ class Gate:
                 "Events of the homeserver could not be stored; nothing is written until they came again."
             )
         self._is_open = False
+        self._has_lost = True
         self._awaited = None
 
     def seen(self, counters: Iterable[int]) -> None:
@@ -103,13 +105,14 @@ class Gate:
     async def check(self) -> bool:
         """Look at the canary once; False when nothing that was known of rooms can be relied upon.
 
-        That is so while the gate is shut, and once after the homeserver was seen to have gone back in time.
+        That is so while the gate is shut, once after a lost push (what it meant may have been lost with it), and once
+        after the homeserver was seen to have gone back in time.
         """
         room_id = await self._store.ledger.control_room()
         if room_id is not None and self._is_open and await self._is_behind(room_id):
             self.close()
-        reliable = self._is_open and self.epoch == self._checked
-        self._is_new, self._checked = False, self.epoch
+        reliable = self._is_open and not self._has_lost and self.epoch == self._checked
+        self._is_new, self._has_lost, self._checked = False, False, self.epoch
         return reliable
 
     async def _is_behind(self, room_id: RoomId) -> bool:

@@ -284,10 +284,10 @@ async def test_a_pass_that_writes_begins_with_one_canary_and_one_that_does_not_s
     await world.synced(42, students=[8])
     await world.synced(43, students=[8])
     for changes in (True, False):
-        await world.pass_over_site()
         if changes:
             world.facts.enrol(CourseId(42), 10)
             world.facts.enrol(CourseId(43), 10)
+        await world.pass_over_site()
         world.matrix.forget_requests()
         await world.work()
         sent = [request[0] for request in world.matrix.requests if request[0] != "get_state"]
