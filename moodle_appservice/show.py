@@ -145,7 +145,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         )
     if report["note"]:
         lines.append(report["note"])
-    elif not report["failures"] and not report["held"]:
+    if not report["failures"] and not report["held"] and not report["note"]:
         lines.append("Everything is as it should be.")
     return "\n".join(lines)
 

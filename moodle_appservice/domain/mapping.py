@@ -29,6 +29,8 @@ from .rules import Rules
 MAX_NAME = 200
 MAX_TOPIC = 1000
 SCHEMA = 1
+_NOT_SHOWN = frozenset(map(chr, (*range(0x20), 0x7F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+"""Control characters, and those with which a name could turn the text around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,5 +181,5 @@ def _fill(template: str, course: Course, category: Category | None, rules: Rules
 
 
 def _cut(text: str, limit: int) -> str:
-    text = text.strip()
+    text = "".join(letter for letter in text if letter not in _NOT_SHOWN).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -84,7 +84,7 @@ class Operations:
             doubted={
                 course: reason for course, reason in self._facts.held.items() if course_id in (None, course)
             },
-            note=_about(rows.get(course_id)) if course_id is not None else "",
+            note=_about(rows.get(course_id)) if course_id is not None else _unlisted(rows),
         )
 
     async def _look(self, course_id: CourseId | None, *, confirm: bool) -> None:
@@ -139,3 +139,14 @@ def _about(row: CourseRow | None) -> str:
         return ""
     what = "is not listed by Moodle any more" if row.gone else "is off"
     return f"Course {row.id} {what}, so nothing was done for it. {row.reason}"
+
+
+def _unlisted(rows: Mapping[CourseId, CourseRow]) -> str:
+    gone = sorted(row.id for row in rows.values() if row.on and row.gone)
+    if not gone:
+        return ""
+    shown = ", ".join(map(str, gone[:20])) + (" …" if len(gone) > 20 else "")
+    return (
+        f"Moodle does not list these courses any more, and their rooms are left as they are: {shown}. They were "
+        "deleted, or they are hidden and our account lacks moodle/course:viewhiddencourses."
+    )

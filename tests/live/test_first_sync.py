@@ -223,3 +223,14 @@ async def test_a_look_at_one_course_that_was_just_switched_on_makes_its_room(hou
     report = await house.sync(2)
     assert report.note == ""
     assert len(await house.members(2)) == 4
+
+
+async def test_hidden_courses_that_are_not_listed_any_more_are_named_and_left_alone(house: House) -> None:
+    await house.start()
+    await house.sync()
+    house.moodle.university.hide_course(2)
+    house.moodle.rights.revoke("moodle/course:viewhiddencourses")
+    report = await house.sync()
+    assert "left as they are: 2." in report.note
+    assert "moodle/course:viewhiddencourses" in report.note
+    assert set((await house.members(2)).values()) == {"invite"}
