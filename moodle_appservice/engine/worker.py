@@ -146,5 +146,5 @@ def _delay(attempt: int, asked: float | None) -> float:
     """Seconds until the next try: doubling, with jitter so that many keys do not come back at once."""
     if asked is not None and attempt == 0:
         return asked
-    grown = min(2.0**attempt, LONGEST_BACK_OFF) * random.uniform(0.5, 1.0)
+    grown = min(2.0 ** min(attempt, 30), LONGEST_BACK_OFF) * random.uniform(0.5, 1.0)
     return max(grown, asked or 0.0)
