@@ -127,9 +127,12 @@ class World:
         raise AssertionError(f"not done after {most} looks")
 
     async def work(self, *, most: int = 100) -> int:
-        """Turn whatever is due until nothing is, as one worker does; how many looks that took."""
+        """Turn whatever is due until nothing is, as one worker does; how many looks that took.
+
+        What waits for a later time stays in the queue.
+        """
         for looks in range(most):
-            if not self.queue.depth():
+            if not any(one.not_before <= self.clock.now() for one in self.queue._waiting.values()):
                 return looks
             taken = await self.queue.take()
             if taken.key.kind == "person":
