@@ -143,9 +143,10 @@ def report_text(report: Mapping[str, Any]) -> str:
         lines.append(
             "To let these pass: moodle-appservice sync --confirm (for one course: --course ID --confirm)"
         )
-    if report.get("note"):
-        lines.append(report.get("note"))
-    if not report["failures"] and not report["held"] and not report.get("note"):
+    note = str(report.get("note") or "")
+    if note:
+        lines.append(note)
+    elif not report["failures"] and not report["held"]:
         lines.append("Everything is as it should be.")
     return "\n".join(lines)
 
