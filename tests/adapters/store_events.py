@@ -11,6 +11,7 @@ from moodle_appservice.domain.actions import Action, CreateRoom, Invite, Remove,
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomAlias, RoomId, UserId
 from moodle_appservice.domain.power import MARKER
 from moodle_appservice.ports import Before, Done, Event
+from moodle_appservice.store.books import Books
 
 BOT = UserId("@moodle:uni.test")
 SAM = UserId("@sam:uni.test")
@@ -148,3 +149,17 @@ def connections_left_open(before: set[threading.Thread]) -> list[threading.Threa
     for one in opened:
         one.join(timeout=10)
     return [one for one in opened if one.is_alive()]
+
+
+async def memberships(books: Books, room_id: RoomId = ROOM) -> dict[str, str]:
+    """Everybody but the bot, as the mirror has them."""
+    room = await books.mirror.room(room_id)
+    assert room is not None
+    return {user: str(member.membership) for user, member in room.members.items() if user != BOT}
+
+
+async def name_of(books: Books) -> Any:
+    """The name of the room, as the mirror has it."""
+    room = await books.mirror.room(ROOM)
+    assert room is not None
+    return room.content("m.room.name").get("name")

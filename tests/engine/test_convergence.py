@@ -118,7 +118,7 @@ class Story:
         ledger = self.world.store.ledger
 
         async def die(*_: Any, **__: Any) -> None:
-            del ledger.record  # type: ignore[method-assign]
+            del ledger.record
             raise Crash
 
         ledger.record = die  # type: ignore[method-assign]

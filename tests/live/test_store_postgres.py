@@ -17,12 +17,13 @@ from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from tests.adapters import test_matrix_events as matrix_events
 from tests.adapters import test_store_mirror as mirror
-from tests.adapters.store_events import BOT, SAM, TESS, History, done, invite
+from tests.adapters.store_events import BOT, SAM, TESS, History, done, invite, memberships
 from tests.adapters.test_store_db import *  # noqa: F403
 from tests.adapters.test_store_journal import *  # noqa: F403
 from tests.adapters.test_store_ledger import *  # noqa: F403
 from tests.adapters.test_store_mirror import *  # noqa: F403
 from tests.adapters.test_store_people import *  # noqa: F403
+from tests.adapters.test_store_reading import *  # noqa: F403
 from tests.live.postgres import PostgresServer
 
 
@@ -87,7 +88,7 @@ async def test_pushes_and_bookings_at_the_same_time_do_not_lock_each_other_out(b
             *(books.mirror.mark_stale(history.room_id) for history in rooms),
         )
     for history in rooms:
-        assert await mirror.memberships(books, history.room_id) == {SAM: "leave", TESS: "invite"}
+        assert await memberships(books, history.room_id) == {SAM: "leave", TESS: "invite"}
 
 
 async def test_the_lock_is_given_back_when_the_owner_s_connection_ends(fresh_url: str) -> None:
