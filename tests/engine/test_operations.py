@@ -1,0 +1,156 @@
+"""What people ask of a running service: a sync that ends when nothing is left to do, and plans that change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
+
+import pytest
+
+from moodle_appservice.domain.actions import CreateRoom, Invite
+from moodle_appservice.domain.model import CourseId
+from moodle_appservice.engine.operations import Operations
+from moodle_appservice.engine.worker import Workers
+from moodle_appservice.errors import PermanentFailure
+from moodle_appservice.ports import SITE, course_key
+from tests.engine.world import World
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+async def operations(world: World) -> AsyncIterator[Operations]:
+    """All of the engine, with three workers at work."""
+    world.use(existing_courses=True)
+    workers = Workers(
+        world.queue,
+        world.store,
+        world.clock,
+        site=world.site,
+        people=world.people,
+        courses=world.courses,
+        number=3,
+    )
+    workers.start()
+    yield Operations(
+        store=world.store,
+        queue=world.queue,
+        facts=world.facts,
+        workers=workers,
+        planner=world.planner,
+        site=world.site,
+        status=world.status,
+        troubles=world.troubles,
+    )
+    await workers.stop()
+
+
+async def soon(asked: Awaitable[T]) -> T:
+    async with asyncio.timeout(60):
+        return await asked
+
+
+async def test_a_sync_of_everything_ends_when_every_room_is_made(
+    world: World, operations: Operations
+) -> None:
+    for number in range(42, 47):
+        world.facts.enrol(world.facts.add_course(number), 7, role="teacher")
+        world.facts.enrol(CourseId(number), *range(number, number + 4))
+    report = await soon(operations.sync())
+    assert (report.courses, report.failures, report.held) == (5, {}, ())
+    for number in range(42, 47):
+        members = world.matrix.members(world.room(CourseId(number)))
+        assert members == {world.user(one): "invite" for one in (7, *range(number, number + 4))}
+    world.matrix.forget_requests()
+    await soon(operations.sync())
+    assert {request[0] for request in world.matrix.requests} <= {"get_state"}
+
+
+async def test_a_sync_of_one_course_leaves_the_others_alone(world: World, operations: Operations) -> None:
+    for number in (42, 43):
+        world.facts.enrol(world.facts.add_course(number), 8)
+    await soon(operations.sync())
+    for number in (42, 43):
+        world.facts.enrol(CourseId(number), 9)
+    world.matrix.forget_requests()
+    await soon(operations.sync(CourseId(42)))
+    assert world.matrix.made("invite") == [(world.room(CourseId(42)), world.user(9))]
+
+
+async def test_a_course_that_moodle_does_not_list_is_said(world: World, operations: Operations) -> None:
+    with pytest.raises(PermanentFailure, match=r"lists no course 99\. Nothing was changed"):
+        await soon(operations.sync(CourseId(99)))
+    with pytest.raises(PermanentFailure, match="lists no course 99"):
+        await soon(operations.plans(CourseId(99)))
+
+
+async def test_a_course_that_is_new_in_moodle_is_found_by_asking_for_it(
+    world: World, operations: Operations
+) -> None:
+    await soon(operations.sync())
+    world.facts.enrol(world.facts.add_course(42), 8)
+    await soon(operations.sync(CourseId(42)))
+    assert world.matrix.members(world.room(CourseId(42))) == {world.user(8): "invite"}
+
+
+async def test_what_could_not_be_done_is_reported_by_key(world: World, operations: Operations) -> None:
+    for number in (42, 43):
+        world.facts.enrol(world.facts.add_course(number), 8)
+    world.facts.trouble["42"] = PermanentFailure("This course can't be read.")
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"))
+    report = await soon(operations.sync())
+    assert {key: str(failure) for key, failure in report.failures.items()} == {
+        course_key(CourseId(42)): "This course can't be read.",
+        course_key(CourseId(43)): "blocked",
+    }
+    world.facts.trouble["site"] = PermanentFailure("The token is unknown.")
+    report = await soon(operations.sync())
+    assert str(report.failures[SITE]) == "The token is unknown."
+
+
+async def test_what_is_held_is_reported_and_let_pass_when_it_is_confirmed(
+    world: World, operations: Operations
+) -> None:
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, *range(101, 131))
+    await soon(operations.sync())
+    world.facts.unenrol(course_id, *range(101, 121))
+    report = await soon(operations.sync())
+    (held,) = report.held
+    assert (held.course_id, len(held.users)) == (42, 20)
+    assert world.matrix.made("kick") == []
+    report = await soon(operations.sync(confirm=True))
+    assert report.held == ()
+    assert len(world.matrix.made("kick")) == 20
+    report = await soon(operations.sync())
+    assert await world.store.journal.held() == []
+
+
+async def test_a_plan_shows_what_a_sync_would_do_and_changes_nothing(
+    world: World, operations: Operations
+) -> None:
+    world.facts.enrol(world.facts.add_course(42), 8, 9)
+    off = world.facts.add_course(43)
+    world.use(existing_courses=True, deny_courses=frozenset({off}))
+    operations._site, operations._planner = world.site, world.planner
+    (view,) = await soon(operations.plans())
+    assert view.prepared is not None
+    assert [type(action) for action in view.prepared.verdict.actions] == [CreateRoom, Invite, Invite]
+    (view,) = await soon(operations.plans(off))
+    assert view.prepared is None and view.trouble.startswith("The administrator has excluded this course")
+    assert world.matrix.requests == []
+    assert await world.store.courses.all() == {}
+
+
+async def test_who_asks_for_one_course_waits_for_it_and_is_told_what_stopped_it(
+    world: World, operations: Operations
+) -> None:
+    world.facts.enrol(world.facts.add_course(42), 8)
+    await soon(operations.sync())
+    world.facts.enrol(CourseId(42), 9)
+    assert await soon(operations.sync_course(CourseId(42))) is None
+    assert world.matrix.members(world.room(CourseId(42)))[world.user(9)] == "invite"
+    world.facts.trouble["42"] = PermanentFailure("This course can't be read.")
+    failure = await soon(operations.sync_course(CourseId(42)))
+    assert str(failure) == "This course can't be read."
