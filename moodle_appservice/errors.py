@@ -61,6 +61,10 @@ class ConfigError(AppError):
         self.problems = tuple(problems)
 
 
+class NoAdminRights(PermanentFailure):
+    """What was wanted of an account takes admin rights at the homeserver, which we do not have. Nothing was changed."""
+
+
 class CourseGone(PermanentFailure):
     """Moodle says that a course does not exist (any more)."""
 

@@ -164,16 +164,42 @@ class Trust(StrEnum):
     DIRECTORY = "directory"
     PROVEN = "proven"
 
+    @property
+    def rank(self) -> int:
+        """A number to compare by: the surer, the higher."""
+        return list(Trust).index(self)
+
+
+class Standing(StrEnum):
+    """Whether the account behind a Matrix id may be invited now."""
+
+    READY = "ready"
+    WAITING = "waiting"
+    """There is no such account yet; the person is on the waiting list."""
+    BLOCKED = "blocked"
+    """The homeserver has deactivated, suspended or locked the account: an invite would lead nowhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What the person key found out about one Moodle person: an id, or the reason why there is none."""
+    """What the person key found out about one Moodle person: an id, or the reason why there is none.
+
+    Only an id whose `standing` is READY is invited. `virtual_id` holds the person's place as long as that is not so;
+    None where there are no virtual users.
+    """
 
     user_id: MoodleUserId
     matrix_id: UserId | None
     trust: Trust | None
     reason: str = ""
-    """Empty when resolved, else a sentence that says why nobody is invited for this person."""
+    """Empty when resolved and ready, else a sentence that says why nobody is invited for this person."""
+    standing: Standing = Standing.READY
+    virtual_id: UserId | None = None
+
+    @property
+    def invitable(self) -> UserId | None:
+        """The id to invite, None where there is none or its account can't be invited now."""
+        return self.matrix_id if self.standing is Standing.READY else None
 
 
 @dataclass(frozen=True, slots=True)

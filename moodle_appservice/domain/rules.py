@@ -8,24 +8,91 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 
-from .model import CategoryId, CourseId, Role, RoomAlias, UserId, nothing
+from .model import CategoryId, CourseId, Role, RoomAlias, Trust, UserId, nothing
 
 DEFAULT_LEVELS: Mapping[Role, int] = MappingProxyType(
     {Role("manager"): 60, Role("editingteacher"): 60, Role("teacher"): 50, Role("student"): 0}
 )
 
 
+class AccountMode(StrEnum):
+    """Where the accounts come from of people whose Matrix id we know."""
+
+    MAP_ONLY = "map-only"
+    """From elsewhere; who has none yet is on the waiting list."""
+    EXPECT_SSO = "expect-sso"
+    """From the first sign-in: the id is invited before its account exists."""
+    CREATE = "create"
+    """From us, by the homeserver's admin API."""
+    VIRTUAL = "virtual"
+    """From elsewhere; meanwhile a virtual user of ours holds the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A replacement in what the id template is filled with: `pattern` is a regular expression, searched everywhere."""
+
+    pattern: str
+    replacement: str
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityRules:
-    """How a Moodle person becomes a Matrix id. `template` knows {username}, {idnumber}, {email_localpart}, {domain}."""
+    """How a Moodle person becomes a Matrix id, by degree of trust; see `identity`.
+
+    `template` and `external_id` know {username}, {idnumber}, {email}, {email_localpart}, {domain} and
+    {profile_<short name>}. `sso_provider` is the homeserver's name of the identity provider, empty for none.
+    """
 
     profile_field: str = ""
+    field_is_locked: bool = False
+    """Whether people can't change the profile field themselves: only then is what it says believed."""
+    locked_since: float | None = None
+    """Unix seconds: only values set since then are believed; None: all."""
     template: str = "@{username}:{domain}"
+    rewrite: tuple[Rewrite, ...] = ()
+    same_directory_auth: frozenset[str] = frozenset({"manual"})
+    """Moodle's `auth` methods whose user names are the homeserver's too: for the others nothing is derived."""
+    by_email: bool = False
+    sso_provider: str = ""
+    external_id: str = "{username}"
+    trust_for_moderators: Trust = Trust.DIRECTORY
     reserved: frozenset[str] = frozenset()
     allowed_domains: frozenset[str] = frozenset()
-    """Homeservers beside our own whose ids a profile field may name; `*` = all."""
+    """Homeservers beside our own whose accounts people may have; `*` = all."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """What is done about the account behind a Matrix id."""
+
+    mode: AccountMode = AccountMode.EXPECT_SSO
+    wait_for_account: bool = False
+    """In `expect-sso`: invite only once the account exists."""
+    login: str = "sso"
+    """In `create`: how people sign in, `sso` or `password`."""
+    hand_out_password: bool = False
+    name_template: str = "{full_name}"
+    follow_name: bool = True
+    follow_avatar: bool = False
+    follow_email: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleRules:
+    """Whom we leave alone, and what happens to people whose Moodle account is suspended or gone."""
+
+    exclude: frozenset[str] = frozenset()
+    """User names, or Moodle ids as text: never invited, never removed."""
+    on_suspend: str = "remove"
+    """`remove`, `mute`, `ban` or `keep`."""
+    grace_period: float = 0.0
+    """Seconds between the loss of the last enrolment (or a suspension) and what follows from it."""
+    when: str = "always"
+    """`always`, or `on-request`: invite only who has asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +139,8 @@ class Rules:
     calls: str = "all"
     """Who may start calls: `all`, `staff` or `off`."""
     identity: IdentityRules = field(default_factory=IdentityRules)
+    accounts: AccountRules = field(default_factory=AccountRules)
+    people: PeopleRules = field(default_factory=PeopleRules)
     fields: FieldRules = field(default_factory=FieldRules)
     safety: SafetyRules = field(default_factory=SafetyRules)
 

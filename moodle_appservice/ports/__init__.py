@@ -1,5 +1,7 @@
 """What the engine needs from the outside, as protocols: the world, our own memory, and the queue."""
 
+from .accounts import Account, AccountRights, Accounts, Attributes, Picture
+from .links import Link, LinkBook
 from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
 from .store import (
     AuditRow,
@@ -22,6 +24,10 @@ from .world import Clock, Event, Facts, Matrix, Messenger
 
 __all__ = [
     "SITE",
+    "Account",
+    "AccountRights",
+    "Accounts",
+    "Attributes",
     "AuditRow",
     "Before",
     "Clock",
@@ -35,11 +41,14 @@ __all__ = [
     "Journal",
     "Key",
     "LedgerBook",
+    "Link",
+    "LinkBook",
     "Matrix",
     "Messenger",
     "Mirror",
     "PeopleBook",
     "PersonRow",
+    "Picture",
     "Priority",
     "Queue",
     "Seen",

@@ -25,6 +25,7 @@ from ..domain.model import (
 )
 from ..domain.plan import Ledger
 from ..domain.rules import Choice
+from .links import LinkBook
 from .world import Event
 
 
@@ -356,6 +357,8 @@ class Store(Protocol):
     def courses(self) -> CourseBook: ...
     @property
     def people(self) -> PeopleBook: ...
+    @property
+    def links(self) -> LinkBook: ...
     @property
     def journal(self) -> Journal: ...
     @property

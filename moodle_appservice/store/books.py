@@ -7,6 +7,7 @@ from .courses import CourseBooks
 from .db import Db
 from .journal import JournalBook
 from .ledger import LedgerBooks
+from .links import LinkBooks
 from .mirror import MirrorBook
 from .people import PeopleBooks
 from .settings import SettingBook
@@ -19,6 +20,7 @@ class Books:
         self.db = db
         self.mirror = MirrorBook(db, bot=bot, prefix=prefix)
         self.ledger = LedgerBooks(db)
+        self.links = LinkBooks(db)
         self.courses = CourseBooks(db)
         self.people = PeopleBooks(db)
         self.journal = JournalBook(db)

@@ -148,3 +148,71 @@ async def first(connection: Connection) -> None:
 
 
 upgrades.register(first, description="Everything that the first version needs")
+
+_ACCOUNTS = (
+    "ALTER TABLE person ADD COLUMN standing TEXT NOT NULL DEFAULT 'ready'",
+    "ALTER TABLE person ADD COLUMN virtual_id TEXT",
+    "ALTER TABLE person ADD COLUMN username TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE person ADD COLUMN field_value TEXT",
+    "ALTER TABLE person ADD COLUMN field_since DOUBLE PRECISION",
+    "ALTER TABLE person ADD COLUMN unusable_since DOUBLE PRECISION",
+    "ALTER TABLE person ADD COLUMN audit_key TEXT",
+    "ALTER TABLE audit ADD COLUMN person TEXT",
+    "CREATE INDEX audit_person ON audit (person, number)",
+    """CREATE TABLE account (
+        matrix_id TEXT PRIMARY KEY,
+        moodle_id BIGINT NOT NULL,
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL,
+        intended_at DOUBLE PRECISION NOT NULL,
+        made_at DOUBLE PRECISION,
+        name_written TEXT,
+        avatar_written TEXT,
+        email_written TEXT
+    )""",
+    "CREATE INDEX account_person ON account (moodle_id)",
+    """CREATE TABLE link (
+        moodle_id BIGINT PRIMARY KEY,
+        matrix_id TEXT NOT NULL UNIQUE,
+        proven_at DOUBLE PRECISION NOT NULL,
+        effective_at DOUBLE PRECISION NOT NULL,
+        previous TEXT
+    )""",
+    """CREATE TABLE link_code (
+        code_hash TEXT PRIMARY KEY,
+        moodle_id BIGINT NOT NULL,
+        expires_at DOUBLE PRECISION NOT NULL,
+        used_at DOUBLE PRECISION
+    )""",
+    """CREATE TABLE link_question (
+        sender TEXT PRIMARY KEY,
+        moodle_id BIGINT NOT NULL,
+        code_hash TEXT NOT NULL,
+        asked_at DOUBLE PRECISION NOT NULL
+    )""",
+    """CREATE TABLE link_failure (
+        sender TEXT PRIMARY KEY,
+        failures BIGINT NOT NULL,
+        since DOUBLE PRECISION NOT NULL,
+        locked_until DOUBLE PRECISION NOT NULL
+    )""",
+    """CREATE TABLE exclusion (
+        person_hash TEXT PRIMARY KEY,
+        since DOUBLE PRECISION NOT NULL
+    )""",
+    """CREATE TABLE request (
+        moodle_id BIGINT NOT NULL,
+        course_id BIGINT NOT NULL,
+        asked_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (moodle_id, course_id)
+    )""",
+)
+
+
+async def accounts(connection: Connection) -> None:
+    """Version 2."""
+    for statement in _ACCOUNTS:
+        await connection.execute(statement)
+
+
+upgrades.register(accounts, description="Accounts, links that people have proven, and what protects people")

@@ -1,0 +1,129 @@
+"""Matrix accounts beyond the bot's own: virtual users of ours always, real ones where we have admin rights.
+
+What can be done with the rights at hand, `rights` says; a method whose right is missing raises `NoAdminRights` and has
+sent nothing that changes anything. Every method raises `TemporaryFailure` when the homeserver is down or busy,
+`PermanentFailure` when asking again would end the same way. An account that we did not make is never written to: that
+is the caller's to see to, and `create` tells whether one was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..domain.model import RoomId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRights:
+    """What we may do. `sentences`: what is missing, what that costs and how to get it, one sentence each."""
+
+    look: bool
+    """See accounts with their external ids and state (admin API)."""
+    create: bool
+    """Make and change accounts."""
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account at our homeserver as the admin API shows it; without admin rights only that it exists."""
+
+    user_id: UserId
+    display_name: str = ""
+    deactivated: bool = False
+    suspended: bool = False
+    locked: bool = False
+    admin: bool = False
+    external_ids: frozenset[tuple[str, str]] = frozenset()
+    """(provider, external id)."""
+    emails: frozenset[str] = frozenset()
+    seen_as_admin: bool = True
+    """False: only the public profile was seen, so the fields above say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a new account of ours gets. `password` None: none is set."""
+
+    display_name: str
+    external_ids: tuple[tuple[str, str], ...] = ()
+    email: str = ""
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An avatar as Moodle serves it. `source` names it: the same source is the same picture."""
+
+    source: str
+    content_type: str
+    data: bytes
+
+
+class Accounts(Protocol):
+    """One method, one request (two where the docstring says so)."""
+
+    async def rights(self) -> AccountRights:
+        """What we may do, asked once and remembered for a while."""
+        ...
+
+    async def look(self, user_id: UserId) -> Account | None:
+        """An account, None where there is none. Without admin rights by its public profile.
+
+        For an id at another homeserver: None only where that homeserver says so; raises `TemporaryFailure` where it
+        can't be reached.
+        """
+        ...
+
+    async def by_external_id(self, provider: str, external_id: str) -> UserId | None:
+        """The account that signs in with this id of an identity provider. Raises `NoAdminRights`."""
+        ...
+
+    async def by_email(self, address: str) -> UserId | None:
+        """The account that has proven this e-mail address to the homeserver. Raises `NoAdminRights`."""
+        ...
+
+    async def newest(self, *, limit: int = 100) -> Sequence[UserId] | None:
+        """The accounts made last, newest first; None without admin rights."""
+        ...
+
+    async def create(self, user_id: UserId) -> bool:
+        """Make an empty account: True where it is new, False where it was there before (and is untouched).
+
+        Raises `NoAdminRights`.
+        """
+        ...
+
+    async def fill(self, user_id: UserId, attributes: Attributes) -> None:
+        """Give a new account of ours its name, ways to sign in and e-mail address. Raises `NoAdminRights`."""
+        ...
+
+    async def set_name(self, user_id: UserId, name: str) -> None:
+        """Change the display name of an account of ours (virtual ones by masquerading)."""
+        ...
+
+    async def set_avatar(self, user_id: UserId, picture: Picture | None) -> None:
+        """Change or take away the avatar of an account of ours: an upload, then the profile."""
+        ...
+
+    async def set_email(self, user_id: UserId, address: str) -> None:
+        """Replace the e-mail address of an account that we made. Raises `NoAdminRights`."""
+        ...
+
+    async def deactivate(self, user_id: UserId, *, erase: bool) -> None:
+        """Deactivate an account that we made; `erase` also takes its messages from new readers."""
+        ...
+
+    async def register_virtual(self, user_id: UserId) -> None:
+        """Make a virtual user in our namespace; fine where it is there already."""
+        ...
+
+    async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
+        """A virtual user joins a room that it may join."""
+        ...
+
+    async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:
+        """A virtual user leaves a room, or declines its invite."""
+        ...
