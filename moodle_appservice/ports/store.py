@@ -241,6 +241,22 @@ class PeopleBook(Protocol):
         """Full names, for answers to people who may see them."""
         ...
 
+    async def exclude(self, user_id: MoodleUserId, *, at: float) -> None:
+        """Never make anything for this person again: what stays of somebody who was erased, as a salted hash."""
+        ...
+
+    async def excluded(self, user_ids: Collection[MoodleUserId]) -> frozenset[MoodleUserId]:
+        """Who of these was erased: not to be resolved, stored, invited or given an account."""
+        ...
+
+    async def wrote_field(self, user_id: MoodleUserId, value: str) -> None:
+        """Remember what we wrote into the person's profile field, before it is written: it is no source any more."""
+        ...
+
+    async def written_fields(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
+        """What we last wrote into the profile fields of these people; where we never did, nothing."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
@@ -275,12 +291,12 @@ class CommandRow:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One line of the audit log."""
+    """One line of the audit log. `person`: whom it is about; None for nobody, or for somebody who was erased."""
 
     at: float
     course_id: CourseId | None
     room_id: RoomId | None
-    matrix_id: UserId | None
+    person: MoodleUserId | None
     kind: str
     why: str
     signal: str
@@ -325,8 +341,30 @@ class Journal(Protocol):
         """Remember that a message was sent."""
         ...
 
-    async def audit(self, *, course_id: CourseId | None = None, limit: int = 100) -> Sequence[AuditRow]:
-        """The newest lines first."""
+    async def note(
+        self,
+        kind: str,
+        *,
+        at: float,
+        why: str,
+        result: str = "done",
+        person: MoodleUserId | None = None,
+        course_id: CourseId | None = None,
+        room_id: RoomId | None = None,
+        signal: str = "",
+        reference: str = "",
+    ) -> None:
+        """A line of the audit log about something that is no action in a room: a refusal, a quarantine, an account.
+
+        `kind` is a word such as `LinkRefused`; `why` and `result` are sentences that name nobody (the person is known
+        by `person`): no Matrix id, user name or Moodle id stands in them.
+        """
+        ...
+
+    async def audit(
+        self, *, course_id: CourseId | None = None, person: MoodleUserId | None = None, limit: int = 100
+    ) -> Sequence[AuditRow]:
+        """The newest lines first: all, those of one course, those about one person."""
         ...
 
 

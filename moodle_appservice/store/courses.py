@@ -10,6 +10,7 @@ from ..domain.model import CourseId, MoodleUserId, Role
 from ..domain.rules import Choice
 from ..ports import CourseRow
 from .db import Db, Row
+from .exclusion import excluded
 
 
 class CourseBooks:
@@ -78,9 +79,14 @@ class CourseBooks:
 
         async def work(connection: Connection) -> None:
             await connection.execute("DELETE FROM enrolment WHERE course_id = $1", course_id)
+            erased = await excluded(connection, list(roles))
             await connection.executemany(
                 "INSERT INTO enrolment (course_id, moodle_id, roles) VALUES ($1, $2, $3)",
-                [(course_id, user, " ".join(sorted(held))) for user, held in roles.items()],
+                [
+                    (course_id, user, " ".join(sorted(held)))
+                    for user, held in roles.items()
+                    if user not in erased
+                ],
             )
             await connection.execute("UPDATE course SET facts_hash = $2 WHERE id = $1", course_id, facts_hash)
 

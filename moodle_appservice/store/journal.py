@@ -8,8 +8,9 @@ from typing import Any
 
 from mautrix.util.async_db import Connection
 
-from ..domain.model import CourseId, EventId, RoomId, UserId
+from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 from ..ports import AuditRow, CommandRow, HeldRow
+from .audit import add_line
 from .db import Db, to_json
 
 
@@ -71,9 +72,18 @@ class JournalBook:
         await self._db.execute("DELETE FROM hold WHERE course_id = $1", course_id)
 
     async def claim_command(self, event_id: EventId) -> CommandRow | None:
-        """Take a new command, once."""
-        query = "UPDATE command SET state = 'claimed' WHERE event_id = $1 AND state = 'new' RETURNING *"
-        row = await self._db.transaction(lambda connection: connection.fetchrow(query, event_id))
+        """Take a new command, once. Its words are forgotten here: one may be a code."""
+
+        async def work(connection: Connection) -> Any:
+            row = await connection.fetchrow(
+                "UPDATE command SET state = 'claimed' WHERE event_id = $1 AND state = 'new' RETURNING *",
+                event_id,
+            )
+            if row is not None:
+                await connection.execute("UPDATE command SET body = '' WHERE event_id = $1", event_id)
+            return row
+
+        row = await self._db.transaction(work)
         if row is None:
             return None
         return CommandRow(
@@ -105,17 +115,57 @@ class JournalBook:
             event_id,
         )
 
-    async def audit(self, *, course_id: CourseId | None = None, limit: int = 100) -> Sequence[AuditRow]:
+    async def note(
+        self,
+        kind: str,
+        *,
+        at: float,
+        why: str,
+        result: str = "done",
+        person: MoodleUserId | None = None,
+        course_id: CourseId | None = None,
+        room_id: RoomId | None = None,
+        signal: str = "",
+        reference: str = "",
+    ) -> None:
+        """A line of the audit log about something that is no action in a room."""
+
+        async def work(connection: Connection) -> None:
+            await add_line(
+                connection,
+                kind=kind,
+                at=at,
+                why=why,
+                result=result,
+                person=person,
+                course_id=course_id,
+                room_id=room_id,
+                signal=signal,
+                reference=reference,
+            )
+
+        await self._db.transaction(work)
+
+    async def audit(
+        self, *, course_id: CourseId | None = None, person: MoodleUserId | None = None, limit: int = 100
+    ) -> Sequence[AuditRow]:
         """The newest lines first."""
-        where = "" if course_id is None else "WHERE course_id = $2 "
-        values: tuple[Any, ...] = (limit,) if course_id is None else (limit, course_id)
-        rows = await self._db.fetch(f"SELECT * FROM audit {where}ORDER BY number DESC LIMIT $1", *values)
+        conditions = {"audit.course_id": course_id, "person.moodle_id": person}
+        given = {column: value for column, value in conditions.items() if value is not None}
+        where = " AND ".join(f"{column} = ${number}" for number, column in enumerate(given, start=2))
+        rows = await self._db.fetch(
+            "SELECT audit.*, person.moodle_id AS of_person FROM audit "
+            "LEFT JOIN person ON person.audit_key = audit.person "
+            f"{'WHERE ' + where if where else ''} ORDER BY number DESC LIMIT $1",
+            limit,
+            *given.values(),
+        )
         return [
             AuditRow(
                 at=row["at"],
                 course_id=row["course_id"],
                 room_id=row["room_id"],
-                matrix_id=row["matrix_id"],
+                person=row["of_person"],
                 kind=row["kind"],
                 why=row["why"],
                 signal=row["signal"],

@@ -12,13 +12,13 @@ from typing import Any, assert_never
 
 from mautrix.util.async_db import Connection
 
-from ..domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetState
+from ..domain.actions import CreateRoom, Invite, Remove, SetPower, SetState
 from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
 from ..domain.plan import Ledger
 from ..ports import Done
 from .assume import assume_member, assume_room, assume_state
+from .audit import add_line
 from .db import Db, to_json
-from .settings import next_number
 
 COURSE = "course"
 CONTROL = "control"
@@ -193,22 +193,17 @@ async def _book_name(
 
 
 async def _audit(connection: Connection, done: Done) -> None:
-    number = await next_number(connection, "audit")
-    await connection.execute(
-        "INSERT INTO audit (number, at, course_id, room_id, matrix_id, kind, why, signal, result, reference) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        number,
-        done.at,
-        done.course_id,
-        done.room_id or None,
-        _subject(done.action),
-        type(done.action).__name__,
-        done.action.why,
-        done.signal,
-        done.error or "done",
-        done.reference,
+    subject = done.action if isinstance(done.action, Invite | Remove) else None
+    result = done.error or "done"
+    await add_line(
+        connection,
+        kind=type(done.action).__name__,
+        at=done.at,
+        why=done.action.why,
+        result=result.replace(subject.matrix_id, "this account") if subject else result,
+        person=subject.person if subject else None,
+        course_id=done.course_id,
+        room_id=done.room_id,
+        signal=done.signal,
+        reference=done.reference,
     )
-
-
-def _subject(action: Action) -> str | None:
-    return action.matrix_id if isinstance(action, Invite | Remove) else None

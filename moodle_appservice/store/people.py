@@ -11,6 +11,7 @@ from ..domain.identity import fingerprint
 from ..domain.model import MoodleUserId, Person, Resolution, Trust, UserId
 from ..ports import PersonRow
 from .db import Db, Row
+from .exclusion import excluded, hash_of, salt
 from .settings import next_number
 
 ALLOCATION = "id_allocation"
@@ -70,6 +71,34 @@ class PeopleBooks:
             "SELECT moodle_id, full_name FROM person WHERE moodle_id IN ({in})", user_ids
         )
         return {MoodleUserId(row["moodle_id"]): row["full_name"] for row in rows}
+
+    async def exclude(self, user_id: MoodleUserId, *, at: float) -> None:
+        """Keep a salted hash of an erased person."""
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(
+                "INSERT INTO exclusion (person_hash, since) VALUES ($1, $2) ON CONFLICT (person_hash) DO NOTHING",
+                hash_of(user_id, await salt(connection)),
+                at,
+            )
+
+        await self._db.transaction(work)
+
+    async def excluded(self, user_ids: Collection[MoodleUserId]) -> frozenset[MoodleUserId]:
+        """Who of these was erased."""
+        return await self._db.transaction(lambda connection: excluded(connection, user_ids))
+
+    async def wrote_field(self, user_id: MoodleUserId, value: str) -> None:
+        """Remember what we wrote into the person's profile field."""
+        await self._db.execute("UPDATE person SET field_written = $2 WHERE moodle_id = $1", user_id, value)
+
+    async def written_fields(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
+        """What we last wrote into the profile fields of these people."""
+        rows = await self._db.fetch_in(
+            "SELECT moodle_id, field_written FROM person WHERE field_written IS NOT NULL AND moodle_id IN ({in})",
+            user_ids,
+        )
+        return {MoodleUserId(row["moodle_id"]): row["field_written"] for row in rows}
 
 
 async def _settle(connection: Connection, resolution: Resolution) -> Resolution:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from mautrix.util.async_db import Connection, UpgradeTable
 
+from .keys import name_by_keys
+
 upgrades = UpgradeTable(version_table_name="moodle_appservice_version", database_name="moodle-appservice")
 
 _FIRST = (
@@ -216,3 +218,20 @@ async def accounts(connection: Connection) -> None:
 
 
 upgrades.register(accounts, description="Accounts, links that people have proven, and what protects people")
+
+_KEYS = (
+    "CREATE UNIQUE INDEX person_audit_key ON person (audit_key)",
+    "ALTER TABLE person ADD COLUMN field_written TEXT",
+)
+
+
+async def keys(connection: Connection) -> None:
+    """Version 3."""
+    for statement in _KEYS:
+        await connection.execute(statement)
+    await name_by_keys(connection)
+
+
+upgrades.register(
+    keys, description="The audit log names people by opaque keys; what we wrote into Moodle is kept"
+)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from moodle_appservice.domain.actions import Action
-from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomId
+from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, RoomId, Trust
 from moodle_appservice.domain.plan import Ledger
 from moodle_appservice.store.books import Books
 from tests.adapters.store_events import (
@@ -24,6 +24,7 @@ from tests.adapters.store_events import (
     set_power,
     set_topic,
 )
+from tests.domain.values import person
 
 OTHER = RoomId("!other")
 
@@ -160,13 +161,14 @@ async def test_there_is_one_control_room_and_it_is_no_course_s(books: Books) -> 
 
 
 async def test_every_action_is_one_audit_line_the_newest_first(books: Books) -> None:
+    await books.people.save(person(8), Resolution(MoodleUserId(8), SAM, Trust.DERIVED), at=1.0)
     await book(books, create(), at=1.5, signal="pass")
     await book(books, invite(), at=2.5, signal="command,event")
     await book(books, set_name("X"), at=3.5, event_id=EventId("$e"))
     lines = await books.journal.audit()
-    assert [(line.at, line.kind, line.matrix_id, line.signal, line.result) for line in lines] == [
+    assert [(line.at, line.kind, line.person, line.signal, line.result) for line in lines] == [
         (3.5, "SetState", None, "pass", "done"),
-        (2.5, "Invite", SAM, "command,event", "done"),
+        (2.5, "Invite", 8, "command,event", "done"),
         (1.5, "CreateRoom", None, "pass", "done"),
     ]
 

@@ -244,9 +244,9 @@ async def test_every_action_stands_in_the_audit_log_with_its_reason_and_signal(w
     await world.look_at_people()
     await world.look(course_id, "command", "event")
     lines = await world.audit(course_id)
-    assert [(line.kind, line.matrix_id, line.signal, line.result) for line in lines] == [
+    assert [(line.kind, line.person, line.signal, line.result) for line in lines] == [
         ("CreateRoom", None, "command,event", "done"),
-        ("Invite", world.user(8), "command,event", "done"),
+        ("Invite", 8, "command,event", "done"),
     ]
     assert lines[0].why == "The course is on and has no room yet."
     assert lines[1].why == "Active enrolment (student)."

@@ -18,6 +18,7 @@ from moodle_appservice.store.db import Db
 from tests.adapters import test_matrix_events as matrix_events
 from tests.adapters import test_store_mirror as mirror
 from tests.adapters.store_events import BOT, SAM, TESS, History, done, invite, memberships
+from tests.adapters.test_store_audit import *  # noqa: F403
 from tests.adapters.test_store_db import *  # noqa: F403
 from tests.adapters.test_store_journal import *  # noqa: F403
 from tests.adapters.test_store_ledger import *  # noqa: F403
