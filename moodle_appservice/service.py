@@ -211,6 +211,7 @@ class Service:
             freshness,
             settled,
             after_reading=self.source.after_reading,
+            turns=self.source.turns,
         )
         self.workers = Workers(
             queue,
@@ -230,7 +231,7 @@ class Service:
         messenger = MatrixMessenger(self.matrix, store)
         desk = Desk(self.operations, messenger, store, rules, clock, settings.bot.prefix)
         self.router = Router(desk, max_age=settings.bot.command_max_age)
-        self.timer = Timer(queue, interval=settings.moodle.interval)
+        self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn)
         self.door = ControlDoor(settings.control_socket, self.operations)
         self.pushed = Pushed(
             store,

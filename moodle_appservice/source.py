@@ -1,8 +1,8 @@
 """Which source of facts serves, what it must remember between runs, and what it knows of the future.
 
-`courses` asks Moodle's per-course functions and needs nothing set up. `reports` reads a few custom reports for the
-whole site and uses the same functions for hints, where our token may call them. What it must not forget (how the
-reports looked when they were set up, how much there was) is kept in the settings after every pass.
+`courses` asks Moodle's per-course functions, in turns, and needs nothing set up. `reports` reads a few custom reports
+for the whole site and uses the same functions for hints, where our token may call them. What it must not forget (how
+the reports looked when they were set up, how much there was) is kept in the settings after every pass.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import logging
 from .config import Settings
 from .domain.rules import Rules
 from .domain.shrink import Marks, ShrinkRules
+from .domain.turns import TurnRules
+from .engine.turns import Budget, Turns
 from .moodle.client import MoodleClient
 from .moodle.read import MoodleFacts
 from .moodle.report_fetch import Choice
@@ -24,6 +26,10 @@ FINGERPRINT = "report_fingerprint"
 MARKS = "report_marks"
 MOMENT = "moment"
 """The signal of a known start or end of an enrolment."""
+TURNS = 10
+"""Turns in an interval."""
+SHORTEST_TURN = 10.0
+"""Seconds."""
 log = logging.getLogger(__name__)
 
 
@@ -58,6 +64,18 @@ class Source:
                 rows_per_request=settings.moodle.rows_per_request,
                 rules=ShrinkRules(max_share=settings.safety.max_shrink),
             )
+
+        self.turn: float | None = None
+        self.turns: Turns | None = None
+        """Where every pass reads everything, there are no turns."""
+        if self.reports is None and settings.moodle.slowest_interval > settings.moodle.interval:
+            self.turn = max(SHORTEST_TURN, settings.moodle.interval / TURNS)
+            self.turns = Turns(store, clock, self._turn_rules(settings, self.turn), _budget(settings, client))
+
+    @staticmethod
+    def _turn_rules(settings: Settings, turn: float) -> TurnRules:
+        moodle = settings.moodle
+        return TurnRules(fastest=moodle.interval, slowest=moodle.slowest_interval, turn=turn)
 
     @property
     def facts(self) -> Facts:
@@ -94,3 +112,8 @@ class Source:
         if self.reports is not None:
             await self.reports.close()
         await self.courses.close()
+
+
+def _budget(settings: Settings, client: MoodleClient) -> Budget | None:
+    per_minute = settings.moodle.requests_per_minute
+    return Budget(per_minute, lambda: client.requests) if per_minute else None

@@ -73,8 +73,10 @@ class FakeFacts:
         self.unreadable: set[CourseId] = set()
         self.trouble: dict[str, AppError] = {}
         self.readings: list[tuple[str, float]] = []
+        self.ahead: list[frozenset[CourseId]] = []
+        """The courses of each reading in bulk."""
         self.memory: dict[CourseId, CourseFacts] = {}
-        """What the last `prefetch` has read."""
+        """What was read ahead."""
 
     def add_course(self, number: int, **given: Any) -> CourseId:
         course_id = CourseId(number)
@@ -151,11 +153,11 @@ class FakeFacts:
         self, course_ids: Sequence[CourseId], *, not_older_than: float, thorough: bool = False
     ) -> None:
         self._read("prefetch", not_older_than)
-        self.memory = {
-            course_id: self._facts(course_id)
-            for course_id in course_ids
-            if str(course_id) not in self.trouble
-        }
+        self.ahead.append(frozenset(course_ids))
+        for course_id in course_ids:
+            self.memory.pop(course_id, None)
+            if str(course_id) not in self.trouble:
+                self.memory[course_id] = self._facts(course_id)
 
     def _read(self, what: str, not_older_than: float) -> None:
         self.readings.append((what, not_older_than))

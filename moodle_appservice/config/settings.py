@@ -69,11 +69,20 @@ class Moodle(Section):
         description="Above so many rows a report is read page by page and must be sorted; 0: whole, in one request.",
     )
     interval: int = number(300, "Seconds between two looks at the whole site.", unit="seconds", ge=10)
+    slowest_interval: int = number(
+        1800,
+        "With courses: a course in which nothing changes is looked at less and less often, down to this; "
+        "up to interval: every course at every look.",
+        unit="seconds",
+        ge=1,
+    )
     timeout: float = number(60, "Seconds until an answer of Moodle counts as lost.", unit="seconds", gt=0)
     concurrency: int = number(2, "Requests to Moodle at the same time.", ge=1, le=32)
     batch: int = number(20, "Calls that travel in one request, where Moodle offers that.", ge=1, le=50)
     requests_per_minute: int | None = number(
-        None, "At most so many requests per minute; unset: no limit.", ge=1
+        None,
+        "At most so many requests per minute; with courses, each turn reads what fits into it. Unset: no limit.",
+        ge=1,
     )
     language: Language = Field(
         default="en", description="The language in which Moodle is asked, as Moodle spells it: en, de, pt_br."

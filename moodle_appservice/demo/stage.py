@@ -96,7 +96,7 @@ class Stage:
             homeserver_url=self.synapse.url,
             domain=DOMAIN,
             port=push_port,
-            overrides={"moodle": {"interval": PASS_EVERY}},
+            overrides={"moodle": {"interval": PASS_EVERY, "slowest_interval": PASS_EVERY}},
         )
         await self._open_service()
 

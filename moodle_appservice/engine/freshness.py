@@ -1,31 +1,44 @@
 """How old Moodle's answer may be for a look at a key: it follows from why we look.
 
-A pass has read everything in bulk just before it queues its keys; a course that this reading left out is read again
+A pass has read courses in bulk just before it queues their keys; a course that this reading left out is read again
 for itself, so that what is wrong with it is seen. An event in Matrix says nothing about Moodle and may use whatever
-is in memory. Somebody who asks wants to see what Moodle says now, and so does the moment at which an enrolment is
-known to begin or end.
+is in memory, and so does a look at a course whose turn it is not. Somebody who asks wants to see what Moodle says now,
+and so does the moment at which an enrolment is known to begin or end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ..domain.model import CourseId
 from ..ports import Taken
 
 ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm", "moment"})
 PASS = "pass"
+TURN = "turn"
+"""Reads the courses whose turn it is, between two passes."""
+MEMORY = "memory"
+"""A look at a course whose turn it is not: nothing new is read for it."""
 CONTINUED = ", continued"
 
 
 class Freshness:
-    """Shared by everything that looks at keys. `pass_began`: when the last pass began to read, Unix seconds."""
+    """Shared by everything that looks at keys: when the last reading in bulk of each course began, Unix seconds."""
 
     def __init__(self) -> None:
-        self.pass_began = 0.0
+        self._began: dict[CourseId, float] = {}
+
+    def read(self, course_ids: Iterable[CourseId], *, began: float) -> None:
+        """These courses were read in bulk, or should have been."""
+        self._began.update(dict.fromkeys(course_ids, began))
 
     def oldest_allowed(self, taken: Taken, now: float) -> float:
         """Facts read before this time (Unix seconds) will not do. A retry uses what the first try has read."""
         if taken.signals & ASKS_FOR_NOW and taken.attempt == 0:
             return now
-        return self.pass_began if PASS in taken.signals else 0.0
+        if PASS in taken.signals and taken.key.kind == "course":
+            return self._began.get(CourseId(taken.key.number), 0.0)
+        return 0.0
 
 
 def continued(signal: str) -> str:

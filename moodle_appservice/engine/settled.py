@@ -31,3 +31,7 @@ class Settled:
     def is_settled(self, course_id: CourseId, digest: int) -> bool:
         """Whether a look at the course, by these facts, would find nothing to do."""
         return self._by.get(course_id) == digest
+
+    def is_restless(self, course_id: CourseId) -> bool:
+        """Whether something is to be done, or may be, whatever the facts are."""
+        return course_id not in self._by

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from itertools import count
 
 from ..domain.model import EventId
 from ..ports import SITE, Event, Priority, Queue, Store, course_key
+from .freshness import PASS, TURN
 from .gate import Gate
 
 log = logging.getLogger(__name__)
@@ -17,11 +19,15 @@ OnInvites = Callable[[Sequence[Event]], Awaitable[None]]
 
 
 class Timer:
-    """Queues the pass at the start and every `interval` seconds."""
+    """Queues the pass at the start and every `interval` seconds, and as many turns as fit in between.
 
-    def __init__(self, queue: Queue, *, interval: float) -> None:
+    `turn`: seconds between two turns; None: everything is read by the pass, there are no turns.
+    """
+
+    def __init__(self, queue: Queue, *, interval: float, turn: float | None = None) -> None:
         self._queue = queue
-        self._interval = interval
+        self._steps = max(1, round(interval / turn)) if turn else 1
+        self._pause = interval / self._steps
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -36,9 +42,10 @@ class Timer:
                 await self._task
 
     async def _tick(self) -> None:
-        while True:
-            await self._queue.add(SITE, priority=Priority.PASS, signal="pass")
-            await asyncio.sleep(self._interval)
+        for step in count():
+            signal = TURN if step % self._steps else PASS
+            await self._queue.add(SITE, priority=Priority.PASS, signal=signal)
+            await asyncio.sleep(self._pause)
 
 
 class Pushed:

@@ -2,12 +2,16 @@
 
 It is the pass: everything is looked at, whatever signals were lost. It writes nothing to Matrix. A listing that can't
 be read leaves all as it is; a course that is not in the listing is only marked as gone.
+
+A source that reads the whole site at once is read by every pass. One that reads course by course is read in turns
+(`turns`): a pass lists the site and reads the courses whose turn it is, further turns between the passes read others,
+and a course that was not read stays as it is. Who asks for a pass has everything read.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ..domain.digest import digest
@@ -16,9 +20,10 @@ from ..domain.rules import Rules
 from ..domain.selection import read_choice, select
 from ..errors import PermanentFailure
 from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key
-from .freshness import ASKS_FOR_NOW, PASS, Freshness
+from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
 from .gate import Gate
 from .settled import Settled
+from .turns import Turns
 
 BASELINE = "baseline_course"
 SITE_URL = "site_url"
@@ -41,8 +46,10 @@ class SitePass:
         settled: Settled,
         *,
         after_reading: Callable[[], Awaitable[None]] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._after_reading = after_reading
+        self._turns = turns
         self._settled = settled
         self._freshness = freshness
         self._facts = facts
@@ -54,33 +61,85 @@ class SitePass:
 
     async def run(self, taken: Taken) -> None:
         """List, decide, read ahead, make the courses due. Raises what the reading raises; then nothing changed."""
+        if taken.signals == {TURN}:
+            await self._turn()
+            return
         started = self._clock.now()
-        if not await self._gate.check() or taken.signals & ASKS_FOR_NOW:
+        asked = bool(taken.signals & ASKS_FOR_NOW)
+        if not await self._gate.check() or asked:
             self._settled.unsettle_all()
         site = await self._facts.site(not_older_than=started)
         await self._same_site(site, confirmed="confirm" in taken.signals)
         rows = await self._decide(site, save=True)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
-        await self._facts.prefetch(on, not_older_than=started, thorough=bool(taken.signals & ASKS_FOR_NOW))
-        self._freshness.pass_began = started
-        if self._after_reading is not None:
-            await self._after_reading()
-        due = [course_id for course_id in on if not self._is_settled(course_id, site)]
-        for course_id in due:
-            await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=PASS)
+        chosen = on if asked else await self._choose(on, site)
+        due = await self._look(chosen, site, started, thorough=asked)
+        due += await self._from_memory(set(on).difference(chosen))
+        if self._turns is not None:
+            await self._turns.store()
         log.info(
-            "Pass: %d courses listed, %d are on, %d are looked at.", len(site.courses), len(on), len(due)
+            "Pass: %d courses listed, %d are on, %d were read, %d are looked at.",
+            len(site.courses),
+            len(on),
+            len(chosen),
+            due,
         )
 
-    def _is_settled(self, course_id: CourseId, site: SiteFacts) -> bool:
-        """Whether nothing has changed since a look at the course found everything as it should be."""
-        facts = self._facts.remembered(course_id, not_older_than=self._freshness.pass_began)
-        if facts is None:
-            # It could not be read: the course's own key tries again and shows what is wrong.
-            return False
-        return self._settled.is_settled(
-            course_id, digest(facts, site.categories.get(facts.course.category_id))
-        )
+    async def _turn(self) -> None:
+        """Read the courses whose turn it is, by the last listing."""
+        if self._turns is None:
+            return
+        started = self._clock.now()
+        site = await self._facts.site(not_older_than=0.0)
+        rows = await self._store.courses.all()
+        on = sorted(row.id for row in rows.values() if row.on and not row.gone)
+        chosen = await self._choose(on, site)
+        if chosen:
+            due = await self._look(chosen, site, started, thorough=False)
+            log.debug("Turn: %d courses were read, %d are looked at.", len(chosen), due)
+
+    async def _choose(self, on: Sequence[CourseId], site: SiteFacts) -> Sequence[CourseId]:
+        if self._turns is None:
+            return on
+        restless = {course_id for course_id in on if self._settled.is_restless(course_id)}
+        return await self._turns.choose(on, site, restless=restless)
+
+    async def _look(
+        self, chosen: Sequence[CourseId], site: SiteFacts, started: float, *, thorough: bool
+    ) -> int:
+        """Read courses and make those due in which something has changed; how many those are."""
+        await self._facts.prefetch(chosen, not_older_than=started, thorough=thorough)
+        self._freshness.read(chosen, began=started)
+        if self._after_reading is not None:
+            await self._after_reading()
+        digests = {
+            course_id: digest(facts, site.categories.get(facts.course.category_id))
+            for course_id in chosen
+            if (facts := self._facts.remembered(course_id, not_older_than=started)) is not None
+        }
+        if self._turns is not None:
+            await self._turns.took(chosen, digests, site, at=started)
+        # One that could not be read is due too: its own key tries again and shows what is wrong.
+        due = [
+            course_id
+            for course_id in chosen
+            if course_id not in digests or not self._settled.is_settled(course_id, digests[course_id])
+        ]
+        for course_id in due:
+            await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=PASS)
+        return len(due)
+
+    async def _from_memory(self, course_ids: Iterable[CourseId]) -> int:
+        """Make those due in which something may be to do although they were not read; how many those are."""
+        due = [
+            course_id
+            for course_id in sorted(course_ids)
+            if self._settled.is_restless(course_id)
+            and self._facts.remembered(course_id, not_older_than=0.0) is not None
+        ]
+        for course_id in due:
+            await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=MEMORY)
+        return len(due)
 
     async def preview(self) -> dict[CourseId, CourseRow]:
         """What a pass would decide now; nothing is stored."""

@@ -23,7 +23,7 @@ from . import errors
 from .answer import Json
 from .bulk import Call, Outcome, call_many
 from .client import MoodleClient
-from .rosters import Known, Rosters, roster_call
+from .rosters import Known, Rosters, in_doubt, roster_call
 from .shapes import COURSES, ENROLLED, Roster, listing
 
 VIEW_COURSE: Final = "moodle/course:view"
@@ -52,12 +52,18 @@ class CourseReader:
         self._rosters = Rosters(client, functions, language=language)
 
     async def read(
-        self, course_ids: Sequence[CourseId], *, listed: Mapping[CourseId, Course], known: Known
+        self,
+        course_ids: Sequence[CourseId],
+        *,
+        listed: Mapping[CourseId, Course],
+        known: Known,
+        is_old: bool = False,
     ) -> dict[CourseId, Found]:
         """What was found of each course, or the error that it ended with.
 
-        `listed`: rows that are fresh enough to be used as they are; `known`: whom we saw in a course before. Raises
-        the `MoodleError` that concerns the whole site.
+        `listed`: rows that are fresh enough to be used as they are; `known`: whom we saw in a course before; `is_old`:
+        the rows were read before the caller asked, so where somebody is missed they are read again: how a list is
+        proven depends on the group mode of the course. Raises the `MoodleError` that concerns the whole site.
         """
         unlisted = [course_id for course_id in course_ids if course_id not in listed]
         answers = await self._call(
@@ -79,7 +85,30 @@ class CourseReader:
             )
             for course_id in course_ids
         }
+        if is_old and self._prove:
+            found |= await self._with_new_rows([key for key in listed if key in found], found, known)
         return await self._proven(found, known)
+
+    async def _with_new_rows(
+        self, course_ids: Sequence[CourseId], found: Mapping[CourseId, Found], known: Known
+    ) -> dict[CourseId, Found]:
+        """The courses in which somebody is missed, with their rows as they are now."""
+        rosters = {
+            course_id: one.roster
+            for course_id in course_ids
+            if isinstance(one := found[course_id], CourseAndRoster)
+            and in_doubt(one.roster, known.get(course_id))
+        }
+        rows = self._rows(list(rosters), await self._call([_row_call(course_id) for course_id in rosters]))
+        renewed: dict[CourseId, Found] = {}
+        for course_id, row in rows.items():
+            if row is None:
+                renewed[course_id] = errors.ListChanged(COURSES, about=f"course {course_id}")
+            else:
+                renewed[course_id] = (
+                    CourseAndRoster(row, rosters[course_id]) if isinstance(row, Course) else row
+                )
+        return renewed
 
     def _rows(
         self, course_ids: Sequence[CourseId], answers: Sequence[Outcome]

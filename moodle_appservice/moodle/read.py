@@ -5,10 +5,11 @@ listing, its roster, proven whole where that is in doubt (`rosters`), and the ac
 read goes into one shared snapshot (`memory`): concurrent callers share a reading, and a pass that prefetches its
 courses in bulk then finds each of them in memory.
 
-Accounts cost most and change least. In bulk, one that was read less than `fresh_for` seconds before the moment that a
-caller asks for is taken from memory, unless the caller wants it thorough; whoever is new in a course is always read,
-and so is everybody in a course that is asked for by itself. A person whose account Moodle does not show stays in
-`enrolments` and is absent from `people`: their state is unknown, which is no reason to invite or to remove them.
+Accounts cost most and change least, and the rows of the listing come with every pass. In bulk, what of them was read
+less than `fresh_for` seconds before the moment that a caller asks for is taken from memory, unless the caller wants it
+thorough; whoever is new in a course is always read, and so is everybody in a course that is asked for by itself. A
+person whose account Moodle does not show stays in `enrolments` and is absent from `people`: their state is unknown,
+which is no reason to invite or to remove them.
 
 That a course is gone is only said when two functions agree. A course that our account may not read is an error that
 names the right, and is never taken for an empty or a vanished one.
@@ -93,7 +94,7 @@ class MoodleFacts:
         if course_id == FRONT_PAGE:
             raise ValueError("course 1 is Moodle's front page: everybody is in it and nobody is enrolled")
         return await self._courses.get(
-            course_id, not_older_than=not_older_than, read=self._reader(not_older_than, people=not_older_than)
+            course_id, not_older_than=not_older_than, read=self._reader(not_older_than)
         )
 
     @property
@@ -120,23 +121,25 @@ class MoodleFacts:
     ) -> None:
         """Read many courses in bulk. Raises the `MoodleError` that concerns the whole site; others are left alone.
 
-        Accounts may be `fresh_for` seconds older than the courses, unless it is to be `thorough`.
+        Accounts and rows of the listing may be `fresh_for` seconds older than the rosters, unless it is to be
+        `thorough`.
         """
-        people = not_older_than if thorough else not_older_than - self._fresh_for
+        rare = not_older_than if thorough else not_older_than - self._fresh_for
         wanted = [course_id for course_id in course_ids if course_id != FRONT_PAGE]
         step = self._client.batch * self._client.concurrency
         for start in range(0, len(wanted), step):
             part = wanted[start : start + step]
             outcomes = await self._courses.get_many(
-                part, not_older_than=not_older_than, read=self._reader(not_older_than, people=people)
+                part, not_older_than=not_older_than, read=self._reader(not_older_than, rare=rare)
             )
             for outcome in outcomes.values():
                 if isinstance(outcome, errors.MoodleError) and outcome.whole_site:
                     raise outcome
 
-    def _reader(self, not_older_than: float, *, people: float) -> Reader[CourseId, CourseFacts]:
+    def _reader(self, not_older_than: float, *, rare: float | None = None) -> Reader[CourseId, CourseFacts]:
         async def read(ids: list[CourseId], began: float) -> Outcomes[CourseId, CourseFacts]:
-            return await self._read_courses(ids, began, not_older_than, people)
+            oldest = not_older_than if rare is None else rare
+            return await self._read_courses(ids, began, not_older_than, oldest)
 
         return read
 
@@ -204,17 +207,18 @@ class MoodleFacts:
         self._people.keep_only({user_id for facts in self._courses.values() for user_id in facts.people})
 
     async def _read_courses(
-        self, course_ids: list[CourseId], began: float, not_older_than: float, people_not_older_than: float
+        self, course_ids: list[CourseId], began: float, not_older_than: float, rare_not_older_than: float
     ) -> Outcomes[CourseId, CourseFacts]:
-        site = self._sites.peek(_SITE, not_older_than)
+        site = self._sites.peek(_SITE, rare_not_older_than)
         reader = CourseReader(
             self._client, await self.functions(), language=self._language, prove=self._prove
         )
         listed = site.courses if site else {}
-        found = await reader.read(course_ids, listed=listed, known=self._seen)
+        is_old = site is not None and site.read_at < not_older_than
+        found = await reader.read(course_ids, listed=listed, known=self._seen, is_old=is_old)
         people = await self._people.get_many(
             (user_id for one in found.values() for user_id in _user_ids(one)),
-            not_older_than=people_not_older_than,
+            not_older_than=rare_not_older_than,
             read=self._read_people,
         )
         facts = {course_id: _course_facts(one, people, began) for course_id, one in found.items()}

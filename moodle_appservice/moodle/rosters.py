@@ -101,7 +101,7 @@ class Rosters:
     ) -> Wrong:
         """The courses whose roster can't be used, and why. One that changed meanwhile is read once more, in place."""
         doubtful = [
-            course_id for course_id, found in rosters.items() if _in_doubt(found, known.get(course_id))
+            course_id for course_id, found in rosters.items() if in_doubt(found, known.get(course_id))
         ]
         wrong = await self._judge(courses, rosters, known, doubtful)
         again = [course_id for course_id, error in wrong.items() if isinstance(error, _SECOND_LOOK)]
@@ -153,7 +153,8 @@ class Rosters:
 _SECOND_LOOK = (errors.ListChanged, errors.ListIncomplete)
 
 
-def _in_doubt(found: Roster, known: Set[MoodleUserId] | None) -> bool:
+def in_doubt(found: Roster, known: Set[MoodleUserId] | None) -> bool:
+    """Whether a list is to be proven: the first of its course, or one in which somebody is missed."""
     return known is None or bool(known - {enrolment.user_id for enrolment in found.enrolments})
 
 

@@ -305,6 +305,36 @@ async def test_without_accessallgroups_a_course_with_separate_groups_is_not_empt
         assert await at.course(2) == {11, 12, 13}
 
 
+async def test_a_course_that_has_separate_groups_by_now_is_not_proven_by_an_older_listing() -> None:
+    async with desk() as at:
+        await at.facts.site(not_older_than=1000)
+        await at.facts.prefetch([TWO], not_older_than=1000)
+        at.moodle.rights.discard("moodle/site:accessallgroups")
+        at.moodle.courses[2]["groupmode"] = 1
+        at.clock.time += 60
+        await at.facts.prefetch([TWO], not_older_than=at.clock.time)
+        with pytest.raises(errors.RightMissing, match="accessallgroups"):
+            await at.course()
+
+
+async def test_between_two_listings_a_reading_in_bulk_uses_the_last_one_unless_somebody_is_missed() -> None:
+    async with desk() as at:
+        await at.facts.site(not_older_than=1000)
+        await at.facts.prefetch([TWO, THREE], not_older_than=1000)
+        rows = at.moodle.count(COURSES)
+        at.clock.time += 60
+        await at.facts.prefetch([TWO, THREE], not_older_than=at.clock.time)
+        assert at.moodle.count(COURSES) == rows
+        del at.moodle.places[2][12]
+        at.clock.time += 60
+        await at.facts.prefetch([TWO, THREE], not_older_than=at.clock.time)
+        assert at.moodle.count(COURSES) == rows + 1
+        del at.moodle.courses[2]
+        at.clock.time += 60
+        await at.facts.prefetch([TWO], not_older_than=at.clock.time)
+        assert at.facts.remembered(TWO, not_older_than=0) is None
+
+
 async def test_an_empty_course_with_separate_groups_is_empty_where_the_right_is_there() -> None:
     async with desk() as at:
         at.moodle.places[3].clear()

@@ -163,7 +163,7 @@ async def test_nothing_is_read_or_written_while_the_gate_is_shut(world: World) -
 
 async def test_who_asks_gets_what_moodle_says_now_and_the_pass_what_it_has_read(world: World) -> None:
     course_id = await world.course()
-    world.freshness.pass_began = 900.0
+    world.freshness.read([course_id], began=900.0)
     for signal, attempt in (
         ("event", 0),
         ("pass", 0),

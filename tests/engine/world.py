@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
+from moodle_appservice.domain.turns import TurnRules
 from moodle_appservice.engine.apply import Hands, Limits
 from moodle_appservice.engine.course import CoursePlanner, CourseSync, Outcome
 from moodle_appservice.engine.direct import DirectChats
@@ -20,6 +21,7 @@ from moodle_appservice.engine.signals import Pushed
 from moodle_appservice.engine.site import SitePass
 from moodle_appservice.engine.status import StatusReader
 from moodle_appservice.engine.troubles import Troubles
+from moodle_appservice.engine.turns import Budget, Turns
 from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Taken, course_key
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
@@ -40,6 +42,8 @@ class World:
         self.commands: list[EventId] = []
         self.limits = Limits()
         self.patience = 0.05
+        self.turn_rules: TurnRules | None = None
+        self.budget: Budget | None = None
         self.rebuild()
 
     def rebuild(self) -> None:
@@ -61,6 +65,8 @@ class World:
             self.troubles,
             self.settled,
         )
+        rules = self.turn_rules
+        self.turns = Turns(self.store, self.clock, rules, self.budget) if rules else None
         self.people = PersonFinder(self.facts, self.store, self.queue, self.rules, self.clock, self.freshness)
         self.site = SitePass(
             self.facts,
@@ -71,6 +77,7 @@ class World:
             self.clock,
             self.freshness,
             self.settled,
+            turns=self.turns,
         )
         self.status = StatusReader(self.planner, self.store, self.troubles, self.facts)
         self.pushed = Pushed(
