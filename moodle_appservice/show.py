@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from .domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetState
+from .domain.actions import Action, Ban, CreateRoom, Invite, Join, Remove, SetPower, SetState, Unban
 from .engine.operations import PlanView, SyncReport
 from .errors import Unreachable
 
@@ -60,7 +60,9 @@ def _action(action: Action) -> dict[str, Any]:
             shown.update(levels=dict(levels))
         case Invite(matrix_id, person, level):
             shown.update(user=matrix_id, person=person, level=level)
-        case Remove(matrix_id, person):
+        case Remove(matrix_id, person, instead=instead):
+            shown.update(user=matrix_id, person=person, instead=instead)
+        case Join(matrix_id, person) | Ban(matrix_id, person) | Unban(matrix_id, person):
             shown.update(user=matrix_id, person=person)
         case _ as unreachable:
             assert_never(unreachable)
@@ -102,7 +104,15 @@ def _sentence(action: Mapping[str, Any]) -> str:
         case "Invite":
             what = f"invite {action['user']} with level {action['level']}"
         case "Remove":
-            what = f"remove {action['user']}"
+            what = f"remove {action['user']}" + (
+                f" in favour of {action['instead']}" if action["instead"] else ""
+            )
+        case "Join":
+            what = f"let {action['user']} hold the place of Moodle user {action['person']}"
+        case "Ban":
+            what = f"ban {action['user']}"
+        case "Unban":
+            what = f"lift the ban of {action['user']}"
         case "SetPower":
             what = f"set power levels for {len(action['levels'])} people"
         case _:

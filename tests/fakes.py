@@ -347,6 +347,24 @@ class FakeHomeserver:
             raise NotThere(f"{user_id} is not in the room.")
         self.act(room_id, self.bot, MEMBER, user_id, {"membership": "leave", "reason": reason})
 
+    async def ban(self, room_id: RoomId, user_id: UserId, reason: str) -> None:
+        await self._arrives("ban", room_id, user_id)
+        self._must_be_in(room_id)
+        self.act(room_id, self.bot, MEMBER, user_id, {"membership": "ban", "reason": reason})
+
+    async def unban(self, room_id: RoomId, user_id: UserId) -> None:
+        await self._arrives("unban", room_id, user_id)
+        self._must_be_in(room_id)
+        if self.members(room_id).get(user_id) != "ban":
+            raise NotThere(f"{user_id} is not banned.")
+        self.act(room_id, self.bot, MEMBER, user_id, {"membership": "leave"})
+
+    async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
+        await self._arrives("join_as", room_id, user_id)
+        if self.members(room_id).get(user_id) not in ("invite", "join"):
+            raise PermanentFailure(f"{user_id} is not invited to the room {room_id}.")
+        self.member(room_id, user_id, "join")
+
     async def join(self, room_id: RoomId) -> None:
         await self._arrives("join", room_id)
         self.member(room_id, self.bot, "join")

@@ -53,15 +53,52 @@ class Invite:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """Let a virtual user of ours take the place of a person; never anybody else, never with a level.
+
+    Two requests where `invite` says that the bot has to invite it first, else one.
+    """
+
+    matrix_id: UserId
+    person: MoodleUserId
+    invite: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove one person: kicks who is joined, withdraws the invite of who is invited."""
+    """Remove one account: kicks who is joined, withdraws the invite of who is invited."""
+
+    matrix_id: UserId
+    person: MoodleUserId
+    why: str
+    instead: UserId | None = None
+    """The account of the same person that has the place now: nobody loses anything. Without it, this one stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Ban one person whose Moodle account is suspended, where the institution wants that."""
 
     matrix_id: UserId
     person: MoodleUserId
     why: str
 
 
-Action = CreateRoom | SetState | SetPower | Invite | Remove
+@dataclass(frozen=True, slots=True)
+class Unban:
+    """Take back a ban of ours, never a moderator's."""
+
+    matrix_id: UserId
+    person: MoodleUserId
+    why: str
+
+
+OfPerson = Invite | Join | Remove | Ban | Unban
+"""What is done to one account of one person."""
+Departure = Remove | Ban
+"""What takes somebody out of the room."""
+Action = CreateRoom | SetState | SetPower | OfPerson
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +108,11 @@ class Note:
     person: MoodleUserId | None
     text: str
     kind: str
-    """`unresolved`, `unusable`, `unknown`, `left`, `banned`, `renamed`: what `!status` counts."""
+    """What `!status` counts by.
+
+    Not in the room: `unresolved`, `waiting`, `blocked`, `unasked`, `left`, `banned`. In it or not: `unusable`,
+    `excluded`. In it: `untrusted` (without the level of the role), `guest`. The room itself: `renamed`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +122,14 @@ class Plan:
     course_id: CourseId
     actions: tuple[Action, ...]
     notes: tuple[Note, ...]
+    next_look: float | None = None
+    """Unix seconds: when a period of grace ends, so that the same facts mean something else."""
 
     @property
-    def removals(self) -> tuple[Remove, ...]:
-        """Only the removals, in order."""
-        return tuple(action for action in self.actions if isinstance(action, Remove))
+    def removals(self) -> tuple[Departure, ...]:
+        """Only what takes people out, in order. Who keeps the place with another account is not taken out."""
+        return tuple(
+            action
+            for action in self.actions
+            if isinstance(action, Ban) or (isinstance(action, Remove) and action.instead is None)
+        )

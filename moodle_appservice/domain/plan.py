@@ -25,12 +25,18 @@ TOPIC = ("m.room.topic", "topic")
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What we last did in one room. `places`: everyone whom we invited and who has been wanted ever since."""
+    """What we last did in one room.
+
+    `places`: everyone whom we invited, or found where they belong, and who has been wanted ever since. `intended`:
+    whom we were about to invite, and do not know whether we did. `bans`: whom we have banned ourselves.
+    """
 
     name: str | None = None
     topic: str | None = None
     levels: Mapping[UserId, int] = field(default_factory=dict)
     places: frozenset[UserId] = frozenset()
+    intended: frozenset[UserId] = frozenset()
+    bans: frozenset[UserId] = frozenset()
 
 
 def plan_room(

@@ -2,7 +2,9 @@
 
 A slice ends after so many actions or seconds, so that newer facts and more urgent keys get their turn. Each result
 goes into the books before the next request. The failure of one action stops only what depends on it: without a room
-nobody can be invited, but one person who can't be invited does not hold up the next.
+nobody can be invited, and who could not be invited keeps the account that holds the place so far; but one person who
+can't be invited does not hold up the next. Whom a slice is to invite is booked as intended before its first request,
+so that even a crash leaves nobody in a room who seems to be somebody else's guest.
 """
 
 from __future__ import annotations
@@ -10,16 +12,30 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Protocol, assert_never
 
-from ..domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetState
-from ..domain.model import CourseId, EventId, RoomId
+from ..domain.actions import (
+    Action,
+    Ban,
+    CreateRoom,
+    Invite,
+    Join,
+    OfPerson,
+    Remove,
+    SetPower,
+    SetState,
+    Unban,
+)
+from ..domain.model import CourseId, EventId, RoomId, UserId
 from ..domain.rules import Rules
 from ..errors import AliasTaken, AlreadyThere, AppError, NotThere, TemporaryFailure, Unreachable
 from ..ports import Before, Clock, Done, Matrix, Store
 from .rooms import RoomFinder
+from .troubles import after, name_of
 
 KICK_REASON = "Not a member of this course according to Moodle."
+SWAP_REASON = "Another account has this place now."
+BAN_REASON = "The Moodle account can't be used at the moment."
 log = logging.getLogger(__name__)
 
 
@@ -40,13 +56,29 @@ class SliceResult:
     failures: list[tuple[Action, AppError]] = field(default_factory=list)
 
 
+class Masquerade(Protocol):
+    """Acts as a virtual user of ours; see `ports.Accounts`."""
+
+    async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
+        """A virtual user joins a room that it may join."""
+        ...
+
+
 class Hands:
     """Carries out actions of one course at a time; used by many workers at once for different courses."""
 
     def __init__(
-        self, matrix: Matrix, store: Store, rooms: RoomFinder, rules: Rules, clock: Clock, limits: Limits
+        self,
+        matrix: Matrix,
+        accounts: Masquerade,
+        store: Store,
+        rooms: RoomFinder,
+        rules: Rules,
+        clock: Clock,
+        limits: Limits,
     ) -> None:
         self._matrix = matrix
+        self._accounts = accounts
         self._store = store
         self._rooms = rooms
         self._rules = rules
@@ -64,18 +96,28 @@ class Hands:
         """Carry out the first actions of a plan. Raises `TemporaryFailure` when the homeserver is the trouble."""
         result = SliceResult(left=len(actions))
         ends = self._clock.now() + self._limits.seconds
-        for action in actions[: self._limits.actions]:
+        part = actions[: self._limits.actions]
+        if room_id is not None:
+            await self._intend(room_id, part)
+        for action in part:
             if result.done and self._clock.now() >= ends:
                 break
             if isinstance(action, CreateRoom):
                 room_id = await self._create(action, signal=signal)
-            elif room_id is not None:
+                if room_id is not None:
+                    await self._intend(room_id, part)
+            elif room_id is not None and not _must_wait(action, result):
                 await self._one(course_id, room_id, action, signal, result)
             result.left -= 1
             if room_id is None:
                 break
             result.done += 1
         return result
+
+    async def _intend(self, room_id: RoomId, actions: tuple[Action, ...]) -> None:
+        invited = {action.matrix_id: action.person for action in actions if isinstance(action, Invite)}
+        if invited:
+            await self._store.ledger.intend(room_id, invited)
 
     async def _create(self, action: CreateRoom, *, signal: str) -> RoomId | None:
         try:
@@ -116,9 +158,20 @@ class Hands:
             case Invite(matrix_id):
                 await self._matrix.invite(room_id, matrix_id)
                 return None
-            case Remove(matrix_id):
+            case Join(matrix_id, invite=invite):
+                if invite:
+                    await self._matrix.invite(room_id, matrix_id)
+                await self._accounts.join_as(room_id, matrix_id)
+                return None
+            case Remove(matrix_id, instead=instead):
                 # The whole room can read it, so it says nothing about the person.
-                await self._matrix.kick(room_id, matrix_id, KICK_REASON)
+                await self._matrix.kick(room_id, matrix_id, KICK_REASON if instead is None else SWAP_REASON)
+                return None
+            case Ban(matrix_id):
+                await self._matrix.ban(room_id, matrix_id, BAN_REASON)
+                return None
+            case Unban(matrix_id):
+                await self._matrix.unban(room_id, matrix_id)
                 return None
             case CreateRoom():
                 raise AssertionError("a room is made by _create")
@@ -126,9 +179,9 @@ class Hands:
                 assert_never(unreachable)
 
     async def _before(self, room_id: RoomId, action: Action) -> Before:
+        if isinstance(action, OfPerson):
+            return await self._store.mirror.before(room_id, "m.room.member", action.matrix_id)
         match action:
-            case Invite(matrix_id) | Remove(matrix_id):
-                return await self._store.mirror.before(room_id, "m.room.member", matrix_id)
             case SetPower():
                 return await self._store.mirror.before(room_id, "m.room.power_levels", "")
             case SetState(event_type, state_key):
@@ -167,3 +220,9 @@ class Hands:
             reference=reference,
         )
         await self._store.ledger.record(done, bot=self._rules.bot)
+
+
+def _must_wait(action: Action, result: SliceResult) -> bool:
+    """Whether what this action depends on has just failed."""
+    needed = after(action)
+    return needed is not None and needed in {name_of(failed) for failed, _ in result.failures}

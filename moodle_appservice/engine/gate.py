@@ -129,6 +129,8 @@ class Gate:
             ours,
         )
         await self._store.mirror.mark_stale()
+        # Whom we removed since that backup is there again, and still nobody else's guest.
+        await self._store.ledger.want_again()
         self.epoch += 1
         return True
 

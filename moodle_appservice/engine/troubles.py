@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetState
+from ..domain.actions import (
+    Action,
+    Ban,
+    CreateRoom,
+    Invite,
+    Join,
+    Remove,
+    SetPower,
+    SetState,
+    Unban,
+)
 from ..domain.model import CourseId
 from ..errors import AppError, TemporaryFailure
 
@@ -59,9 +69,13 @@ class Troubles:
             self._of.pop(course_id, None)
 
     def due(self, course_id: CourseId, actions: tuple[Action, ...], *, now: float) -> tuple[Action, ...]:
-        """The actions that may be tried now, those that never failed first."""
+        """The actions that may be tried now, those that never failed first, without what depends on one of the rest."""
         known = self.of(course_id)
-        fresh = [action for action in actions if name_of(action) not in known]
+        fresh = [
+            action
+            for action in actions
+            if name_of(action) not in known and (after(action) is None or after(action) not in known)
+        ]
         again = [
             action
             for action in actions
@@ -78,10 +92,15 @@ class Troubles:
         return self._of
 
 
+def after(action: Action) -> str | None:
+    """The name of the action without which this one must not happen: who takes a place is invited first."""
+    return f"Invite {action.instead}" if isinstance(action, Remove) and action.instead is not None else None
+
+
 def name_of(action: Action) -> str:
     """What an action is about, whatever its content: the same person's invite, the same event type."""
     match action:
-        case Invite(matrix_id) | Remove(matrix_id):
+        case Invite(matrix_id) | Join(matrix_id) | Remove(matrix_id) | Ban(matrix_id) | Unban(matrix_id):
             return f"{type(action).__name__} {matrix_id}"
         case SetState(event_type, state_key):
             return f"SetState {event_type} {state_key}"

@@ -144,6 +144,25 @@ class MatrixClient:
                 ) from None
             raise
 
+    async def ban(self, room_id: RoomId, user_id: UserId, reason: str) -> None:
+        """`POST /rooms/{id}/ban`."""
+        await self._api.call(Method.POST, Path.v3.rooms[room_id].ban, {"user_id": user_id, "reason": reason})
+
+    async def unban(self, room_id: RoomId, user_id: UserId) -> None:
+        """`POST /rooms/{id}/unban`."""
+        try:
+            await self._api.call(Method.POST, Path.v3.rooms[room_id].unban, {"user_id": user_id})
+        except HomeserverRefused as error:
+            if error.status == 403 and "not banned" in error.text:
+                raise NotThere(
+                    f"{user_id} is not banned from the room {room_id} any more; the room is read again."
+                ) from None
+            raise
+
+    async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
+        """`POST /join/{id}` as a virtual user of ours."""
+        await self._api.call(Method.POST, Path.v3.join[room_id], query={"user_id": user_id})
+
     async def join(self, room_id: RoomId) -> None:
         """`POST /join/{id}`."""
         await self._api.call(Method.POST, Path.v3.join[room_id])

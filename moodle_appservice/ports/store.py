@@ -26,6 +26,7 @@ from ..domain.model import (
 from ..domain.plan import Ledger
 from ..domain.rules import Choice
 from .links import LinkBook
+from .requests import RequestBook
 from .world import Event
 
 
@@ -143,12 +144,26 @@ class LedgerBook(Protocol):
         """Forget that a room is ours (it is gone at the homeserver)."""
         ...
 
+    async def intend(self, room_id: RoomId, users: Mapping[UserId, MoodleUserId]) -> None:
+        """These accounts are about to be invited: after a crash it is known that their place is of our making."""
+        ...
+
+    async def found(
+        self, room_id: RoomId, users: Mapping[UserId, MoodleUserId], *, bans: Iterable[UserId], at: float
+    ) -> None:
+        """Give a place to people who were found where they belong; `bans`: who of them is banned by the bot."""
+        ...
+
     async def unwanted(self, room_id: RoomId, users: Iterable[UserId]) -> None:
         """These people do not belong in the room any more: a later enrolment is a new invite."""
         ...
 
+    async def want_again(self) -> None:
+        """The homeserver went back in time, so that people whom we removed may be there again: all places count."""
+        ...
+
     async def places(self, room_id: RoomId) -> Mapping[UserId, MoodleUserId]:
-        """Everyone to whom we gave a place in the room, with the Moodle person."""
+        """Every account to which we ever gave a place in the room, with the Moodle person."""
         ...
 
     async def control_room(self) -> RoomId | None:
@@ -217,6 +232,9 @@ class PersonRow:
 
     resolution: Resolution
     fingerprint: str
+    username: str = ""
+    unusable_since: float | None = None
+    """When we first saw that the account is suspended, deleted or can't sign in; None while it is usable."""
 
 
 class PeopleBook(Protocol):
@@ -234,6 +252,13 @@ class PeopleBook(Protocol):
         """Store what was found; `person` None where Moodle shows no account.
 
         Where another person holds that id already, what stood before stays, with the reason.
+        """
+        ...
+
+    async def unusable(self, since: Mapping[MoodleUserId, float | None]) -> None:
+        """Book since when (Unix seconds) these people's Moodle accounts can't be used; None: they can again.
+
+        Who is not known here stays unknown.
         """
         ...
 
@@ -397,6 +422,8 @@ class Store(Protocol):
     def people(self) -> PeopleBook: ...
     @property
     def links(self) -> LinkBook: ...
+    @property
+    def requests(self) -> RequestBook: ...
     @property
     def journal(self) -> Journal: ...
     @property

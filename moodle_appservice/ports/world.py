@@ -133,6 +133,14 @@ class Matrix(Protocol):
         """`POST /rooms/{id}/kick`: also withdraws an invite. Raises `NotThere` when there is nobody to remove."""
         ...
 
+    async def ban(self, room_id: RoomId, user_id: UserId, reason: str) -> None:
+        """`POST /rooms/{id}/ban`."""
+        ...
+
+    async def unban(self, room_id: RoomId, user_id: UserId) -> None:
+        """`POST /rooms/{id}/unban`. Raises `NotThere` when the person is not banned."""
+        ...
+
     async def join(self, room_id: RoomId) -> None:
         """`POST /join/{id}`."""
         ...

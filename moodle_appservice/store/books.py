@@ -10,6 +10,7 @@ from .ledger import LedgerBooks
 from .links import LinkBooks
 from .mirror import MirrorBook
 from .people import PeopleBooks
+from .requests import RequestBooks
 from .settings import SettingBook
 
 
@@ -21,6 +22,7 @@ class Books:
         self.mirror = MirrorBook(db, bot=bot, prefix=prefix)
         self.ledger = LedgerBooks(db)
         self.links = LinkBooks(db)
+        self.requests = RequestBooks(db)
         self.courses = CourseBooks(db)
         self.people = PeopleBooks(db)
         self.journal = JournalBook(db)

@@ -12,13 +12,23 @@ from typing import Any, assert_never
 
 from mautrix.util.async_db import Connection
 
-from ..domain.actions import CreateRoom, Invite, Remove, SetPower, SetState
+from ..domain.actions import (
+    Ban,
+    CreateRoom,
+    Invite,
+    Join,
+    OfPerson,
+    Remove,
+    SetPower,
+    SetState,
+    Unban,
+)
 from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
 from ..domain.plan import Ledger
 from ..ports import Done
 from .assume import assume_member, assume_room, assume_state
 from .audit import add_line
-from .db import Db, to_json
+from .db import Db, Row, to_json
 
 COURSE = "course"
 CONTROL = "control"
@@ -51,15 +61,15 @@ class LedgerBooks:
             row = await connection.fetchrow("SELECT * FROM room WHERE room_id = $1", room_id)
             if row is None:
                 return Ledger()
-            places = await connection.fetch(
-                "SELECT matrix_id FROM place WHERE room_id = $1 AND wanted = 1", room_id
-            )
+            places = await connection.fetch("SELECT * FROM place WHERE room_id = $1", room_id)
             levels = {UserId(user): int(level) for user, level in json.loads(row["levels_written"]).items()}
             return Ledger(
                 name=row["name_written"],
                 topic=row["topic_written"],
                 levels=levels,
-                places=frozenset(UserId(place["matrix_id"]) for place in places),
+                places=_users_with(places, "wanted"),
+                intended=_users_with(places, "intended"),
+                bans=_users_with(places, "banned"),
             )
 
         return await self._db.transaction(work)
@@ -95,16 +105,41 @@ class LedgerBooks:
 
         await self._db.transaction(work)
 
+    async def intend(self, room_id: RoomId, users: Mapping[UserId, MoodleUserId]) -> None:
+        """These accounts are about to be invited."""
+        await self._db.transaction(
+            lambda connection: connection.executemany(
+                "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at, wanted, intended) "
+                "VALUES ($1, $2, $3, 0, 0, 1) ON CONFLICT (room_id, matrix_id) DO UPDATE SET "
+                "moodle_id = excluded.moodle_id, intended = 1",
+                [(room_id, user, person) for user, person in users.items()],
+            )
+        )
+
+    async def found(
+        self, room_id: RoomId, users: Mapping[UserId, MoodleUserId], *, bans: Iterable[UserId], at: float
+    ) -> None:
+        """Give a place to people who were found where they belong."""
+        banned = set(bans)
+
+        async def work(connection: Connection) -> None:
+            for user, person in users.items():
+                await _give_place(connection, room_id, user, person, at=at, banned=user in banned)
+
+        await self._db.transaction(work)
+
     async def unwanted(self, room_id: RoomId, users: Iterable[UserId]) -> None:
         """These people do not belong in the room any more."""
 
         async def work(connection: Connection) -> None:
             for user in users:
-                await connection.execute(
-                    "UPDATE place SET wanted = 0 WHERE room_id = $1 AND matrix_id = $2", room_id, user
-                )
+                await _take_place(connection, room_id, user)
 
         await self._db.transaction(work)
+
+    async def want_again(self) -> None:
+        """All places count again."""
+        await self._db.execute("UPDATE place SET wanted = 1 WHERE banned = 0")
 
     async def places(self, room_id: RoomId) -> Mapping[UserId, MoodleUserId]:
         """Everyone to whom we ever gave a place in the room."""
@@ -142,22 +177,54 @@ async def _book(connection: Connection, done: Done, bot: UserId) -> None:
             )
         case Invite(matrix_id, person):
             await assume_member(connection, done, matrix_id, "invite", bot)
-            await connection.execute(
-                "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at) VALUES ($1, $2, $3, $4) "
-                "ON CONFLICT (room_id, matrix_id) DO UPDATE SET moodle_id = excluded.moodle_id, "
-                "invited_at = excluded.invited_at, wanted = 1",
-                done.room_id,
-                matrix_id,
-                person,
-                done.at,
-            )
-        case Remove(matrix_id, _):
+            await _give_place(connection, done.room_id, matrix_id, person, at=done.at)
+        case Join(matrix_id, person):
+            await assume_member(connection, done, matrix_id, "join", matrix_id)
+            await _give_place(connection, done.room_id, matrix_id, person, at=done.at)
+        case Ban(matrix_id, person):
+            await assume_member(connection, done, matrix_id, "ban", bot)
+            await _give_place(connection, done.room_id, matrix_id, person, at=done.at, banned=True)
+        case Remove(matrix_id) | Unban(matrix_id):
             await assume_member(connection, done, matrix_id, "leave", bot)
-            await connection.execute(
-                "UPDATE place SET wanted = 0 WHERE room_id = $1 AND matrix_id = $2", done.room_id, matrix_id
-            )
+            await _take_place(connection, done.room_id, matrix_id)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+async def _give_place(
+    connection: Connection,
+    room_id: RoomId,
+    user: UserId,
+    person: MoodleUserId,
+    *,
+    at: float,
+    banned: bool = False,
+) -> None:
+    """A place that is wanted, or (`banned`) one that we have taken away with a ban."""
+    await connection.execute(
+        "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at, wanted, intended, banned) "
+        "VALUES ($1, $2, $3, $4, $5, 0, $6) ON CONFLICT (room_id, matrix_id) DO UPDATE SET "
+        "moodle_id = excluded.moodle_id, invited_at = excluded.invited_at, wanted = excluded.wanted, intended = 0, "
+        "banned = excluded.banned",
+        room_id,
+        user,
+        person,
+        at,
+        int(not banned),
+        int(banned),
+    )
+
+
+async def _take_place(connection: Connection, room_id: RoomId, user: UserId) -> None:
+    await connection.execute(
+        "UPDATE place SET wanted = 0, intended = 0, banned = 0 WHERE room_id = $1 AND matrix_id = $2",
+        room_id,
+        user,
+    )
+
+
+def _users_with(places: Iterable[Row], column: str) -> frozenset[UserId]:
+    return frozenset(UserId(place["matrix_id"]) for place in places if place[column])
 
 
 async def _book_room(connection: Connection, done: Done, action: CreateRoom, bot: UserId) -> None:
@@ -193,7 +260,7 @@ async def _book_name(
 
 
 async def _audit(connection: Connection, done: Done) -> None:
-    subject = done.action if isinstance(done.action, Invite | Remove) else None
+    subject = done.action if isinstance(done.action, OfPerson) else None
     result = done.error or "done"
     await add_line(
         connection,

@@ -26,11 +26,14 @@ class PeopleBooks:
     async def look_up(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, PersonRow]:
         """What is known about these people."""
         rows = await self._db.fetch_in(
-            "SELECT moodle_id, matrix_id, trust, reason, fingerprint FROM person WHERE moodle_id IN ({in})",
+            "SELECT * FROM person WHERE moodle_id IN ({in})",
             user_ids,
         )
         return {
-            MoodleUserId(row["moodle_id"]): PersonRow(_resolution(row), row["fingerprint"]) for row in rows
+            MoodleUserId(row["moodle_id"]): PersonRow(
+                _resolution(row), row["fingerprint"], row["username"], row["unusable_since"]
+            )
+            for row in rows
         }
 
     async def by_matrix_id(self, ids: Collection[UserId]) -> Mapping[UserId, MoodleUserId]:
@@ -64,6 +67,14 @@ class PeopleBooks:
             return final
 
         return await self._db.transaction(work)
+
+    async def unusable(self, since: Mapping[MoodleUserId, float | None]) -> None:
+        """Book since when these people's Moodle accounts can't be used."""
+        await self._db.transaction(
+            lambda connection: connection.executemany(
+                "UPDATE person SET unusable_since = $2 WHERE moodle_id = $1", list(since.items())
+            )
+        )
 
     async def names(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
         """Full names."""

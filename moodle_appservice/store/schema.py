@@ -235,3 +235,17 @@ async def keys(connection: Connection) -> None:
 upgrades.register(
     keys, description="The audit log names people by opaque keys; what we wrote into Moodle is kept"
 )
+
+_PLACES = (
+    "ALTER TABLE place ADD COLUMN intended BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE place ADD COLUMN banned BIGINT NOT NULL DEFAULT 0",
+)
+
+
+async def places(connection: Connection) -> None:
+    """Version 4."""
+    for statement in _PLACES:
+        await connection.execute(statement)
+
+
+upgrades.register(places, description="Places that are only intended yet, and bans of ours")

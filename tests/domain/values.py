@@ -129,6 +129,8 @@ def ledger(given: Mapping[str, Any] | None) -> Ledger:
         topic=given.get("topic"),
         levels={UserId(user): level for user, level in given.get("levels", {}).items()},
         places=frozenset(UserId(user) for user in given.get("places", ())),
+        intended=frozenset(UserId(user) for user in given.get("intended", ())),
+        bans=frozenset(UserId(user) for user in given.get("bans", ())),
     )
 
 
@@ -138,9 +140,10 @@ def known(given: Mapping[str, int] | None) -> dict[UserId, MoodleUserId]:
 
 
 def shown(action: Action) -> dict[str, Any]:
-    """An action as a case file writes it: its kind under `do`, and every one of its fields."""
+    """An action as a case file writes it: its kind under `do`, and every one of its fields that is set."""
     values = {field.name: getattr(action, field.name) for field in fields(action)}
-    return {"do": type(action).__name__, **{name: _plain(value) for name, value in values.items()}}
+    given = {name: _plain(value) for name, value in values.items() if value is not None}
+    return {"do": type(action).__name__, **given}
 
 
 def shown_note(note: Note) -> dict[str, Any]:
