@@ -69,7 +69,9 @@ async def test_what_is_no_action_is_noted_too(books: Books) -> None:
 async def test_lines_from_before_the_keys_are_given_them(books: Books, db: Db, by: str) -> None:
     await acquainted(books, (SAM_S, SAM if by == "person" else TESS))
     if by == "place":
-        await db.execute("INSERT INTO place VALUES ($1, $2, 8, 1.0, 1)", ROOM, SAM)
+        await db.execute(
+            "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at) VALUES ($1, $2, 8, 1.0)", ROOM, SAM
+        )
     for number in (1, 2):
         await db.execute(
             "INSERT INTO audit (number, at, room_id, matrix_id, kind, why, signal, result, reference) "
