@@ -66,6 +66,12 @@ class Examination:
                 "`url` in the registration must lead to this service; then restart Synapse.",
                 after=CHECK_HOMESERVER,
             ),
+            Check(
+                "Rights over accounts",
+                self._account_rights,
+                "Whatever these rights are not needed for works without them.",
+                after=CHECK_HOMESERVER,
+            ),
         )
 
     def _of_the_source(self) -> Sequence[Check]:
@@ -169,6 +175,12 @@ class Examination:
         if taken_for != self._service.rules.bot:
             raise PermanentFailure(f"The homeserver takes us for {taken_for}, not {self._service.rules.bot}.")
         return f"{self._settings.homeserver.address} takes us for {taken_for}."
+
+    async def _account_rights(self) -> str:
+        rights = await self._service.accounts.rights()
+        if rights.sentences:
+            raise Caution(" ".join(rights.sentences))
+        return "Accounts can be looked up with their sign-on ids, made and changed."
 
     async def _ping(self) -> str:
         if await is_running(self._settings.control_socket):

@@ -12,6 +12,7 @@ import time
 import aiohttp
 from aiohttp import web
 
+from .accounts import accounts_from, say_what_is_missing
 from .bot.call import Desk
 from .bot.router import Router
 from .config import Settings
@@ -119,6 +120,7 @@ class Service:
             await self.listen()
             await self.matrix.ensure_registered(self.settings.bot.name)
             await self._check_bot()
+            await say_what_is_missing(self.accounts, self.rules)
             self.workers.start()
             await self.router.start()
             await self.door.start()
@@ -195,6 +197,9 @@ class Service:
             bot=rules.bot,
             session=session,
             timeout=settings.homeserver.timeout,
+        )
+        self.accounts = accounts_from(
+            settings, self.registration, rules, session=session, store=store, clock=clock
         )
         self.gate = Gate(self.matrix, store, rules)
         rooms = RoomFinder(self.matrix, store, rules, clock)

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_valida
 
 from ..errors import Problem
 from ..problems import wrong
+from .homeserver import Homeserver
 from .rooms import Rooms
 from .section import Section, number
 from .values import (
@@ -29,7 +30,6 @@ from .values import (
     OptionalWebAddress,
     Prefix,
     Secret,
-    ServerName,
     SiteName,
     Size,
     SocketPath,
@@ -100,20 +100,6 @@ class Moodle(Section):
                 "Write https://, or set moodle.allow_http to on if nobody can listen in between.",
             )
         return url
-
-
-class Homeserver(Section):
-    """The homeserver, as this service reaches it and as people's ids name it."""
-
-    address: WebAddress = Field(
-        description="The address under which this service reaches the homeserver, such as http://127.0.0.1:8008."
-    )
-    domain: ServerName = Field(
-        description="The server name in Matrix ids: example.org for @anna:example.org (server_name in homeserver.yaml)."
-    )
-    timeout: float = number(
-        60, "Seconds until an answer of the homeserver counts as lost.", unit="seconds", gt=0
-    )
 
 
 class Appservice(Section):
@@ -280,5 +266,10 @@ class Settings(Section):
     def secrets(self) -> tuple[str, ...]:
         """Every secret of the configuration, so that logs can mask it."""
         password = urlsplit(self.database.get_secret_value()).password or ""
-        found = (self.moodle.token.get_secret_value(), password, unquote(password))
+        found = (
+            self.moodle.token.get_secret_value(),
+            *self.homeserver.secrets(),
+            password,
+            unquote(password),
+        )
         return tuple(dict.fromkeys(secret for secret in found if secret))

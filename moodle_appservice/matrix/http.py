@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import stamina
@@ -64,8 +65,16 @@ class _Answer(MatrixRequestError):
         self.retry_after = _bounded(wait / 1000) if isinstance(wait, int) else _seconds(retry_after)
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A yes of the homeserver: HTTP's status tells 200 from 201. A body that is no object is its `value`."""
+
+    status: int
+    body: Mapping[str, Any]
+
+
 class HomeserverApi(HTTPAPI):
-    """mautrix's request sender with complete errors. Use `call`."""
+    """mautrix's request sender with complete errors. Use `call`, or `ask` where the status matters."""
 
     def __init__(self, address: str, token: str, *, session: ClientSession, timeout: float) -> None:
         # mautrix expects a logger that knows its own level TRACE.
@@ -88,23 +97,49 @@ class HomeserverApi(HTTPAPI):
 
         Raises `Unreachable`, `HomeserverBusy` (429, 5xx) or `HomeserverRefused` (every other error answer).
         """
+        reply = await self.ask(method, path, content, query=query, as_user=as_user, attempts=attempts)
+        return reply.body
+
+    async def ask(
+        self,
+        method: Method,
+        path: PathBuilder,
+        content: Mapping[str, Any] | bytes | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        as_user: UserId | None = None,
+        attempts: int = 5,
+        content_type: str = "application/json",
+        sensitive: bool = False,
+    ) -> Reply:
+        """One request with all there is to say about it. `sensitive`: the content is not even logged for debugging."""
         parameters = dict(query or {})
         if as_user is not None:
             parameters["user_id"] = as_user
-        answer: Any = None
+        body = content if isinstance(content, bytes) else dict(content or {})
+        reply = Reply(0, {})
         async for attempt in stamina.retry_context(
             on=_wait_before_next, attempts=attempts, timeout=None, wait_initial=0.3, wait_max=5.0
         ):
             with attempt:
-                answer = await self._once(method, path, dict(content or {}), parameters)
-        return answer if isinstance(answer, Mapping) else {"value": answer}
+                reply = await self._once(method, path, body, parameters, content_type, sensitive)
+        return reply
 
     async def _once(
-        self, method: Method, path: PathBuilder, content: dict[str, Any], parameters: dict[str, str]
-    ) -> Any:
+        self,
+        method: Method,
+        path: PathBuilder,
+        content: dict[str, Any] | bytes,
+        parameters: dict[str, str],
+        content_type: str,
+        sensitive: bool,
+    ) -> Reply:
         where = f"{method} /{path}"
+        headers = {"Content-Type": content_type} if isinstance(content, bytes) else {}
         try:
-            return await self.request(method, path, content=content, query_params=parameters)
+            reply: Any = await self.request(
+                method, path, content=content, headers=headers, query_params=parameters, sensitive=sensitive
+            )
         except _Answer as answer:
             raise _as_error(answer, where) from None
         except (MatrixConnectionError, ClientError, TimeoutError, OSError) as error:
@@ -112,6 +147,8 @@ class HomeserverApi(HTTPAPI):
                 f"The homeserver at {self.base_url} did not answer {where} ({type(error).__name__}). "
                 "What was asked for may or may not have been done; it is looked at again."
             ) from None
+        assert isinstance(reply, Reply)
+        return reply
 
     async def _send(
         self,
@@ -126,9 +163,10 @@ class HomeserverApi(HTTPAPI):
         ) as response:
             text = await response.text(errors="replace")
             if 200 <= response.status < 300:
-                return _parse(text, response.status), response
-            body = _body(text)
-            raise _Answer(response.status, body, response.headers.get("Retry-After"))
+                told = _parse(text, response.status)
+                body = told if isinstance(told, Mapping) else {"value": told}
+                return Reply(response.status, body), response
+            raise _Answer(response.status, _body(text), response.headers.get("Retry-After"))
 
 
 def _wait_before_next(error: Exception) -> bool | float:

@@ -39,6 +39,8 @@ class Account:
     external_ids: frozenset[tuple[str, str]] = frozenset()
     """(provider, external id)."""
     emails: frozenset[str] = frozenset()
+    made_at: float | None = None
+    """When the account was made (Unix seconds, cut to whole ones); None: not told."""
     seen_as_admin: bool = True
     """False: only the public profile was seen, so the fields above say nothing."""
 
@@ -63,7 +65,7 @@ class Picture:
 
 
 class Accounts(Protocol):
-    """One method, one request (two where the docstring says so)."""
+    """One method, one request; more where the docstring says so, or the Matrix Authentication Service is asked."""
 
     async def rights(self) -> AccountRights:
         """What we may do, asked once and remembered for a while."""
@@ -89,27 +91,36 @@ class Accounts(Protocol):
         """The accounts made last, newest first; None without admin rights."""
         ...
 
-    async def create(self, user_id: UserId) -> bool:
+    async def create(self, user_id: UserId, *, display_name: str = "") -> bool:
         """Make an empty account: True where it is new, False where it was there before (and is untouched).
 
+        `display_name` is given to the new account only where that can't change one that is there; `fill` gives it
+        in any case. It is never sent twice: after an `Unreachable` nobody knows whether there is an account now.
         Raises `NoAdminRights`.
         """
         ...
 
     async def fill(self, user_id: UserId, attributes: Attributes) -> None:
-        """Give a new account of ours its name, ways to sign in and e-mail address. Raises `NoAdminRights`."""
+        """Give a new account of ours its name, ways to sign in and e-mail address (with one: a look who has it before).
+
+        Raises `NoAdminRights`; `PermanentFailure` where another account has the address (nothing was changed) or
+        signs in with the external id (then name and address are set).
+        """
         ...
 
     async def set_name(self, user_id: UserId, name: str) -> None:
-        """Change the display name of an account of ours (virtual ones by masquerading)."""
+        """Change the display name of an account of ours (virtual ones by masquerading). Raises `NoAdminRights`."""
         ...
 
     async def set_avatar(self, user_id: UserId, picture: Picture | None) -> None:
-        """Change or take away the avatar of an account of ours: an upload, then the profile."""
+        """Change or take away the avatar of an account of ours: an upload, then the profile. Raises `NoAdminRights`."""
         ...
 
     async def set_email(self, user_id: UserId, address: str) -> None:
-        """Replace the e-mail address of an account that we made. Raises `NoAdminRights`."""
+        """Replace the e-mail addresses of an account that we made by this one, after a look who has it.
+
+        Raises `NoAdminRights`; `PermanentFailure` where another account has the address.
+        """
         ...
 
     async def deactivate(self, user_id: UserId, *, erase: bool) -> None:
