@@ -1,0 +1,428 @@
+"""Accounts at a real Synapse: what each method does there, with admin rights and without."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+
+from moodle_appservice.demo.homeserver import EmbeddedSynapse
+from moodle_appservice.domain.model import RoomId, UserId
+from moodle_appservice.errors import NoAdminRights, PermanentFailure, TemporaryFailure
+from moodle_appservice.matrix.admin_token import STORED, TokenPair
+from moodle_appservice.ports import Attributes, Picture
+from tests.accounts_desk import Desk, MemorySettings
+from tests.live.homeserver import People, Seat
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000a49444154789c6360000002000154a24f5d0000000049454e44ae426082"
+)
+
+
+class Town:
+    """A seat at the homeserver, its bot registered, and the adapter for it."""
+
+    def __init__(self, synapse: EmbeddedSynapse, seat: Seat) -> None:
+        self.synapse = synapse
+        self.seat = seat
+        self.desks: list[Desk] = []
+        self._numbers = 0
+
+    def desk(self, admin: TokenPair | None = None, settings: MemorySettings | None = None) -> Desk:
+        made = Desk(
+            self.synapse.url,
+            bot=self.seat.sender,
+            as_token=self.seat.as_token,
+            admin=admin,
+            virtual=f"@{self.seat.prefix}",
+            settings=settings,
+        )
+        self.desks.append(made)
+        return made
+
+    def new_id(self, name: str = "ann") -> UserId:
+        self._numbers += 1
+        return UserId(f"@{name}-{self.seat.site}-{self._numbers}:{self.synapse.server_name}")
+
+    def virtual(self, number: int) -> UserId:
+        return UserId(f"@{self.seat.prefix}{number}:{self.synapse.server_name}")
+
+    async def admin(self, method: str, path: str, content: Any = None) -> Any:
+        """A request of the homeserver's own administrator."""
+        return await self.request(method, path, content, token=self.synapse.admin_token)
+
+    async def request(
+        self, method: str, path: str, content: Any = None, *, token: str | None = None, **query: str
+    ) -> Any:
+        headers = {"Authorization": f"Bearer {self.seat.as_token if token is None else token}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                method, self.synapse.url + path, json=content, params=query, headers=headers
+            ) as answer,
+        ):
+            told = await answer.json()
+            assert answer.status in (200, 201), (method, path, answer.status, told)
+            return told
+
+    async def make_bot_admin(self, yes: bool = True) -> None:
+        await self.admin("PUT", f"/_synapse/admin/v1/users/{self.seat.sender}/admin", {"admin": yes})
+
+    async def as_stored(self, user_id: str) -> dict[str, Any]:
+        told = await self.admin("GET", f"/_synapse/admin/v2/users/{quote(user_id, safe='')}")
+        assert isinstance(told, dict)
+        return told
+
+    async def room(self) -> RoomId:
+        return RoomId((await self.request("POST", "/_matrix/client/v3/createRoom", {}))["room_id"])
+
+    async def membership(self, room_id: RoomId, user_id: str) -> str | None:
+        path = f"/_matrix/client/v3/rooms/{quote(room_id)}/members"
+        for event in (await self.request("GET", path))["chunk"]:
+            if event["state_key"] == user_id:
+                return str(event["content"]["membership"])
+        return None
+
+
+@pytest.fixture
+async def town(synapse: EmbeddedSynapse, seat: Seat) -> AsyncIterator[Town]:
+    made = Town(synapse, seat)
+    await made.desk().accounts.register_virtual(UserId(seat.sender))
+    yield made
+    for desk in made.desks:
+        await desk.close()
+
+
+@pytest.fixture
+async def desk(town: Town) -> Desk:
+    """One whose bot is an administrator."""
+    await town.make_bot_admin()
+    return town.desk()
+
+
+# Which token opens the door
+
+
+async def test_a_bot_that_is_an_administrator_may_do_everything(desk: Desk) -> None:
+    rights = await desk.accounts.rights()
+    assert (rights.look, rights.create, rights.sentences) == (True, True, ())
+
+
+async def test_without_rights_what_is_lost_is_said_and_nothing_is_done(town: Town) -> None:
+    accounts, user_id = town.desk().accounts, town.new_id()
+    rights = await accounts.rights()
+    assert (rights.look, rights.create) == (False, False)
+    said = " ".join(rights.sentences)
+    assert town.seat.sender in said and "homeserver.admin_token" in said and "no accounts are made" in said
+    for call in (
+        accounts.create(user_id),
+        accounts.fill(user_id, Attributes("Ann")),
+        accounts.set_name(user_id, "Ann"),
+        accounts.set_avatar(user_id, Picture("p", "image/png", PNG)),
+        accounts.set_email(user_id, "ann@uni.test"),
+        accounts.deactivate(user_id, erase=True),
+        accounts.by_external_id("oidc", "ann"),
+        accounts.by_email("ann@uni.test"),
+    ):
+        with pytest.raises(NoAdminRights, match="Nothing was changed"):
+            await call
+    assert await accounts.newest() is None
+    assert await accounts.look(user_id) is None
+
+
+async def test_rights_are_asked_for_once_and_again_after_a_while(town: Town) -> None:
+    desk = town.desk()
+    mark = town.synapse.mark()
+    for _ in range(3):
+        await desk.accounts.rights()
+    assert len(town.synapse.requests_by(town.seat.sender, mark)) == 1
+    await town.make_bot_admin()
+    assert not (await desk.accounts.rights()).look
+    desk.clock.advance(601)
+    assert (await desk.accounts.rights()).look
+
+
+async def test_rights_that_are_taken_away_are_noticed(town: Town, desk: Desk) -> None:
+    assert (await desk.accounts.rights()).create
+    await town.make_bot_admin(False)
+    user_id = town.new_id()
+    with pytest.raises(NoAdminRights, match="taken our admin rights away"):
+        await desk.accounts.create(user_id)
+    seen = await desk.accounts.look(UserId(town.seat.sender))
+    assert seen is not None and not seen.seen_as_admin
+    assert not (await desk.accounts.rights()).create
+
+
+async def administrator(town: Town, *, admin: bool = True) -> tuple[str, TokenPair]:
+    """A person with a login whose token can be renewed."""
+    localpart = town.new_id("root")[1:].partition(":")[0]
+    await town.synapse.register(localpart, "a password", admin=admin)
+    content = {
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": localpart},
+        "password": "a password",
+        "refresh_token": True,
+    }
+    told = await town.request("POST", "/_matrix/client/v3/login", content, token="")
+    return localpart, TokenPair(told["access_token"], told["refresh_token"])
+
+
+async def test_an_administrator_s_token_serves_where_the_bot_is_none(town: Town) -> None:
+    _, pair = await administrator(town)
+    desk = town.desk(admin=pair)
+    assert (await desk.accounts.rights()).create
+    user_id = town.new_id()
+    assert await desk.accounts.create(user_id)
+    await desk.accounts.set_name(user_id, "Ann")
+    assert (await town.as_stored(user_id))["displayname"] == "Ann"
+
+
+async def test_the_token_of_somebody_else_does_not_serve(town: Town) -> None:
+    _, pair = await administrator(town, admin=False)
+    rights = await town.desk(admin=pair).accounts.rights()
+    assert not rights.look and "is not a server administrator's" in rights.sentences[0]
+
+
+async def test_a_token_that_has_expired_without_a_refresh_token_is_said(town: Town) -> None:
+    rights = await town.desk(admin=TokenPair("syt_gone_gone_gone")).accounts.rights()
+    assert not rights.look and "homeserver.admin_token (any more)" in rights.sentences[0]
+
+
+async def test_an_expired_token_is_renewed_once_for_all_and_the_new_one_is_kept(town: Town) -> None:
+    _, pair = await administrator(town)
+    expired = TokenPair("syt_expired_expired_expired", pair.refresh)
+    settings = MemorySettings()
+    desk = town.desk(admin=expired, settings=settings)
+    mark = town.synapse.mark()
+    await asyncio.gather(*(desk.accounts.look(UserId(town.seat.sender)) for _ in range(8)))
+    renewals = [asked for asked in town.synapse.since(mark) if asked.path.endswith("/refresh")]
+    assert len(renewals) == 1
+    assert pair.refresh not in settings.values[STORED]
+
+    # After a restart with the same configuration the renewed pair serves, and can be renewed again.
+    again = town.desk(admin=expired, settings=settings)
+    mark = town.synapse.mark()
+    assert (await again.accounts.rights()).look
+    assert not [asked for asked in town.synapse.since(mark) if asked.path.endswith("/refresh")]
+    stored = json.loads(settings.values[STORED])
+    settings.values[STORED] = json.dumps({**stored, "access": "syt_expired_again_again"})
+    assert (await town.desk(admin=expired, settings=settings).accounts.rights()).look
+
+
+async def test_a_refresh_token_that_is_used_up_is_said(town: Town) -> None:
+    desk = town.desk(admin=TokenPair("syt_expired_expired", "syr_nobody_knows_it"))
+    rights = await desk.accounts.rights()
+    assert not rights.look
+    assert "does not renew it" in rights.sentences[0] and "syr_" not in " ".join(rights.sentences)
+
+
+# Real accounts
+
+
+async def test_an_account_is_made_once_and_one_that_is_there_is_left_as_it_is(town: Town, desk: Desk) -> None:
+    user_id = town.new_id()
+    assert await desk.accounts.create(user_id, display_name="Not for an account that is there")
+    await desk.accounts.fill(
+        user_id, Attributes("Ann", (("oidc", f"sub/{user_id}"),), f"{user_id[1:5]}@x.test")
+    )
+    before = await town.as_stored(user_id)
+    assert not await desk.accounts.create(user_id, display_name="Somebody else")
+    assert await town.as_stored(user_id) == before
+
+
+async def test_a_new_account_gets_its_name_its_sign_on_id_and_its_address(town: Town, desk: Desk) -> None:
+    user_id = town.new_id()
+    external, address = f"odd/id?{user_id} ü", f"Ann.{town.seat.site}@Uni.test"
+    await desk.accounts.create(user_id)
+    mark = town.synapse.mark()
+    await desk.accounts.fill(user_id, Attributes("Ann", (("oidc", external),), address))
+    assert len(town.synapse.requests_by(town.seat.sender, mark)) == 2
+    assert await desk.accounts.by_external_id("oidc", external) == user_id
+    assert await desk.accounts.by_external_id("saml", external) is None
+    assert await desk.accounts.by_email(address.upper()) == user_id
+    found = await desk.accounts.look(user_id)
+    assert found is not None and found.seen_as_admin and not (found.deactivated or found.admin)
+    assert (found.display_name, found.external_ids) == ("Ann", {("oidc", external)})
+    assert found.emails == {address.casefold()}
+    assert found.made_at == (await town.as_stored(user_id))["creation_ts"] > 1_700_000_000
+    assert user_id in (await desk.accounts.newest(limit=20) or ())
+
+
+async def test_a_new_account_with_sign_on_takes_two_requests(town: Town, desk: Desk) -> None:
+    await desk.accounts.rights()
+    user_id, mark = town.new_id(), town.synapse.mark()
+    await desk.accounts.create(user_id)
+    await desk.accounts.fill(user_id, Attributes("Ann", (("oidc", user_id),)))
+    assert len(town.synapse.requests_by(town.seat.sender, mark)) == 2
+
+
+async def test_somebody_else_s_sign_on_id_is_not_taken(town: Town, desk: Desk) -> None:
+    first, second = town.new_id(), town.new_id("bob")
+    for user_id in (first, second):
+        await desk.accounts.create(user_id)
+    await desk.accounts.fill(first, Attributes("Ann", (("oidc", first),)))
+    before = await town.as_stored(first)
+    with pytest.raises(
+        PermanentFailure, match=rf"{second} was made, .*That other account was left untouched"
+    ):
+        await desk.accounts.fill(second, Attributes("Bob", (("oidc", first),)))
+    assert await town.as_stored(first) == before
+    assert await desk.accounts.by_external_id("oidc", first) == first
+
+
+async def test_somebody_else_s_address_is_not_taken(town: Town, desk: Desk) -> None:
+    first, second = town.new_id(), town.new_id("bob")
+    for user_id in (first, second):
+        await desk.accounts.create(user_id)
+    address = f"professor.{town.seat.site}@uni.test"
+    await desk.accounts.fill(first, Attributes("Ann", (), address))
+    before = [await town.as_stored(user_id) for user_id in (first, second)]
+    for call in (
+        desk.accounts.fill(second, Attributes("Bob", (), address.title())),
+        desk.accounts.set_email(second, address),
+    ):
+        with pytest.raises(PermanentFailure, match="belongs to another account"):
+            await call
+    assert [await town.as_stored(user_id) for user_id in (first, second)] == before
+
+
+async def test_name_address_and_avatar_of_an_account_change(town: Town, desk: Desk) -> None:
+    user_id = town.new_id()
+    await desk.accounts.create(user_id)
+    await desk.accounts.fill(
+        user_id, Attributes("Ann", (("oidc", user_id),), f"old.{town.seat.site}@uni.test")
+    )
+    await desk.accounts.set_name(user_id, "Ann Ä. Smith")
+    await desk.accounts.set_email(user_id, f"new.{town.seat.site}@uni.test")
+    await desk.accounts.set_avatar(user_id, Picture("1", "image/png", PNG))
+    stored = await town.as_stored(user_id)
+    assert stored["displayname"] == "Ann Ä. Smith"
+    assert [one["address"] for one in stored["threepids"]] == [f"new.{town.seat.site}@uni.test"]
+    assert stored["avatar_url"].startswith("mxc://")
+    assert [one["external_id"] for one in stored["external_ids"]] == [user_id]
+    await desk.accounts.set_avatar(user_id, None)
+    assert not (await town.as_stored(user_id))["avatar_url"]
+
+
+async def test_a_password_lets_its_owner_in_and_stands_in_no_log(
+    town: Town, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    user_id = town.new_id()
+    with caplog.at_level(logging.DEBUG):
+        await desk.accounts.create(user_id)
+        await desk.accounts.fill(user_id, Attributes("Ann", password="correct horse battery"))
+    content = {
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": user_id},
+        "password": "correct horse battery",
+    }
+    assert (await town.request("POST", "/_matrix/client/v3/login", content, token=""))["user_id"] == user_id
+    logged = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    assert "PUT" in logged and "correct horse" not in logged
+
+
+async def test_accounts_that_can_t_be_used_are_recognised(town: Town, desk: Desk) -> None:
+    found = {}
+    for state in ("deactivated", "suspended", "locked"):
+        user_id = town.new_id(state)
+        await desk.accounts.create(user_id)
+        if state == "deactivated":
+            await desk.accounts.deactivate(user_id, erase=False)
+        elif state == "suspended":
+            await town.admin("PUT", f"/_synapse/admin/v1/suspend/{user_id}", {"suspend": True})
+        else:
+            await town.admin("PUT", f"/_synapse/admin/v2/users/{user_id}", {"locked": True})
+        account = await desk.accounts.look(user_id)
+        assert account is not None
+        found[state] = (account.deactivated, account.suspended, account.locked)
+    assert found == {
+        "deactivated": (True, False, False),
+        "suspended": (False, True, False),
+        "locked": (False, False, True),
+    }
+
+
+async def test_without_rights_a_deactivated_account_looks_like_any_other_and_says_so(town: Town) -> None:
+    user_id = town.new_id()
+    await town.admin("PUT", f"/_synapse/admin/v2/users/{user_id}", {})
+    await town.admin("POST", f"/_synapse/admin/v1/deactivate/{user_id}", {"erase": False})
+    await town.admin("PUT", f"/_matrix/client/v3/profile/{user_id}/displayname", {"displayname": "Ann"})
+    account = await town.desk().accounts.look(user_id)
+    assert account is not None and not account.seen_as_admin and not account.deactivated
+
+
+async def test_an_erased_account_is_gone_for_good_and_is_not_made_again(town: Town, desk: Desk) -> None:
+    user_id = town.new_id()
+    await desk.accounts.create(user_id)
+    for _ in range(2):
+        await desk.accounts.deactivate(user_id, erase=True)
+    stored = await town.as_stored(user_id)
+    assert stored["deactivated"] and stored["erased"]
+    assert not await desk.accounts.create(user_id)
+    assert await town.as_stored(user_id) == stored
+    await desk.accounts.deactivate(town.new_id("nobody"), erase=True)
+
+
+@pytest.mark.parametrize("localpart", ["UPPER", "ümlaut", "_hidden", "a b", "x" * 250, "12345"])
+async def test_an_id_that_synapse_does_not_take_is_said(town: Town, desk: Desk, localpart: str) -> None:
+    user_id = UserId(f"@{localpart}:{town.synapse.server_name}")
+    with pytest.raises(PermanentFailure, match=r"does not take .* as the id of a new account"):
+        await desk.accounts.create(user_id)
+
+
+async def test_an_id_in_somebody_s_namespace_is_not_made(town: Town, desk: Desk) -> None:
+    with pytest.raises(PermanentFailure, match="namespace of an application service"):
+        await desk.accounts.create(town.virtual(7))
+
+
+async def test_a_server_that_can_t_be_reached_is_a_matter_of_time(desk: Desk) -> None:
+    with pytest.raises(TemporaryFailure):
+        await desk.accounts.look(UserId("@ann:else.invalid"))
+
+
+# Virtual users
+
+
+async def test_a_virtual_user_lives_without_any_rights(town: Town) -> None:
+    accounts, user_id, room_id = town.desk().accounts, town.virtual(7), await town.room()
+    for _ in range(2):
+        await accounts.register_virtual(user_id)
+    await accounts.set_name(user_id, "Ann (Moodle)")
+    await accounts.set_avatar(user_id, Picture("1", "image/png", PNG))
+    stored = await town.as_stored(user_id)
+    assert stored["displayname"] == "Ann (Moodle)" and stored["avatar_url"].startswith("mxc://")
+    path = f"/_matrix/client/v3/rooms/{quote(room_id)}/invite"
+    await town.request("POST", path, {"user_id": user_id})
+    for _ in range(2):
+        await accounts.join_as(room_id, user_id)
+    assert await town.membership(room_id, user_id) == "join"
+    for _ in range(2):
+        await accounts.leave_as(room_id, user_id)
+    assert await town.membership(room_id, user_id) == "leave"
+    await accounts.leave_as(await town.room(), user_id)
+    await accounts.leave_as(RoomId("!nowhere"), user_id)
+    await accounts.deactivate(user_id, erase=True)
+    stored = await town.as_stored(user_id)
+    assert stored["deactivated"] and stored["erased"]
+
+
+async def test_a_virtual_user_that_is_not_invited_does_not_get_in(town: Town) -> None:
+    accounts, user_id = town.desk().accounts, town.virtual(8)
+    await accounts.register_virtual(user_id)
+    with pytest.raises(PermanentFailure, match="not invited"):
+        await accounts.join_as(await town.room(), user_id)
+
+
+async def test_nobody_outside_our_namespace_can_be_made_a_virtual_user(town: Town, people: People) -> None:
+    accounts, stranger = town.desk().accounts, await people.register(town.synapse, "stranger")
+    with pytest.raises(PermanentFailure, match="it is not in our namespace"):
+        await accounts.register_virtual(town.new_id("free"))
+    with pytest.raises(PermanentFailure):
+        await accounts.join_as(await town.room(), UserId(stranger.user_id))
