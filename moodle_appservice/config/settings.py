@@ -37,6 +37,7 @@ from .values import (
     WebAddress,
     is_loopback,
 )
+from .web import Web
 
 MIB = 2**20
 
@@ -246,6 +247,7 @@ class Settings(Section):
     rooms: Rooms = Rooms()
     safety: Safety = Safety()
     bot: Bot = Bot()
+    web: Web = Web()
     sync: Sync = Sync()
     logging: Logging = Logging()
 

@@ -2,6 +2,7 @@
 
 from .accounts import Account, AccountRights, Accounts, Attributes, Picture
 from .links import Link, LinkBook
+from .lti import Invitation, LtiBook, Platform
 from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
 from .store import (
     AuditRow,
@@ -38,17 +39,20 @@ __all__ = [
     "Event",
     "Facts",
     "HeldRow",
+    "Invitation",
     "Journal",
     "Key",
     "LedgerBook",
     "Link",
     "LinkBook",
+    "LtiBook",
     "Matrix",
     "Messenger",
     "Mirror",
     "PeopleBook",
     "PersonRow",
     "Picture",
+    "Platform",
     "Priority",
     "Queue",
     "Seen",

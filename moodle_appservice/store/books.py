@@ -8,6 +8,7 @@ from .db import Db
 from .journal import JournalBook
 from .ledger import LedgerBooks
 from .links import LinkBooks
+from .lti import LtiBooks
 from .mirror import MirrorBook
 from .people import PeopleBooks
 from .requests import RequestBooks
@@ -23,6 +24,7 @@ class Books:
         self.ledger = LedgerBooks(db)
         self.links = LinkBooks(db)
         self.requests = RequestBooks(db)
+        self.lti = LtiBooks(db)
         self.courses = CourseBooks(db)
         self.people = PeopleBooks(db)
         self.journal = JournalBook(db)

@@ -249,3 +249,40 @@ async def places(connection: Connection) -> None:
 
 
 upgrades.register(places, description="Places that are only intended yet, and bans of ours")
+
+_LTI = (
+    """CREATE TABLE lti_platform (
+        id BIGINT PRIMARY KEY,
+        issuer TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        deployment_id TEXT NOT NULL,
+        login_url TEXT NOT NULL,
+        token_url TEXT NOT NULL,
+        keys_url TEXT NOT NULL,
+        registered_at DOUBLE PRECISION NOT NULL
+    )""",
+    """CREATE TABLE lti_invitation (
+        secret_hash TEXT PRIMARY KEY,
+        made_at DOUBLE PRECISION NOT NULL,
+        expires_at DOUBLE PRECISION NOT NULL,
+        replaces BIGINT NOT NULL
+    )""",
+    """CREATE TABLE lti_nonce (
+        nonce_hash TEXT PRIMARY KEY,
+        expires_at DOUBLE PRECISION NOT NULL
+    )""",
+    "CREATE INDEX lti_nonce_expiry ON lti_nonce (expires_at)",
+    """CREATE TABLE web_secret (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    )""",
+)
+
+
+async def lti(connection: Connection) -> None:
+    """Version 5."""
+    for statement in _LTI:
+        await connection.execute(statement)
+
+
+upgrades.register(lti, description="The registration with Moodle as an LTI platform, and what was used once")
