@@ -12,7 +12,7 @@ A judgement names courses and says why in a sentence. `snapshot.only_growing` th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -103,7 +103,11 @@ def judge_snapshot(
     nothing else is held.
     """
     before = last or SiteSnapshot({}, {}, {}, {}, {}, (), {}, fresh.read_at)
-    lost = {course_id: _lost(course_id, before, fresh) for course_id in before.enrolments}
+    ended = _ended(before, fresh.read_at)
+    lost = {
+        course_id: _lost(course_id, before, fresh, ended.get(course_id, frozenset()))
+        for course_id in before.enrolments
+    }
     site, held = _judge_site(fresh, before, marks, rules, lost)
     members: dict[CourseId, Mark] = {}
     for course_id in marks.members.keys() | fresh.courses.keys():
@@ -166,7 +170,9 @@ _CHECK = (
 )
 
 
-def _lost(course_id: CourseId, before: SiteSnapshot, fresh: SiteSnapshot) -> _Losses:
+def _lost(
+    course_id: CourseId, before: SiteSnapshot, fresh: SiteSnapshot, ended: Set[MoodleUserId]
+) -> _Losses:
     old, new = before.enrolments.get(course_id, ()), fresh.enrolments.get(course_id, ())
     if old is new:
         return _Losses()
@@ -176,17 +182,17 @@ def _lost(course_id: CourseId, before: SiteSnapshot, fresh: SiteSnapshot) -> _Lo
         return _Losses()
     if _is_over(course_id, before, fresh.read_at):
         return _Losses(gone)
-    ended = _ended(course_id, before, fresh)
     explained = frozenset(user_id for user_id in gone if user_id in ended or _is_unusable(user_id, fresh))
     return _Losses(explained, len(gone) - len(explained))
 
 
-def _ended(course_id: CourseId, before: SiteSnapshot, fresh: SiteSnapshot) -> set[MoodleUserId]:
-    return {
-        moment.user_id
-        for moment in before.moments
-        if moment.ends and moment.course_id == course_id and moment.at <= fresh.read_at
-    }
+def _ended(before: SiteSnapshot, now: float) -> dict[CourseId, set[MoodleUserId]]:
+    """Whose time in which course is over, as it was known."""
+    found: dict[CourseId, set[MoodleUserId]] = {}
+    for moment in before.moments:
+        if moment.ends and moment.at <= now:
+            found.setdefault(moment.course_id, set()).add(moment.user_id)
+    return found
 
 
 def _is_unusable(user_id: MoodleUserId, fresh: SiteSnapshot) -> bool:

@@ -11,6 +11,7 @@ refusing it would stop the whole service because of a plugin's typo. Anything el
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import re
@@ -24,6 +25,8 @@ from .parse import plain_text
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 logger = logging.getLogger(__name__)
+
+_NO_UTF8: Final = re.compile("[\udc80-\udcff]")
 
 MAX_QUOTE: Final = 300
 """Characters of Moodle's own words in one of our messages."""
@@ -66,13 +69,21 @@ _PHP_NOTICE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came over the wire: the body is decompressed, header values are empty where there was none."""
+    """What came over the wire: the body as text, see `text_decoder`; header values are empty where there was none."""
 
     status: int
-    body: bytes
+    text: str
     reason: str = ""
     location: str = ""
     retry_after: float | None = None
+
+
+def text_decoder() -> codecs.IncrementalDecoder:
+    """Makes text of a body, piece by piece as it comes, so that a large one is in memory once and not three times.
+
+    Bytes that are no UTF-8 become lone surrogates, for whoever reads the text to judge.
+    """
+    return codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
 
 
 def read_answer(function: str, reply: Reply, noticed: set[str], *, compact: bool = False) -> Json:
@@ -83,14 +94,11 @@ def read_answer(function: str, reply: Reply, noticed: set[str], *, compact: bool
     """
     if 300 <= reply.status < 400:
         raise errors.Redirected(function, detail=f"to {_quote(reply.location.partition('?')[0])}")
-    body = reply.body
-    if reply.status != 200 and not body.lstrip().startswith(b"{"):
+    if reply.status != 200 and not reply.text.lstrip().startswith("{"):
         _raise_for_status(function, reply)
-    try:
-        text = body.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        raise errors.WrongCharset(function) from None
-    answer = _decode(function, text, noticed, compact)
+    if not reply.text.isascii() and _NO_UTF8.search(reply.text):
+        raise errors.WrongCharset(function)
+    answer = _decode(function, reply.text, noticed, compact)
     if isinstance(answer, dict) and ("exception" in answer or "errorcode" in answer):
         raise named_error(function, answer, retry_after=reply.retry_after)
     if reply.status != 200:
@@ -133,7 +141,7 @@ def _quote(text: str) -> str:
 def _raise_for_status(function: str, reply: Reply) -> NoReturn:
     detail = f"HTTP {reply.status}"
     match reply.status:
-        case 403 if not reply.body.strip():
+        case 403 if not reply.text.strip():
             raise errors.WebServicesOff(function, detail=detail)
         case 401 | 403:
             raise errors.AccessBlocked(function, detail=detail)
@@ -141,7 +149,7 @@ def _raise_for_status(function: str, reply: Reply) -> NoReturn:
             raise errors.NotAMoodle(function, detail=detail)
         case 429:
             raise errors.TooManyRequests(function, detail=detail, retry_after=reply.retry_after)
-        case 503 if "maintenance" in reply.reason.lower() or b"maintenance" in reply.body[:20_000].lower():
+        case 503 if "maintenance" in reply.reason.lower() or "maintenance" in reply.text[:20_000].lower():
             raise errors.Maintenance(function, detail=detail, retry_after=reply.retry_after)
         case 502 | 503 | 504:
             raise errors.GatewayFailed(function, detail=detail, retry_after=reply.retry_after)
@@ -151,12 +159,13 @@ def _raise_for_status(function: str, reply: Reply) -> NoReturn:
 
 
 def _decode(function: str, text: str, noticed: set[str], compact: bool) -> Json:
-    if not text:
-        raise errors.EmptyAnswer(function)
     try:
         return _json(text, compact)
     except ValueError:
-        rest = _without_notices(text)
+        text = text.strip()
+    if not text:
+        raise errors.EmptyAnswer(function)
+    rest = _without_notices(text)
     if rest is not None:
         try:
             answer = _json(rest, compact)

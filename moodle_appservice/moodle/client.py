@@ -19,13 +19,13 @@ import aiohttp
 import stamina
 
 from . import errors
-from .answer import Json, Reply, read_answer
+from .answer import Json, Reply, read_answer, text_decoder
 
 MAX_VALUES: Final = 500
 """Values in one request. PHP drops what exceeds its `max_input_vars` (1000 by default) without a word."""
 
 LARGE: Final = 1024 * 1024
-"""Bytes of an answer that is decoded in a thread, so that everything else goes on meanwhile."""
+"""Characters of an answer that is decoded in a thread, so that everything else goes on meanwhile."""
 
 _LONGEST_WAIT: Final = 30.0
 """Seconds of `Retry-After` that a call sits out itself."""
@@ -113,7 +113,7 @@ class MoodleClient:
         ):
             with attempt:
                 reply = await self._exchange(function, values)
-                if len(reply.body) < LARGE:
+                if len(reply.text) < LARGE:
                     return read_answer(function, reply, self._noticed, compact=compact)
                 return await asyncio.to_thread(read_answer, function, reply, self._noticed, compact=compact)
         raise AssertionError("stamina ends with an answer or an error")
@@ -153,14 +153,15 @@ class MoodleClient:
         ) as response:
             return Reply(
                 status=response.status,
-                body=await self._read(function, response),
+                text=await self._read(function, response),
                 reason=response.reason or "",
                 location=response.headers.get("Location", ""),
                 retry_after=_seconds(response.headers.get("Retry-After", "")),
             )
 
-    async def _read(self, function: str, response: aiohttp.ClientResponse) -> bytes:
-        parts: list[bytes] = []
+    async def _read(self, function: str, response: aiohttp.ClientResponse) -> str:
+        decoder = text_decoder()
+        text = ""
         size = 0
         async for part in response.content.iter_any():
             size += len(part)
@@ -168,8 +169,9 @@ class MoodleClient:
             if size > self._max_bytes:
                 response.close()
                 raise errors.AnswerTooLarge(function, detail=f"more than {self._max_bytes} bytes")
-            parts.append(part)
-        return b"".join(parts)
+            # CPython lets a text that only we hold grow where it is.
+            text += decoder.decode(part)
+        return text + decoder.decode(b"", final=True)
 
     def _hide(self, error: BaseException) -> str:
         """Words for an error of the transport, without the token wherever they came from."""

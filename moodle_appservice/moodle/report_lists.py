@@ -27,9 +27,17 @@ _AUTH: Final = {
 
 
 def people(
-    page: Page, layout: Layout, *, fields: Mapping[str, str], language: str
+    page: Page,
+    layout: Layout,
+    *,
+    fields: Mapping[str, str],
+    language: str,
+    before: Mapping[MoodleUserId, Person] | None = None,
 ) -> dict[MoodleUserId, Person]:
-    """Every account. `fields`: short name of a profile field → header of its column. Raises `ReportUnreadable`."""
+    """Every account. `fields`: short name of a profile field → header of its column. Raises `ReportUnreadable`.
+
+    Whoever is as `before` is the object from there, so that a large site is not in memory twice.
+    """
     at = layout.columns
     users = column(layout, "user", lambda cell: report_cells.link(cell, "user"))
     suspended = column(layout, "suspended", report_cells.truth)
@@ -47,7 +55,7 @@ def people(
             username = report_cells.text(row[at["username"]])
             if is_suspended is None or is_confirmed is None or not username:
                 continue  # The state of this account is unknown, which removes nobody.
-            found[user_id] = Person(
+            person = Person(
                 id=user_id,
                 username=username,
                 full_name=report_cells.name(link[1], language),
@@ -63,6 +71,8 @@ def people(
                     if (value := report_cells.name(row[index], language))
                 },
             )
+            known = before.get(user_id) if before else None
+            found[user_id] = known if known is not None and known == person else person
     return found
 
 

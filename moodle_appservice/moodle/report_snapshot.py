@@ -89,7 +89,10 @@ class SnapshotReader:
         groups = await self._take(COURSE_GROUPS, info, report_tables.groups) or {}
         if again:
             await self._read_rare(info)
-        people = await self._needed(PEOPLE, info, self._people)
+        known = last.people if last else {}
+        people = await self._needed(
+            PEOPLE, info, lambda page, layout: self._people(page, layout, before=known)
+        )
         courses, categories = await self._needed(SITE_COURSES, info, self._courses)
         if again:
             self._rare_read_at = began
@@ -165,9 +168,11 @@ class SnapshotReader:
         self.layouts[kind.name] = layout
         return layout
 
-    def _people(self, page: Page, layout: Layout) -> dict[MoodleUserId, Person]:
+    def _people(
+        self, page: Page, layout: Layout, before: Mapping[MoodleUserId, Person]
+    ) -> dict[MoodleUserId, Person]:
         fields = report_lists.headers_of(self._fields.profile, self._fields.headers or {}, layout)
-        return report_lists.people(page, layout, fields=fields, language=self._language)
+        return report_lists.people(page, layout, fields=fields, language=self._language, before=before)
 
     def _courses(
         self, page: Page, layout: Layout
@@ -209,43 +214,52 @@ class _Parts:
 
 def assemble(parts: _Parts, began: float, last: SiteSnapshot | None) -> SiteSnapshot:
     """One snapshot of what was read. Whatever is as it was is the object that it was."""
-    old_people = last.people if last else {}
-    people = {
-        user_id: old if (old := old_people.get(user_id)) == person else person
-        for user_id, person in parts.people.items()
-    }
-    digests = hash_people(people)
-    made: dict[tuple[MoodleUserId, frozenset[Role], frozenset[GroupId]], Enrolment] = {}
+    digests = hash_people(parts.people)
+    made: dict[tuple[MoodleUserId, frozenset[Role]], Enrolment] = {}
     spelled: dict[frozenset[Role], str] = {}
     courses, hashes = dict[CourseId, Course](), dict[CourseId, str]()
     enrolments, groups = dict[CourseId, tuple[Enrolment, ...]](), dict[CourseId, tuple[SeenGroup, ...]]()
     for course_id, course in parts.courses.items():
-        seen = keep_group_ids(parts.groups.get(course_id, ()), last.groups.get(course_id, ()) if last else ())
-        there = _enrolments(parts.places.get(course_id, {}), seen, made)
+        before = last.groups.get(course_id, ()) if last else ()
+        seen = keep_group_ids(parts.groups.get(course_id, ()), before)
+        there_before = last.enrolments.get(course_id, ()) if last else ()
+        there = _enrolments(parts.places.get(course_id, {}), seen, there_before, made)
         digest = hash_course(course, there, seen, digests, spelled)
         if last and last.hashes.get(course_id) == digest and course_id in last.courses:
-            course, there = last.courses[course_id], last.enrolments[course_id]
+            course, there = last.courses[course_id], there_before
         courses[course_id], enrolments[course_id] = course, there
-        groups[course_id], hashes[course_id] = seen, digest
-    return SiteSnapshot(courses, parts.categories, enrolments, groups, people, parts.moments, hashes, began)
+        groups[course_id], hashes[course_id] = before if seen == before else seen, digest
+    return SiteSnapshot(
+        courses, parts.categories, enrolments, groups, parts.people, parts.moments, hashes, began
+    )
 
 
 def _enrolments(
     places: Mapping[MoodleUserId, frozenset[Role]],
     groups: Sequence[SeenGroup],
-    made: dict[tuple[MoodleUserId, frozenset[Role], frozenset[GroupId]], Enrolment],
+    before: Sequence[Enrolment],
+    made: dict[tuple[MoodleUserId, frozenset[Role]], Enrolment],
 ) -> tuple[Enrolment, ...]:
-    into: dict[MoodleUserId, set[GroupId]] = {}
+    """Everybody in one course; `before` is who was there, `made` is a store to share between courses."""
+    into: dict[MoodleUserId, list[GroupId]] = {}
     for group in groups:
         if group.shown:
             for user_id in group.members:
-                into.setdefault(user_id, set()).add(group.id)
+                into.setdefault(user_id, []).append(group.id)
+    sets: dict[frozenset[GroupId], frozenset[GroupId]] = {}
     none: frozenset[GroupId] = frozenset()
+    known = {enrolment.user_id: enrolment for enrolment in before}
     found: list[Enrolment] = []
     for user_id in sorted(places):
-        key = (user_id, places[user_id], frozenset(into[user_id]) if user_id in into else none)
-        enrolment = made.get(key)
-        if enrolment is None:
-            enrolment = made[key] = Enrolment(*key)
+        roles = places[user_id]
+        inside = frozenset(into[user_id]) if user_id in into else none
+        enrolment = known.get(user_id)
+        if enrolment is None or enrolment.roles != roles or enrolment.groups != inside:
+            if inside:
+                enrolment = Enrolment(user_id, roles, sets.setdefault(inside, inside))
+            else:
+                enrolment = made.get((user_id, roles))
+                if enrolment is None:
+                    enrolment = made[user_id, roles] = Enrolment(user_id, roles)
         found.append(enrolment)
     return tuple(found)

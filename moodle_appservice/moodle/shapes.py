@@ -180,10 +180,12 @@ def roster(answer: Json, language: str) -> Roster:
             group_id = GroupId(id_of(ENROLLED, group, "id"))
             names[group_id] = plain_text(text_of(ENROLLED, group, "name"), language)
             into.add(group_id)
+    # One object for equal sets: a site of 200,000 places has a handful of them.
+    sets: dict[frozenset[Role], frozenset[Role]] = {}
     return Roster(
         enrolments=tuple(
-            Enrolment(user_id, frozenset(roles[user_id]), frozenset(places[user_id]))
-            for user_id in sorted(roles)
+            Enrolment(user_id, sets.setdefault(held, held), frozenset(places[user_id]))
+            for user_id, held in ((user_id, frozenset(roles[user_id])) for user_id in sorted(roles))
         ),
         groups=tuple(Group(group_id, names[group_id]) for group_id in sorted(names)),
         nameless=nameless,

@@ -41,7 +41,7 @@ def recording(version: str, name: str) -> dict[str, Any]:
 def answer_of(version: str, name: str) -> Json:
     response = recording(version, name)["response"]
     body = response["text"] if "text" in response else json.dumps(response["json"])
-    return read_answer(name.partition("--")[0], Reply(response["status"], body.encode()), set())
+    return read_answer(name.partition("--")[0], Reply(response["status"], body), set())
 
 
 def outcome_of(version: str, name: str) -> str:

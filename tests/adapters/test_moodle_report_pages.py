@@ -44,7 +44,7 @@ class Paged:
             },
             "warnings": [],
         }
-        return read_answer(function, Reply(200, json.dumps(body).encode()), set(), compact=compact)
+        return read_answer(function, Reply(200, json.dumps(body)), set(), compact=compact)
 
 
 def reader(paged: Paged, size: int) -> ReportReader:
@@ -122,7 +122,7 @@ async def test_another_shape_is_a_bad_answer(data: dict[str, Any]) -> None:
     class Odd(Paged):
         async def call(self, function: str, params: dict[str, int], *, compact: bool = False) -> Json:
             body = {"details": {"id": 1, "name": "x", "source": "y", "conditiondata": "[]"}, "data": data}
-            return read_answer(function, Reply(200, json.dumps(body).encode()), set(), compact=compact)
+            return read_answer(function, Reply(200, json.dumps(body)), set(), compact=compact)
 
     with pytest.raises(errors.BadAnswer):
         await reader(Odd([]), 0).read(1)

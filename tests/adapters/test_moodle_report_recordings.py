@@ -60,7 +60,7 @@ OUTCOMES: dict[tuple[str, str], tuple[Kind, str]] = {
 
 def answer(version: str, name: str, *, compact: bool = True) -> Json:
     response = json.loads((RECORDINGS / version / f"{name}.json").read_text())["response"]
-    return read_answer(name, Reply(200, json.dumps(response["json"]).encode()), set(), compact=compact)
+    return read_answer(name, Reply(200, json.dumps(response["json"])), set(), compact=compact)
 
 
 def retrieved(version: str, case: str, *, compact: bool = True) -> Page:

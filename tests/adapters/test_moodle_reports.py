@@ -125,6 +125,8 @@ async def test_a_pass_over_an_unchanged_site_costs_one_request_and_one_per_repor
         assert at.facts.changed_courses(hashes) == frozenset()
         assert last is not None and at.facts._last is not None
         assert all(at.facts._last.enrolments[number] is there for number, there in last.enrolments.items())
+        assert all(at.facts._last.people[number] is person for number, person in last.people.items())
+        assert all(at.facts._last.groups[number] is there for number, there in last.groups.items())
 
 
 async def test_all_who_wait_share_one_reading() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from hypothesis import given
@@ -90,6 +90,22 @@ def test_losses_that_explain_themselves_do_not_count() -> None:
     assert held(site({2: range(100, 200)}, ends=gone), after) == {}
     assert held(site({2: range(100, 200)}), site({2: range(150, 200)}, suspended=range(100, 150))) == {}
     assert held(site({2: range(100, 200)}, over=[2]), site({2: range(150, 200)}, over=[2])) == {}
+
+
+def test_known_ends_are_looked_through_once_however_many_courses_lost_somebody() -> None:
+    class Counted(tuple[Moment, ...]):
+        looks = 0
+
+        def __iter__(self) -> Iterator[Moment]:
+            Counted.looks += 1
+            return super().__iter__()
+
+    before = site({number: range(40) for number in range(2, 30)})
+    moments = Counted(Moment(NOW, number, MoodleUserId(0), True) for number in before.courses)
+    after = site({number: range(1, 40) for number in range(2, 30)}, at=NOW + 1)
+    judgement = judge_snapshot(after, replace(before, moments=moments), Marks(), RULES)
+    assert judgement.explained == {number: {MoodleUserId(0)} for number in before.courses}
+    assert Counted.looks == 1
 
 
 def test_a_lost_kind_of_role_is_held_where_it_was() -> None:

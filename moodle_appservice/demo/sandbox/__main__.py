@@ -24,12 +24,15 @@ def _arguments() -> argparse.Namespace:
         "--courses", type=int, default=0, help="generate so many courses instead of the small seed"
     )
     parser.add_argument("--people", type=int, default=40, help="people in each generated course")
+    parser.add_argument("--groups", type=int, default=0, help="groups in each generated course")
     parser.add_argument("--token", help="the web service token (default: a random one)")
     return parser.parse_args()
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    university = generate(options.courses, options.people) if options.courses else small_university()
+    university = small_university()
+    if options.courses:
+        university = generate(options.courses, options.people, groups=options.groups)
     sandbox = SandboxMoodle(university, version=options.version, token=options.token)
     await sandbox.start(options.host, options.port)
     print(f"Sandbox Moodle {options.version} at {sandbox.url}/, token {sandbox.token}", flush=True)

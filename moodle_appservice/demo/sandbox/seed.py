@@ -298,12 +298,17 @@ def _form_groups(university: University, students: list[int]) -> None:
 
 
 def generate(
-    courses: int, people: int, *, accounts: int | None = None, clock: Callable[[], float] = time.time
+    courses: int,
+    people: int,
+    *,
+    accounts: int | None = None,
+    groups: int = 0,
+    clock: Callable[[], float] = time.time,
 ) -> University:
     """A large university: `courses` courses with `people` people each, one of them an editing teacher.
 
-    `accounts` is the number of accounts they are drawn from; by default everybody is in about five courses. Every
-    50 courses share a category, ten categories a faculty.
+    `accounts` is the number of accounts they are drawn from; by default everybody is in about five courses. Students
+    are dealt out among the `groups` of their course. Every 50 courses share a category, ten categories a faculty.
     """
     university = University(clock)
     _define_fields(university)
@@ -324,11 +329,14 @@ def generate(
             f"Course {place + 1}",
             institutes[place // 50],
             startdate=started,
+            groupmode=GroupMode.VISIBLE if groups else GroupMode.NONE,
             fields={"matrix_enabled": 2},
         )
-        for seat in range(people):
-            user = users[(place * people + seat * stride) % number]
+        seats = [users[(place * people + seat * stride) % number] for seat in range(people)]
+        for seat, user in enumerate(seats):
             university.enrol(user, course.id, "student" if seat else "editingteacher")
+        for part in range(groups):
+            university.add_group(course.id, f"Group {part + 1}").members |= set(seats[1 + part :: groups])
     return university
 
 
