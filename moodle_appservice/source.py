@@ -11,6 +11,7 @@ import json
 import logging
 
 from .config import Settings
+from .domain.model import CourseId
 from .domain.rules import Rules
 from .domain.shrink import Marks, ShrinkRules
 from .domain.turns import TurnRules
@@ -24,6 +25,7 @@ from .ports import Clock, Facts, Priority, Queue, Store, course_key
 
 FINGERPRINT = "report_fingerprint"
 MARKS = "report_marks"
+COURSE_MARKS = "course_marks"
 MOMENT = "moment"
 """The signal of a known start or end of an enrolment."""
 TURNS = 10
@@ -40,16 +42,20 @@ class Source:
         self, settings: Settings, rules: Rules, client: MoodleClient, store: Store, queue: Queue, clock: Clock
     ) -> None:
         self._store = store
+        self._stored_at = 0.0
+        self._stored_held: frozenset[CourseId] = frozenset()
         self._queue = queue
         self._clock = clock
         self._interval = settings.moodle.interval
         profile = (settings.identity.profile_field,) if settings.identity.profile_field else ()
+        limits = ShrinkRules(max_share=settings.safety.max_shrink)
         self.courses = MoodleFacts(
             client,
             clock=clock,
             profile_fields=profile,
             language=settings.moodle.language,
             fresh_for=settings.moodle.interval,
+            rules=None if settings.moodle.source == "reports" else limits,
         )
         self.reports: ReportFacts | None = None
         if settings.moodle.source == "reports":
@@ -62,7 +68,7 @@ class Source:
                 fields=Fields(profile=profile, course=tuple(name for name in names if name)),
                 language=settings.moodle.language,
                 rows_per_request=settings.moodle.rows_per_request,
-                rules=ShrinkRules(max_share=settings.safety.max_shrink),
+                rules=limits,
             )
 
         self.turn: float | None = None
@@ -84,28 +90,39 @@ class Source:
 
     async def recall(self) -> None:
         """Take back what the last run has stored. To be called once, before the first reading."""
+        found = await self._store.settings.get(MARKS if self.reports else COURSE_MARKS)
+        marks = Marks.from_data(json.loads(found)) if found else None
         if self.reports is None:
+            if marks is not None:
+                self.courses.recall(marks)
             return
         fingerprint = await self._store.settings.get(FINGERPRINT)
-        marks = await self._store.settings.get(MARKS)
-        self.reports.recall(
-            json.loads(fingerprint) if fingerprint else None,
-            Marks.from_data(json.loads(marks)) if marks else None,
-        )
+        self.reports.recall(json.loads(fingerprint) if fingerprint else None, marks)
 
     async def after_reading(self) -> None:
         """Store what must not be forgotten, and queue the courses in which something is known to happen soon."""
         if self.reports is None:
+            await self._store_marks(COURSE_MARKS, self.courses.marks)
+            for course_id, at in self.courses.due_again().items():
+                await self._look_again(course_id, at)
             return
         await self._store.settings.set(
             FINGERPRINT, json.dumps(dict(self.reports.fingerprint()), sort_keys=True)
         )
-        await self._store.settings.set(MARKS, json.dumps(self.reports.marks.to_data(), sort_keys=True))
+        await self._store_marks(MARKS, self.reports.marks)
         now = self._clock.now()
         for moment in self.reports.moments(after=now, until=now + self._interval):
-            await self._queue.add(
-                course_key(moment.course_id), priority=Priority.HINT, signal=MOMENT, not_before=moment.at
-            )
+            await self._look_again(moment.course_id, moment.at)
+
+    async def _store_marks(self, name: str, marks: Marks) -> None:
+        """Once in an interval, and whenever something else is held: a large site has many marks."""
+        now, held = self._clock.now(), frozenset(self.facts.held)
+        if now - self._stored_at >= self._interval * 0.9 or held != self._stored_held:
+            await self._store.settings.set(name, json.dumps(marks.to_data(), sort_keys=True))
+            self._stored_at, self._stored_held = now, held
+
+    async def _look_again(self, course_id: CourseId, at: float) -> None:
+        await self._queue.add(course_key(course_id), priority=Priority.HINT, signal=MOMENT, not_before=at)
 
     async def close(self) -> None:
         """Stop what is being read."""

@@ -190,7 +190,7 @@ class Safety(Section):
     max_removals: int = number(5, "See max_removals_share: both must be exceeded.", ge=0)
     max_shrink: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.2,
-        description="With reports: a course or site of which Moodle suddenly lists fewer by more than this share, "
+        description="A course or site of which Moodle suddenly lists fewer by more than this share, "
         "and by more than 10, is held.",
     )
 

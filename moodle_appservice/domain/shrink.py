@@ -12,12 +12,12 @@ A judgement names courses and says why in a sentence. `snapshot.only_growing` th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from .model import CourseId, MoodleUserId, Role
+from .model import Course, CourseId, MoodleUserId, Role
 from .snapshot import SiteSnapshot
 
 
@@ -33,10 +33,15 @@ class ShrinkRules:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The most that was there, and when (Unix seconds)."""
+    """The most that was there within the window, and when last (Unix seconds).
+
+    `later`: what was the most after that, and after that, each smaller: when the first has grown too old, the next is
+    the most. One for an hour at most, so there are never many.
+    """
 
     most: int
     at: float
+    later: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +58,31 @@ class Marks:
         """Plain values, fit for JSON."""
         site = {"courses": self.courses, "people": self.people, "places": self.places}
         return {
-            "site": {name: (mark.most, mark.at) for name, mark in site.items() if mark},
-            "members": {str(number): (mark.most, mark.at) for number, mark in self.members.items()},
-            "roles": {str(role): (mark.most, mark.at) for role, mark in self.roles.items()},
+            "site": {name: _to_data(mark) for name, mark in site.items() if mark},
+            "members": {str(number): _to_data(mark) for number, mark in self.members.items()},
+            "roles": {str(role): _to_data(mark) for role, mark in self.roles.items()},
         }
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Marks:
         """What `to_data` gave, also after a way through JSON. Raises KeyError, TypeError or ValueError for others."""
-        site = {name: Mark(int(most), float(at)) for name, (most, at) in data["site"].items()}
+        site = {name: _from_data(found) for name, found in data["site"].items()}
         return cls(
             site.get("courses"),
             site.get("people"),
             site.get("places"),
-            {CourseId(int(key)): Mark(int(most), float(at)) for key, (most, at) in data["members"].items()},
-            {Role(key): Mark(int(most), float(at)) for key, (most, at) in data["roles"].items()},
+            {CourseId(int(key)): _from_data(found) for key, found in data["members"].items()},
+            {Role(key): _from_data(found) for key, found in data["roles"].items()},
         )
+
+
+def _to_data(mark: Mark) -> list[tuple[int, float]]:
+    return [(mark.most, mark.at), *mark.later]
+
+
+def _from_data(found: Sequence[Sequence[float]]) -> Mark:
+    (most, at), *later = ((int(number), float(moment)) for number, moment in found)
+    return Mark(most, at, tuple(later))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +128,8 @@ def judge_snapshot(
         now = len(fresh.enrolments.get(course_id, ()))
         known = None if course_id in confirmed else marks.members.get(course_id)
         explained = len(lost[course_id].explained) if course_id in lost else 0
-        mark = _mark(known, now, explained, fresh.read_at, rules)
-        reason = _too_few("members", mark, now, rules) if course_id in fresh.courses else ""
+        mark = mark_of(known, now, explained, fresh.read_at, rules)
+        reason = too_few("members", mark, now, rules) if course_id in fresh.courses else ""
         if reason:
             held[course_id] = reason
         if course_id in fresh.courses or course_id in held:
@@ -137,17 +151,17 @@ def _judge_site(
     """The marks of the site as a whole, and the courses that are held because of it."""
     at = fresh.read_at
     vanished = [course_id for course_id in before.courses if course_id not in fresh.courses]
-    gone = [course_id for course_id in vanished if not _is_over(course_id, before, at)]
+    gone = [course_id for course_id in vanished if not _is_over_in(course_id, before, at)]
     shrunk = [course_id for course_id, losses in lost.items() if losses.unexplained or course_id in gone]
     places = sum(map(len, fresh.enrolments.values()))
-    courses = _mark(marks.courses, len(fresh.courses), len(vanished) - len(gone), at, rules)
-    people = _mark(marks.people, len(fresh.people), 0, at, rules)
-    whole = _mark(marks.places, places, sum(len(losses.explained) for losses in lost.values()), at, rules)
+    courses = mark_of(marks.courses, len(fresh.courses), len(vanished) - len(gone), at, rules)
+    people = mark_of(marks.people, len(fresh.people), 0, at, rules)
+    whole = mark_of(marks.places, places, sum(len(losses.explained) for losses in lost.values()), at, rules)
     held: dict[CourseId, str] = {}
     for reason, which in (
-        (_too_few("courses", courses, len(fresh.courses), rules), gone),
-        (_too_few("people", people, len(fresh.people), rules), shrunk),
-        (_too_few("places in courses", whole, places, rules), shrunk),
+        (too_few("courses", courses, len(fresh.courses), rules), gone),
+        (too_few("people", people, len(fresh.people), rules), shrunk),
+        (too_few("places in courses", whole, places, rules), shrunk),
     ):
         if reason:
             held.update(dict.fromkeys(which, reason))
@@ -180,7 +194,7 @@ def _lost(
     gone = frozenset(enrolment.user_id for enrolment in old) - there
     if not gone:
         return _Losses()
-    if _is_over(course_id, before, fresh.read_at):
+    if _is_over_in(course_id, before, fresh.read_at):
         return _Losses(gone)
     explained = frozenset(user_id for user_id in gone if user_id in ended or _is_unusable(user_id, fresh))
     return _Losses(explained, len(gone) - len(explained))
@@ -200,26 +214,41 @@ def _is_unusable(user_id: MoodleUserId, fresh: SiteSnapshot) -> bool:
     return person is not None and not person.usable
 
 
-def _is_over(course_id: CourseId, before: SiteSnapshot, now: float) -> bool:
-    course = before.courses.get(course_id)
+def _is_over_in(course_id: CourseId, before: SiteSnapshot, now: float) -> bool:
+    """Whether a course that the snapshot has is over."""
+    return is_over(before.courses.get(course_id), now)
+
+
+def is_over(course: Course | None, now: float) -> bool:
+    """Whether the last day of a course is behind us: then losing its people is no accident."""
     return course is not None and course.end is not None and course.end <= now
 
 
-def _mark(mark: Mark | None, now: int, explained: int, at: float, rules: ShrinkRules) -> Mark:
-    """The mark to judge by. One that holds something does not grow old: only a person lets go of it."""
-    if mark is None or now >= mark.most - explained:
-        return Mark(now, at)
-    kept = Mark(mark.most - explained, mark.at)
-    if at - mark.at > rules.window and not _too_few("", kept, now, rules):
-        return Mark(now, at)
-    return kept
+def mark_of(mark: Mark | None, now: int, explained: int, at: float, rules: ShrinkRules) -> Mark:
+    """The mark to judge by, after losses that explain themselves.
+
+    What holds something does not grow old: only a person lets go of it.
+    """
+    before = ((mark.most, mark.at), *mark.later) if mark else ()
+    steps = [(most - explained, when) for most, when in before if most - explained > now]
+    while steps and at - steps[0][1] > rules.window and not too_few("", Mark(*steps[0]), now, rules):
+        del steps[0]
+    hour = rules.window / 24
+    if steps and steps[-1][1] // hour == at // hour:
+        # The larger one stands for both.
+        steps[-1] = (steps[-1][0], at)
+    else:
+        steps.append((now, at))
+    (most, when), *later = steps
+    return Mark(most, when, tuple(later))
 
 
-def _too_few(what: str, mark: Mark, now: int, rules: ShrinkRules) -> str:
+def too_few(what: str, mark: Mark, now: int, rules: ShrinkRules, check: str = "") -> str:
+    """Why this is less than a normal day leaves, with what to check; empty where it is not."""
     lost = mark.most - now
     if lost <= rules.max_lost or lost <= mark.most * rules.max_share:
         return ""
-    return f"Moodle shows {now} {what} where {mark.most} were within the last day. {_CHECK}"
+    return f"Moodle shows {now} {what} where {mark.most} were within the last day. {check or _CHECK}"
 
 
 def _holders(snapshot: SiteSnapshot) -> Counter[Role]:

@@ -366,3 +366,7 @@ class ListChanged(MoodleTemporary):
 
     happened = "Moodle's data changed while it was being read"
     hint = "It is read again by itself."
+
+
+class SourceHeld(PermanentFailure):
+    """The list of a course shrank in a way that looks like an accident, and nothing older is known to go on with."""

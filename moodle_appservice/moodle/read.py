@@ -11,6 +11,9 @@ thorough; whoever is new in a course is always read, and so is everybody in a co
 person whose account Moodle does not show stays in `enrolments` and is absent from `people`: their state is unknown,
 which is no reason to invite or to remove them.
 
+Each list that is whole is still judged (`domain.shrink_lists`): where Moodle itself suddenly shows far fewer people, a
+course is held and keeps whom it had.
+
 That a course is gone is only said when two functions agree. A course that our account may not read is an error that
 names the right, and is never taken for an empty or a vanished one.
 """
@@ -19,10 +22,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from ..domain.model import CourseFacts, CourseId, MoodleUserId, Person, SiteFacts, SiteInfo
+from ..domain.model import Course, CourseFacts, CourseId, MoodleUserId, Person, SiteFacts, SiteInfo
+from ..domain.shrink import Marks, ShrinkRules
+from ..domain.shrink_lists import ListJudge
 from ..errors import AppError
 from ..ports import Clock
 from . import errors, shapes
@@ -44,7 +50,8 @@ class MoodleFacts:
     """Implements `ports.Facts`. `profile_fields`: short names of the profile fields to keep, none by default.
 
     `language`: Moodle's code of the language in which names with several are taken. `prove`: whether lists of
-    participants are proven whole before somebody is missed in them; only for tests is it False.
+    participants are proven whole before somebody is missed in them; only for tests is it False. `rules`: how much may
+    be lost in a day; None where somebody else judges.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class MoodleFacts:
         language: str = "en",
         fresh_for: float = 600.0,
         prove: bool = True,
+        rules: ShrinkRules | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
@@ -68,6 +76,7 @@ class MoodleFacts:
         self._sites: Memory[str, SiteFacts] = Memory(clock)
         self._courses: Memory[CourseId, CourseFacts] = Memory(clock)
         self._people: Memory[MoodleUserId, Person | None] = Memory(clock)
+        self._judge = ListJudge(rules) if rules else None
         # Outlives the facts themselves: after a failed reading, who was there still has to be missed.
         self._seen: dict[CourseId, frozenset[MoodleUserId]] = {}
 
@@ -99,11 +108,27 @@ class MoodleFacts:
 
     @property
     def held(self) -> Mapping[CourseId, str]:
-        """Nothing: each list is proven whole, or is an error of its own course."""
-        return MappingProxyType({})
+        """Courses whose losses wait for a person, each with the reason in a sentence."""
+        return self._judge.held if self._judge else MappingProxyType({})
 
     def confirm(self, course_ids: Iterable[CourseId]) -> None:
-        """There is nothing to confirm here."""
+        """A person has confirmed the losses of these courses: the next reading is taken as it is for them."""
+        if self._judge:
+            self._judge.confirm(course_ids)
+
+    @property
+    def marks(self) -> Marks:
+        """The most that was there within the window: to be stored, so that a restart does not forget it."""
+        return self._judge.marks if self._judge else Marks()
+
+    def recall(self, marks: Marks) -> None:
+        """Give back what an earlier run has stored, before the first reading."""
+        if self._judge:
+            self._judge.recall(marks)
+
+    def due_again(self) -> Mapping[CourseId, float]:
+        """Courses that are to be read again at a time (Unix seconds), because somebody is kept until then."""
+        return dict(self._judge.again) if self._judge else {}
 
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
         """What is in memory of a course, without asking Moodle."""
@@ -179,18 +204,18 @@ class MoodleFacts:
                 raise answer
         courses, categories = (answer for answer in answers if not isinstance(answer, errors.MoodleError))
         listing = shapes.listing(courses, self._language)
-        self._take(listing)
+        there = self._take(listing, began)
         facts = SiteFacts(
             info,
             shapes.categories(categories, self._language),
-            listing.courses,
+            there,
             began,
             frozenset(listing.unreadable),
         )
         return dict.fromkeys(keys, facts)
 
-    def _take(self, listing: shapes.Listing) -> None:
-        """Judge a listing, and forget what it does not have. Raises where it can't be a whole one."""
+    def _take(self, listing: shapes.Listing, began: float) -> Mapping[CourseId, Course]:
+        """The courses of a listing with those that are held; the rest is forgotten. Raises where it can't be whole."""
         if not listing.front_page:
             raise errors.BadAnswer(COURSES, about="a listing without the front page, which every listing has")
         if listing.unreadable and not listing.courses:
@@ -203,8 +228,13 @@ class MoodleFacts:
                 sorted(listing.unreadable)[:20],
             )
         self._unreadable = listing.unreadable
-        self._courses.keep_only(listing.courses)
+        there = dict(listing.courses)
+        if self._judge:
+            self._judge.judge_listing(listing.courses, listing.unreadable, began)
+            there.update(self._judge.vanished)
+        self._courses.keep_only(there)
         self._people.keep_only({user_id for facts in self._courses.values() for user_id in facts.people})
+        return there
 
     async def _read_courses(
         self, course_ids: list[CourseId], began: float, not_older_than: float, rare_not_older_than: float
@@ -227,13 +257,35 @@ class MoodleFacts:
                 self._seen[course_id] = frozenset(enrolment.user_id for enrolment in one.enrolments)
             elif isinstance(one, errors.CourseMissing):
                 self._seen.pop(course_id, None)
-        return facts
+        return self._judged(facts, began) if self._judge else facts
+
+    def _judged(
+        self, found: Mapping[CourseId, CourseFacts | AppError], began: float
+    ) -> Outcomes[CourseId, CourseFacts]:
+        """What was read, with those who are kept in the courses that are held."""
+        assert self._judge is not None
+        outcomes: dict[CourseId, CourseFacts | AppError] = dict(found)
+        known = set(self._judge.held)
+        whole = {course_id: one for course_id, one in found.items() if isinstance(one, CourseFacts)}
+        for course_id, kept in self._judge.judge(whole, began).items():
+            outcomes[course_id] = _held(course_id, kept) if isinstance(kept, str) else kept
+        for course_id in self._judge.vanished.keys() & found.keys() - whole.keys():
+            last = self._judge.last(course_id)
+            reason = self._judge.held[course_id]
+            outcomes[course_id] = replace(last, read_at=began) if last else _held(course_id, reason)
+        for course_id in sorted(self._judge.held.keys() - known)[:20]:
+            logger.warning("Course %d is held, nobody is removed: %s", course_id, self._judge.held[course_id])
+        return outcomes
 
     async def _read_people(
         self, user_ids: list[MoodleUserId], began: float
     ) -> Outcomes[MoodleUserId, Person | None]:
         del began
         return await read_people(self._client, user_ids, profile_fields=self._profile_fields)
+
+
+def _held(course_id: CourseId, reason: str) -> errors.SourceHeld:
+    return errors.SourceHeld(f"Course {course_id} is held, nothing was changed: {reason}")
 
 
 def _user_ids(found: Found) -> list[MoodleUserId]:

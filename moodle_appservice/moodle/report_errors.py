@@ -7,7 +7,6 @@ source (`whole_site`): nothing read from it is used, and nobody is removed on th
 
 from __future__ import annotations
 
-from ..errors import PermanentFailure
 from .errors import MoodlePermanent, MoodleTemporary
 
 SETUP = "`moodle-appservice doctor --reports` prints the clicks that repair it."
@@ -69,7 +68,3 @@ class ReportMoved(MoodleTemporary):
 
     happened = "A Moodle report changed while it was read page by page"
     hint = "It is read again by itself."
-
-
-class SourceHeld(PermanentFailure):
-    """The list of a course shrank in a way that looks like an accident, and nothing older is known to go on with."""

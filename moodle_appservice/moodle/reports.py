@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import Final
 
 from ..domain.model import CourseFacts, CourseId, Enrolment, MoodleUserId, Person, SiteFacts, SiteInfo
-from ..domain.shrink import Marks, ShrinkRules, judge_snapshot
+from ..domain.shrink import Marks, ShrinkRules, judge_snapshot, too_few
+from ..domain.shrink_lists import FRESH
 from ..domain.snapshot import Moment, SiteSnapshot, only_growing
 from ..ports import Clock
 from . import errors
@@ -26,7 +27,6 @@ from .client import MoodleClient
 from .memory import Memory, Outcomes
 from .read import MoodleFacts
 from .report_check import ReportCheck, ReportFinding
-from .report_errors import SourceHeld
 from .report_fetch import RETRIEVE, Choice, ReportReader
 from .report_kinds import PEOPLE
 from .report_snapshot import Fields, SnapshotReader
@@ -93,6 +93,7 @@ class ReportFacts:
         self._held: Mapping[CourseId, str] = MappingProxyType({})
         self._confirmed: frozenset[CourseId] = frozenset()
         self._newer: dict[CourseId, CourseFacts] = {}
+        self._arrived: dict[CourseId, tuple[float, frozenset[MoodleUserId]]] = {}
 
     # The port
 
@@ -128,7 +129,7 @@ class ReportFacts:
         """What is in memory of a course, without asking Moodle. None also where `course_facts` would raise."""
         try:
             return self._newest(course_id, not_older_than)
-        except SourceHeld:
+        except errors.SourceHeld:
             return None
 
     async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
@@ -213,6 +214,8 @@ class ReportFacts:
         info = await self._courses.site_info()
         fresh = await self._reader.read(info, began, self._last)
         snapshot = self._judge(fresh)
+        if self._last is not None:
+            self._arrived = newcomers(self._last, snapshot, self._arrived)
         self._last = snapshot
         self._newer = {key: facts for key, facts in self._newer.items() if facts.read_at > began}
         return dict.fromkeys(keys, _Reading(info, snapshot))
@@ -235,7 +238,9 @@ class ReportFacts:
         if reading is None or course_id not in reading.snapshot.courses:
             return None
         if course_id in self._held and self._unknown_before(course_id):
-            raise SourceHeld(f"Course {course_id} is held, nothing was changed: {self._held[course_id]}")
+            raise errors.SourceHeld(
+                f"Course {course_id} is held, nothing was changed: {self._held[course_id]}"
+            )
         return reading.snapshot.course_facts(course_id)
 
     def _unknown_before(self, course_id: CourseId) -> bool:
@@ -258,8 +263,26 @@ class ReportFacts:
             self._no_hybrid(error)
             return None
         fitted = self._fit(facts, known)
+        if self._is_doubtful(fitted, known):
+            return None
         self._newer[course_id] = fitted
         return fitted
+
+    def _is_doubtful(self, facts: CourseFacts, known: SiteSnapshot) -> bool:
+        """Whether the per-course functions may not have the last word on a course; the reports then have it.
+
+        They round the time by which they tell who is active: somebody whose place has just begun may be missing, and
+        somebody whose place has just ended may still be there. And what shrank too much is judged with everything else.
+        """
+        course_id, at = facts.course.id, facts.read_at
+        if any(at - FRESH < moment.at <= at and moment.course_id == course_id for moment in known.moments):
+            return True
+        there = {enrolment.user_id for enrolment in facts.enrolments}
+        came, users = self._arrived.get(course_id, (float("-inf"), frozenset()))
+        if at - came < FRESH and users - there:
+            return True
+        mark = self._marks.members.get(course_id)
+        return mark is not None and bool(too_few("members", mark, len(there), self._rules))
 
     def _no_hybrid(self, error: errors.MoodleError) -> None:
         self._hybrid = False
@@ -302,3 +325,22 @@ class ReportFacts:
             language=person.language or before.language if layout.has("language") else "",
             profile_fields={**before.profile_fields, **person.profile_fields},
         )
+
+
+def newcomers(
+    last: SiteSnapshot, fresh: SiteSnapshot, before: Mapping[CourseId, tuple[float, frozenset[MoodleUserId]]]
+) -> dict[CourseId, tuple[float, frozenset[MoodleUserId]]]:
+    """Who came to each course less than `FRESH` seconds before the newer snapshot, and when the last of them did."""
+    found = {
+        course_id: (at, users) for course_id, (at, users) in before.items() if fresh.read_at - at < FRESH
+    }
+    for course_id, now in fresh.enrolments.items():
+        then = last.enrolments.get(course_id, ())
+        if now is not then:
+            came = {one.user_id for one in now} - {one.user_id for one in then}
+            if came:
+                found[course_id] = (
+                    fresh.read_at,
+                    frozenset(came) | found.get(course_id, (0.0, frozenset()))[1],
+                )
+    return found

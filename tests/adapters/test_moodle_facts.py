@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from moodle_appservice.domain.model import CourseFacts, CourseId, GroupId, MoodleUserId, Role
+from moodle_appservice.domain.shrink import ShrinkRules
 from moodle_appservice.errors import AppError, CourseGone, PermanentFailure
 from moodle_appservice.moodle import Finding, MoodleClient, MoodleFacts, State, errors
 from moodle_appservice.moodle.people import read_people
@@ -360,6 +361,79 @@ async def test_without_enrolreview_the_error_says_so() -> None:
         at.moodle.rights.discard("moodle/course:enrolreview")
         with pytest.raises(errors.MissingCapability, match="moodle/course:enrolreview"):
             await at.course()
+
+
+RULES = ShrinkRules()
+
+
+async def test_a_list_that_is_whole_and_suddenly_short_is_held_until_a_person_confirms() -> None:
+    moodle = Moodle()
+    moodle.add_course(2, *range(11, 71))
+    async with desk(moodle, rules=RULES) as at:
+        everybody = await at.course()
+        for user in range(11, 41):
+            del at.moodle.places[2][user]
+        at.moodle.enrol(2, 99)
+        assert await at.course() == everybody | {99}
+        assert "Moodle shows 31 members where 60 were" in at.facts.held[TWO]
+        person = MoodleUserId(11)
+        assert person in (await at.facts.course_facts(TWO, not_older_than=0)).people
+        at.facts.confirm([TWO])
+        assert await at.course() == set(range(41, 71)) | {99}
+        assert at.facts.held == {}
+
+
+async def test_after_a_restart_a_list_that_has_shrunk_is_no_answer() -> None:
+    moodle = Moodle()
+    moodle.add_course(2, *range(11, 71))
+    async with desk(moodle, rules=RULES) as at:
+        await at.course()
+        marks = at.facts.marks
+    for user in range(11, 41):
+        del moodle.places[2][user]
+    async with desk(moodle, rules=RULES) as at:
+        at.facts.recall(marks)
+        with pytest.raises(errors.SourceHeld, match="Course 2 is held, nothing was changed: Moodle shows 30"):
+            await at.course()
+        assert at.facts.remembered(TWO, not_older_than=0) is None
+        at.facts.confirm([TWO])
+        assert len(await at.course()) == 30
+
+
+async def test_courses_that_vanish_from_the_listing_together_stay_in_it() -> None:
+    moodle = Moodle()
+    for number in range(2, 32):
+        moodle.add_course(number, number * 10)
+    async with desk(moodle, rules=RULES) as at:
+        await at.facts.site(not_older_than=1000)
+        await at.facts.prefetch([CourseId(number) for number in range(2, 31)], not_older_than=1000)
+        for number in range(12, 32):
+            moodle.courses[number]["visible"] = 0
+        moodle.rights.discard("moodle/course:viewhiddencourses")
+        at.clock.time += 60
+        site = await at.facts.site(not_older_than=at.clock.time)
+        assert len(site.courses) == 30 and len(at.facts.held) == 20
+        assert "Moodle shows 10 courses where 30 were" in at.facts.held[CourseId(31)]
+        assert await at.course(30) == {300}
+        with pytest.raises(errors.SourceHeld, match="Course 31 is held"):
+            await at.course(31)
+        moodle.rights.add("moodle/course:viewhiddencourses")
+        at.clock.time += 60
+        await at.facts.site(not_older_than=at.clock.time)
+        assert at.facts.held == {}
+
+
+async def test_who_came_a_moment_ago_and_is_missing_again_is_looked_for_later() -> None:
+    async with desk(rules=RULES) as at:
+        await at.course()
+        at.moodle.enrol(2, 15)
+        assert await at.course() == {11, 12, 13, 15}
+        del at.moodle.places[2][15]
+        assert await at.course() == {11, 12, 13, 15}
+        assert at.facts.due_again() == {TWO: 1002 + 100}
+        at.clock.time += 100
+        assert await at.course() == {11, 12, 13}
+        assert at.facts.due_again() == {}
 
 
 async def test_a_person_without_an_account_stays_enrolled_and_is_unknown() -> None:

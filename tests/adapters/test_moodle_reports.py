@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -19,10 +20,10 @@ from moodle_appservice.demo.sandbox.report_seed import (
     sorted_by_course_and_user,
 )
 from moodle_appservice.demo.sandbox.reports import USERS, ReportColumn
-from moodle_appservice.domain.model import CourseId, MoodleUserId
+from moodle_appservice.domain.model import CourseFacts, CourseId, MoodleUserId
 from moodle_appservice.errors import CourseGone, PermanentFailure
-from moodle_appservice.moodle import MoodleClient, MoodleFacts, State, report_errors
-from moodle_appservice.moodle.report_fetch import Choice
+from moodle_appservice.moodle import MoodleClient, MoodleFacts, State, errors, report_errors
+from moodle_appservice.moodle.report_fetch import RETRIEVE, Choice
 from moodle_appservice.moodle.report_snapshot import Fields
 from moodle_appservice.moodle.reports import ReportFacts
 from moodle_appservice.ports import Facts
@@ -316,6 +317,55 @@ async def test_a_hint_reads_one_course_and_counts_until_the_next_look_at_the_sit
         assert (again.enrolments, dict(again.people)) == (facts.enrolments, dict(facts.people))
 
 
+def rounding(at: Desk, user_id: int) -> None:
+    """From now on the per-course function leaves somebody out, as while Moodle rounds the time of the enrolment."""
+    read = at.single.course_facts
+
+    async def leave_out(course_id: CourseId, *, not_older_than: float) -> CourseFacts:
+        facts = await read(course_id, not_older_than=not_older_than)
+        left = tuple(one for one in facts.enrolments if one.user_id != user_id)
+        return replace(facts, enrolments=left)
+
+    at.single.course_facts = leave_out  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("seconds", "is_there"), [(1, True), (99, True), (100, False)])
+async def test_a_hint_does_not_miss_who_came_a_moment_ago(seconds: int, is_there: bool) -> None:
+    """The reports know the second, the per-course functions round it."""
+    async with desk(crowd()) as at:
+        await at.members()
+        at.moodle.university.enrol(4, 3)
+        assert await at.members(3) == {3, 4}
+        rounding(at, 4)
+        at.clock.time += seconds
+        facts = await at.facts.course_facts(CourseId(3), not_older_than=at.clock.time)
+        assert (4 in {int(one.user_id) for one in facts.enrolments}) is is_there
+
+
+@pytest.mark.parametrize("named", [{"timestart": NOW + 1200}, {"timeend": NOW + 1200}])
+async def test_at_a_known_start_or_end_the_reports_have_the_word(named: dict[str, Any]) -> None:
+    async with desk(crowd()) as at:
+        at.moodle.university.enrol(4, 3, **named)
+        await at.members()
+        (moment,) = at.facts.moments(after=NOW, until=NOW + 86400)
+        for after, by_report in ((0, True), (99, True), (100, False)):
+            at.clock.time = moment.at + after
+            before = at.moodle.counts[RETRIEVE]
+            await at.facts.course_facts(CourseId(3), not_older_than=at.clock.time)
+            assert (at.moodle.counts[RETRIEVE] > before) is by_report
+
+
+async def test_a_hint_that_shows_far_fewer_people_is_judged_like_the_whole_site() -> None:
+    async with desk(crowd()) as at:
+        everybody = await at.members()
+        for user in range(3, 23):
+            at.moodle.university.unenrol(user, 2)
+        at.clock.time += 10
+        facts = await at.facts.course_facts(TWO, not_older_than=at.clock.time)
+        assert {int(one.user_id) for one in facts.enrolments} == everybody
+        assert list(at.facts.held) == [2]
+
+
 async def test_without_rights_a_hint_is_a_look_at_the_whole_site() -> None:
     async with desk(crowd(), hybrid=False) as at:
         await at.members()
@@ -350,7 +400,7 @@ async def test_after_a_restart_a_shrunken_course_is_refused() -> None:
     async with desk(crowd(), marks=marks) as at:
         for user in range(3, 23):
             at.moodle.university.unenrol(user, 2)
-        with pytest.raises(report_errors.SourceHeld, match="Course 2 is held"):
+        with pytest.raises(errors.SourceHeld, match="Course 2 is held"):
             await at.members()
         assert at.facts.remembered(TWO, not_older_than=0) is None
         assert await at.members(3) == {3}

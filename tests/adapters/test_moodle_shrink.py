@@ -18,7 +18,7 @@ from moodle_appservice.domain.model import (
     Person,
     Role,
 )
-from moodle_appservice.domain.shrink import Marks, ShrinkRules, judge_snapshot
+from moodle_appservice.domain.shrink import Marks, ShrinkRules, judge_snapshot, mark_of, too_few
 from moodle_appservice.domain.snapshot import (
     Moment,
     SeenGroup,
@@ -165,6 +165,35 @@ def test_a_slow_leak_within_a_day_is_held_and_over_weeks_is_not() -> None:
             marks, last = judgement.marks, only_growing(last, fresh, judgement.held, judgement.explained)
             seen |= bool(judgement.held)
         assert seen is stopped
+
+
+@given(
+    st.lists(st.tuples(st.floats(60, DAY / 3), st.integers(0, 300)), min_size=1, max_size=60),
+    st.integers(0, 300),
+)
+def test_a_mark_is_the_most_of_the_last_day_and_never_less(
+    steps: list[tuple[float, int]], first: int
+) -> None:
+    """An hour more or less: what was there within the same hour is one."""
+    mark, seen, at = mark_of(None, first, 0, NOW, RULES), [(first, NOW)], NOW
+    for pause, number in steps:
+        at += pause
+        mark = mark_of(mark, number, 0, at, RULES)
+        seen.append((number, at))
+        within = [there for there, when in seen if at - when <= DAY]
+        assert mark.most >= max(within)
+        if not too_few("", mark, number, RULES):
+            assert mark.most <= max(there for there, when in seen if at - when <= DAY + 3600)
+        assert len(mark.later) < 30
+
+
+def test_a_loss_at_the_end_of_a_day_and_one_after_it_are_one_loss() -> None:
+    mark = mark_of(None, 100, 0, NOW, RULES)
+    for hours, number in (*((hour + 0.1, 99) for hour in range(24)), (23.9, 81), (24.2, 81)):
+        mark = mark_of(mark, number, 0, NOW + hours * 3600, RULES)
+        assert not too_few("members", mark, number, RULES)
+    mark = mark_of(mark, 65, 0, NOW + 24.3 * 3600, RULES)
+    assert "65 members where 99 were" in too_few("members", mark, 65, RULES)
 
 
 def test_after_a_restart_the_marks_alone_hold() -> None:
