@@ -17,6 +17,7 @@ from .domain.shrink import Marks, ShrinkRules
 from .domain.turns import TurnRules
 from .engine.turns import Budget, Turns
 from .moodle.client import MoodleClient
+from .moodle.group_register import GroupRegister
 from .moodle.read import MoodleFacts
 from .moodle.report_fetch import Choice
 from .moodle.report_snapshot import Fields
@@ -49,6 +50,7 @@ class Source:
         self._interval = settings.moodle.interval
         profile = (settings.identity.profile_field,) if settings.identity.profile_field else ()
         limits = ShrinkRules(max_share=settings.safety.max_shrink)
+        self.groups = GroupRegister(store.groups)
         self.courses = MoodleFacts(
             client,
             clock=clock,
@@ -56,6 +58,7 @@ class Source:
             language=settings.moodle.language,
             fresh_for=settings.moodle.interval,
             rules=None if settings.moodle.source == "reports" else limits,
+            groups=self.groups,
         )
         self.reports: ReportFacts | None = None
         if settings.moodle.source == "reports":
@@ -92,6 +95,7 @@ class Source:
         """Take back what the last run has stored. To be called once, before the first reading."""
         found = await self._store.settings.get(MARKS if self.reports else COURSE_MARKS)
         marks = Marks.from_data(json.loads(found)) if found else None
+        await self.groups.load()
         if self.reports is None:
             if marks is not None:
                 self.courses.recall(marks)

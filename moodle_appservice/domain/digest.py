@@ -27,7 +27,8 @@ def digest(facts: CourseFacts, category: Category | None) -> int:
             None if category is None else (category.name, category.path),
             frozenset((one.user_id, one.roles, one.groups) for one in facts.enrolments),
             frozenset(_of_person(person) for person in facts.people.values()),
-            frozenset((group.id, group.name) for group in facts.groups),
+            frozenset(facts.groups),
+            frozenset(facts.inherited.items()),
         )
     )
 

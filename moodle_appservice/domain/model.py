@@ -44,10 +44,19 @@ class SiteInfo:
     user_id: MoodleUserId
     functions: frozenset[str]
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """`(4, 3)` from “4.3.2+ (Build: …)”, a release far in the future where it can't be read."""
+        parts = self.release.split(".")
+        try:
+            return int(parts[0]), int("".join(letter for letter in parts[1][:2] if letter.isdigit()))
+        except (IndexError, ValueError):
+            return (999, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A course category; `path` holds the ids from the top down to itself."""
+    """A course category; `path` holds the ids from the top down to itself. `idnumber` is empty if not shown."""
 
     id: CategoryId
     name: str
@@ -55,6 +64,7 @@ class Category:
     path: tuple[CategoryId, ...]
     sort_order: int
     visible: bool = True
+    idnumber: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +91,41 @@ class Course:
     """`communicationroomurl`: a room that Moodle itself made for this course; empty where there is none."""
 
 
+class GroupVisibility(StrEnum):
+    """Who may see in Moodle that a group exists and who is in it (`visibility`, since Moodle 4.2)."""
+
+    ALL = "all"
+    MEMBERS = "members"
+    OWN = "own"
+    """Each member sees the own membership only."""
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of a course, by Moodle's id."""
+    """A group of a course, hidden ones too: whether it may have a room says `groups.may_have_room`.
+
+    `id` is ours and never changes: Moodle's number where we first met the group by it, else a number below zero.
+    `participation` is None where it is not known; `groupings` are names, as far as they are known.
+    """
 
     id: GroupId
     name: str
+    idnumber: str = ""
+    moodle_id: int | None = None
+    visibility: GroupVisibility = GroupVisibility.UNKNOWN
+    participation: bool | None = None
+    groupings: frozenset[str] = frozenset()
+    ambiguous: bool = False
+    """Two groups of the course have this key, so that it is not known who is in which."""
+
+    @property
+    def key(self) -> str:
+        """What tells the group from the others of its course: Moodle's id where readable, else idnumber, else name."""
+        if self.moodle_id is not None:
+            return f"id:{self.moodle_id}"
+        return f"idnumber:{self.idnumber}" if self.idnumber else f"name:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +171,8 @@ class CourseFacts:
     people: Mapping[MoodleUserId, Person]
     groups: tuple[Group, ...]
     read_at: float
+    inherited: Mapping[MoodleUserId, frozenset[Role]] = field(default_factory=dict)
+    """Who holds which roles from above: in a category of the course, or in the whole site. Not all are enrolled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,7 @@ A snapshot is what a source that reads the whole site at once (reports) makes of
 shared between courses and with the snapshot before, so that a large site fits into memory twice. `hash_course` tells
 which courses changed; it is the same in every process, so that it may be stored.
 
-Groups of a report have no number. Theirs is derived from the id number or the name, below zero so that it is never
-taken for one of Moodle's, and goes with the group when it is renamed: a group that vanished while one with (nearly) the
-same members appeared in the same course is the same group.
+Groups and the people who hold a role above a course are in it, and decide the hash, like everything else.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
+from .groups import SeenGroup
 from .model import (
     Category,
     CategoryId,
@@ -23,25 +22,10 @@ from .model import (
     CourseId,
     Enrolment,
     Group,
-    GroupId,
     MoodleUserId,
     Person,
     Role,
 )
-
-SAME_GROUP = 0.8
-"""Share of members that two groups have in common when one is the other under a new name."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeenGroup:
-    """A group as a report shows it. `key`: its id number, else its name; `shown`: it may have a room of its own."""
-
-    id: GroupId
-    key: str
-    name: str
-    shown: bool
-    members: frozenset[MoodleUserId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +59,7 @@ class SiteSnapshot:
             course=self.courses[course_id],
             enrolments=enrolments,
             people={user_id: person for user_id, person in found.items() if person is not None},
-            groups=tuple(
-                Group(group.id, group.name) for group in self.groups.get(course_id, ()) if group.shown
-            ),
+            groups=tuple(seen.group for seen in self.groups.get(course_id, ())),
             read_at=self.read_at,
         )
 
@@ -125,7 +107,7 @@ def hash_course(
     )
     more = (course.idnumber, course.group_mode, course.own_room_url, sorted(course.custom_fields.items()))
     parts = [repr(own + more)]
-    parts += [f"{group.id}:{group.name}" for group in groups if group.shown]
+    parts += [_group_text(seen.group) for seen in groups]
     for enrolment in enrolments:
         roles = spelled.get(enrolment.roles)
         if roles is None:
@@ -135,33 +117,20 @@ def hash_course(
     return _digest("\n".join(parts))
 
 
+def _group_text(group: Group) -> str:
+    told = (
+        group.id,
+        group.name,
+        group.idnumber,
+        group.moodle_id,
+        group.visibility.value,
+        group.participation,
+    )
+    return repr((*told, sorted(group.groupings), group.ambiguous))
+
+
 def _digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-
-
-def group_id(course_id: CourseId, key: str) -> GroupId:
-    """A number for a group without one: always the same for the same course and key, and below zero."""
-    digest = blake2b(f"{course_id}:{key}".encode("utf-8", "surrogatepass"), digest_size=6).digest()
-    return GroupId(-1 - int.from_bytes(digest))
-
-
-def keep_group_ids(fresh: Sequence[SeenGroup], before: Sequence[SeenGroup]) -> tuple[SeenGroup, ...]:
-    """The groups of one course with the numbers that they had, also under a new name."""
-    ids = {group.key: group.id for group in before}
-    keys = {group.key for group in fresh}
-    vanished = [group for group in before if group.key not in keys]
-    appeared = [group for group in fresh if group.key not in ids]
-    for group in appeared:
-        old = next((old for old in vanished if _same_members(old.members, group.members)), None)
-        if old is not None:
-            vanished.remove(old)
-            ids[group.key] = old.id
-    return tuple(replace(group, id=ids[group.key]) if group.key in ids else group for group in fresh)
-
-
-def _same_members(one: frozenset[MoodleUserId], other: frozenset[MoodleUserId]) -> bool:
-    most = max(len(one), len(other))
-    return most > 0 and len(one & other) >= SAME_GROUP * most
 
 
 def only_growing(
@@ -216,8 +185,8 @@ def _union(old: Sequence[Enrolment], new: Sequence[Enrolment]) -> tuple[Enrolmen
 
 
 def _all_groups(old: Sequence[SeenGroup], new: Sequence[SeenGroup]) -> tuple[SeenGroup, ...]:
-    found = {group.id: group for group in old}
-    for group in new:
-        before = found.get(group.id, group)
-        found[group.id] = replace(group, members=group.members | before.members)
+    found = {seen.group.id: seen for seen in old}
+    for seen in new:
+        before = found.get(seen.group.id, seen)
+        found[seen.group.id] = replace(seen, members=seen.members | before.members)
     return tuple(found[number] for number in sorted(found, reverse=True))

@@ -18,13 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from ..domain.model import Course, CourseId
+from ..domain.model import Course, CourseId, Group
 from . import errors
 from .answer import Json
 from .bulk import Call, Outcome, call_many
 from .client import MoodleClient
+from .course_groups import CourseGroups, groups_call
 from .rosters import Known, Rosters, in_doubt, roster_call
-from .shapes import COURSES, ENROLLED, Roster, listing
+from .shapes import COURSE_GROUPS, COURSES, ENROLLED, Roster, listing
 
 VIEW_COURSE: Final = "moodle/course:view"
 
@@ -40,11 +41,21 @@ class CourseAndRoster:
 
 
 class CourseReader:
-    """Reads courses in bulk. `functions`: what our token may call; `prove`: whether rosters are proven whole."""
+    """Reads courses in bulk.
+
+    `functions`: what our token may call; `prove`: whether rosters are proven whole; `groups`: what is known of them.
+    """
 
     def __init__(
-        self, client: MoodleClient, functions: frozenset[str], *, language: str = "en", prove: bool = True
+        self,
+        client: MoodleClient,
+        functions: frozenset[str],
+        *,
+        language: str = "en",
+        prove: bool = True,
+        groups: CourseGroups | None = None,
     ) -> None:
+        self._groups = groups or CourseGroups()
         self._client = client
         self._functions = functions
         self._language = language
@@ -87,7 +98,32 @@ class CourseReader:
         }
         if is_old and self._prove:
             found |= await self._with_new_rows([key for key in listed if key in found], found, known)
-        return await self._proven(found, known)
+        return await self._with_groups(await self._proven(found, known))
+
+    async def _with_groups(self, found: dict[CourseId, Found]) -> dict[CourseId, Found]:
+        """The same with the groups' own numbers, and who may see them where that can be asked."""
+        good = {key: value for key, value in found.items() if isinstance(value, CourseAndRoster)}
+        listed: dict[CourseId, tuple[Group, ...] | None] = {}
+        if COURSE_GROUPS in self._functions and self._groups.are_listed is not False:
+            await self._list_groups(list(good), listed)
+        placed = {
+            key: CourseAndRoster(value.course, self._groups.place(key, value.roster, listed.get(key)))
+            for key, value in good.items()
+        }
+        await self._groups.register.save()
+        return found | placed
+
+    async def _list_groups(
+        self, course_ids: Sequence[CourseId], listed: dict[CourseId, tuple[Group, ...] | None]
+    ) -> None:
+        """Where it is not known yet whether we may, one course is asked for before the others."""
+        first = course_ids[: 1 if self._groups.are_listed is None else 0]
+        for part in (first, course_ids[len(first) :]):
+            if self._groups.are_listed is False:
+                return
+            answers = await self._call([groups_call(course_id) for course_id in part])
+            for course_id, answer in zip(part, answers, strict=True):
+                listed[course_id] = self._groups.parse(course_id, answer, self._language)
 
     async def _with_new_rows(
         self, course_ids: Sequence[CourseId], found: Mapping[CourseId, Found], known: Known

@@ -34,7 +34,9 @@ from ..ports import Clock
 from . import errors, shapes
 from .bulk import BULK, call_many
 from .client import MoodleClient
+from .course_groups import CourseGroups
 from .courses import VIEW_COURSE, CourseReader, Found
+from .group_register import GroupRegister
 from .memory import Memory, Outcomes, Reader
 from .people import read_people
 from .rights import Finding, RightsProbe
@@ -64,7 +66,9 @@ class MoodleFacts:
         fresh_for: float = 600.0,
         prove: bool = True,
         rules: ShrinkRules | None = None,
+        groups: GroupRegister | None = None,
     ) -> None:
+        self.groups = CourseGroups(groups)
         self._client = client
         self._clock = clock
         self._profile_fields = tuple(profile_fields)
@@ -89,6 +93,7 @@ class MoodleFacts:
         """`core_webservice_get_site_info`. Always asks Moodle. Raises `MoodleError`."""
         info = shapes.site_info(await self._client.call(shapes.SITE_INFO), self._language)
         self._functions = info.functions
+        self.groups.version = info.version
         return info
 
     async def site(self, *, not_older_than: float) -> SiteFacts:
@@ -241,7 +246,11 @@ class MoodleFacts:
     ) -> Outcomes[CourseId, CourseFacts]:
         site = self._sites.peek(_SITE, rare_not_older_than)
         reader = CourseReader(
-            self._client, await self.functions(), language=self._language, prove=self._prove
+            self._client,
+            await self.functions(),
+            language=self._language,
+            prove=self._prove,
+            groups=self.groups,
         )
         listed = site.courses if site else {}
         is_old = site is not None and site.read_at < not_older_than

@@ -50,6 +50,8 @@ class Column:
     cell: Cell = Cell.TEXT
     needed: bool = True
     without: str = ""
+    twin_of: str = ""
+    """The column that Moodle heads with the same word: of two such columns this is the one that is sometimes empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ COURSE_GROUPS: Final = Kind(
             needed=False,
             without="no group gets a room, because it is not known which groups take part in activities",
         ),
+        Column("grouping", "Grouping", ("Grouping name", "Grouping"), needed=False, twin_of="name"),
         USER_LINK,
     ),
     "the groups of each course and who is in them",

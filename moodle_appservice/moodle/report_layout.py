@@ -99,6 +99,14 @@ def _find(
             f"{len(places)} columns are called “{column.headers[0]}”: keep the one of {column.entity} alone, or rename"
             f" its heading to “{column.entity} {column.headers[0].lower()}”."
         )
+    if not places and column.twin_of:
+        twin = next(other for other in kind.columns if other.key == column.twin_of)
+        words = [name.casefold() for name in twin.headers]
+        places = [
+            index
+            for index, header in enumerate(headers)
+            if index not in taken and header.strip().casefold() in words
+        ]
     if places:
         return places[0]
     if column.cell in LINKS:

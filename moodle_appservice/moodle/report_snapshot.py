@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
+from ..domain.groups import SeenGroup
 from ..domain.model import (
     Category,
     CategoryId,
@@ -24,9 +26,10 @@ from ..domain.model import (
     Role,
     SiteInfo,
 )
-from ..domain.snapshot import Moment, SeenGroup, SiteSnapshot, hash_course, hash_people, keep_group_ids
+from ..domain.snapshot import Moment, SiteSnapshot, hash_course, hash_people
 from . import errors, report_lists, report_tables, shapes
 from .client import MoodleClient
+from .group_register import GroupRegister
 from .report_errors import ReportChanged, ReportIncomplete, ReportMissing
 from .report_fetch import LIST, RETRIEVE, Choice, Listed, Page, ReportReader, find
 from .report_kinds import COURSE_GROUPS, ENDS, MEMBERSHIPS, PEOPLE, SITE_COURSES, STARTS, Kind
@@ -62,8 +65,10 @@ class SnapshotReader:
         language: str,
         expected: Mapping[str, str] | None,
         rare: float,
+        groups: GroupRegister | None = None,
     ) -> None:
         self._client = client
+        self._groups = groups or GroupRegister()
         self._reader = reader
         self._choice = choice
         self._fields = fields
@@ -86,7 +91,8 @@ class SnapshotReader:
         if again or self._ids is None:
             self._ids = await self._find_all()
         places = await self._needed(MEMBERSHIPS, info, report_tables.memberships)
-        groups = await self._take(COURSE_GROUPS, info, report_tables.groups) or {}
+        groups = await self._take(COURSE_GROUPS, info, partial(self._read_groups, info)) or {}
+        has_groups = COURSE_GROUPS.name in (self._ids or {})
         if again:
             await self._read_rare(info)
         known = last.people if last else {}
@@ -97,10 +103,15 @@ class SnapshotReader:
         if again:
             self._rare_read_at = began
         self.expected = {**self.seen, **self.expected}
-        parts = _Parts(places, groups, people, courses, {**categories, **self._tree}, self._moments)
+        parts = _Parts(
+            places, groups, people, courses, {**categories, **self._tree}, self._moments, has_groups
+        )
         if len(people) + len(courses) < _MANY:
-            return assemble(parts, began, last)
-        return await asyncio.to_thread(assemble, parts, began, last)
+            made = assemble(parts, began, last, self._groups)
+        else:
+            made = await asyncio.to_thread(assemble, parts, began, last, self._groups)
+        await self._groups.save()
+        return made
 
     def forget(self) -> None:
         """Look for reports and read the rare ones anew at the next reading."""
@@ -168,6 +179,11 @@ class SnapshotReader:
         self.layouts[kind.name] = layout
         return layout
 
+    def _read_groups(
+        self, info: SiteInfo, page: Page, layout: Layout
+    ) -> dict[CourseId, tuple[SeenGroup, ...]]:
+        return report_tables.groups(page, layout, version=info.version, language=self._language)
+
     def _people(
         self, page: Page, layout: Layout, before: Mapping[MoodleUserId, Person]
     ) -> dict[MoodleUserId, Person]:
@@ -185,21 +201,12 @@ class SnapshotReader:
 def problems(layout: Layout, info: SiteInfo) -> tuple[str, ...]:
     """What is wrong with a report, and that an old Moodle can't do better."""
     found = layout.problems
-    if layout.kind is MEMBERSHIPS and not layout.has("role") and release_of(info) < ROLE_SINCE:
+    if layout.kind is MEMBERSHIPS and not layout.has("role") and info.version < ROLE_SINCE:
         found += (
             f"This is Moodle {info.release}; the short name of a role can be shown since Moodle 4.3: on this site "
             "set moodle.source to courses.",
         )
     return found
-
-
-def release_of(info: SiteInfo) -> tuple[int, int]:
-    """`(4, 3)` from “4.3.2+ (Build: …)”, a release far in the future where it can't be read."""
-    parts = info.release.split(".")
-    try:
-        return int(parts[0]), int("".join(letter for letter in parts[1][:2] if letter.isdigit()))
-    except (IndexError, ValueError):
-        return (999, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +217,11 @@ class _Parts:
     courses: Mapping[CourseId, Course]
     categories: Mapping[CategoryId, Category]
     moments: tuple[Moment, ...]
+    has_groups: bool
+    """Whether there is a report of groups: then a group that it does not show is gone."""
 
 
-def assemble(parts: _Parts, began: float, last: SiteSnapshot | None) -> SiteSnapshot:
+def assemble(parts: _Parts, began: float, last: SiteSnapshot | None, register: GroupRegister) -> SiteSnapshot:
     """One snapshot of what was read. Whatever is as it was is the object that it was."""
     digests = hash_people(parts.people)
     made: dict[tuple[MoodleUserId, frozenset[Role]], Enrolment] = {}
@@ -221,7 +230,7 @@ def assemble(parts: _Parts, began: float, last: SiteSnapshot | None) -> SiteSnap
     enrolments, groups = dict[CourseId, tuple[Enrolment, ...]](), dict[CourseId, tuple[SeenGroup, ...]]()
     for course_id, course in parts.courses.items():
         before = last.groups.get(course_id, ()) if last else ()
-        seen = keep_group_ids(parts.groups.get(course_id, ()), before)
+        seen = register.take(course_id, parts.groups.get(course_id, ()), whole=parts.has_groups)
         there_before = last.enrolments.get(course_id, ()) if last else ()
         there = _enrolments(parts.places.get(course_id, {}), seen, there_before, made)
         digest = hash_course(course, there, seen, digests, spelled)
@@ -242,10 +251,9 @@ def _enrolments(
 ) -> tuple[Enrolment, ...]:
     """Everybody in one course; `before` is who was there, `made` is a store to share between courses."""
     into: dict[MoodleUserId, list[GroupId]] = {}
-    for group in groups:
-        if group.shown:
-            for user_id in group.members:
-                into.setdefault(user_id, []).append(group.id)
+    for seen in groups:
+        for user_id in seen.members:
+            into.setdefault(user_id, []).append(seen.group.id)
     sets: dict[frozenset[GroupId], frozenset[GroupId]] = {}
     none: frozenset[GroupId] = frozenset()
     known = {enrolment.user_id: enrolment for enrolment in before}

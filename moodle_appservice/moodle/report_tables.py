@@ -9,10 +9,12 @@ Moodle goes on reporting it in `conditiondata` after somebody has taken it out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from ..domain.model import CourseId, MoodleUserId, Role
-from ..domain.snapshot import Moment, SeenGroup, group_id
+from ..domain.groups import VISIBILITY_SINCE, SeenGroup, group_id
+from ..domain.model import CourseId, Group, GroupVisibility, MoodleUserId, Role
+from ..domain.snapshot import Moment
 from . import report_cells
 from .report_columns import Parsed, column, reading
 from .report_columns import course_id as course_of
@@ -20,8 +22,14 @@ from .report_columns import user_id as user_of
 from .report_fetch import Page
 from .report_layout import Layout
 
-_SHOWN: Final = frozenset({"visible", "visible to everyone", "only visible to members"})
-"""`visibilityall` (5.x, 4.x) and `visibilitymembers` in English; whatever else there is never gets a room."""
+_VISIBILITIES: Final = {
+    "visible": GroupVisibility.ALL,
+    "visible to everyone": GroupVisibility.ALL,
+    "only visible to members": GroupVisibility.MEMBERS,
+    "only see own membership": GroupVisibility.OWN,
+    "hidden": GroupVisibility.NONE,
+}
+"""`visibilityall` (two wordings), `visibilitymembers`, `visibilityown` and `visibilitynone` in English."""
 
 _NO_CONDITION: Final = (
     "it lists enrolments that are not active: the condition “Enrolment > Status is equal to Active” "
@@ -76,40 +84,90 @@ def moments(page: Page, layout: Layout, *, ends: bool) -> list[Moment]:
     return sorted(found, key=lambda moment: (moment.at, moment.course_id, moment.user_id))
 
 
-def groups(page: Page, layout: Layout) -> dict[CourseId, tuple[SeenGroup, ...]]:
-    """The groups of every course, empty ones too. Raises `ReportUnreadable`.
+def groups(
+    page: Page, layout: Layout, *, version: tuple[int, int] = VISIBILITY_SINCE, language: str = "en"
+) -> dict[CourseId, tuple[SeenGroup, ...]]:
+    """The groups of every course, hidden and empty ones too. Raises `ReportUnreadable`.
 
-    Only a group whose every row says that it is visible (to all or to its members) and takes part is `shown`.
+    `version`: of Moodle; before 4.2 every group is visible and takes part. A group in two groupings gives each of its
+    members twice. Two groups of one name and without id numbers can't be told apart; where their rows contradict each
+    other (another visibility, members beside the row of an empty group) they are `ambiguous`.
     """
-    courses, users = column(layout, "course", course_of), column(layout, "user", user_of)
-    names = column(layout, "name", lambda cell: report_cells.name(cell, "en"))
-    idnumbers, shown = Parsed(report_cells.text), Parsed(_is_shown)
-    part = column(layout, "participation", report_cells.truth)
-    members: dict[tuple[CourseId, str], set[MoodleUserId]] = {}
-    titles: dict[tuple[CourseId, str], str] = {}
-    hidden: set[tuple[CourseId, str]] = set()
     at = layout.columns
+
+    def named(cell: object) -> str:
+        return report_cells.name(cell, language)
+
+    courses, names = column(layout, "course", course_of), column(layout, "name", named)
+    users, idnumbers = column(layout, "user", user_of), Parsed(report_cells.text)
+    found: dict[tuple[CourseId, str], _GroupRows] = {}
     with reading(page):
         for row in page.rows:
             course_id, name = courses[row[at["course"]]], names[row[at["name"]]]
             if course_id is None or not name:
                 continue
             idnumber = idnumbers[row[at["idnumber"]]] if "idnumber" in at else ""
-            key = (course_id, idnumber or name)
-            user_id = users[row[at["user"]]]
-            members.setdefault(key, set()).update(() if user_id is None else (user_id,))
-            visible = "visibility" in at and shown[row[at["visibility"]]]
-            takes_part = "participation" in at and part[row[at["participation"]]] is True
-            # Two groups under one key can't be told apart: then neither is shown.
-            if not (visible and takes_part) or titles.setdefault(key, name) != name:
-                hidden.add(key)
-                titles.setdefault(key, name)
-    found: dict[CourseId, list[SeenGroup]] = {}
-    for key, there in members.items():
-        group = SeenGroup(group_id(*key), key[1], titles[key], key not in hidden, frozenset(there))
-        found.setdefault(key[0], []).append(group)
-    return {course_id: tuple(sorted(seen, key=lambda group: group.key)) for course_id, seen in found.items()}
+            key = (course_id, f"idnumber:{idnumber}" if idnumber else f"name:{name}")
+            rows = found.get(key)
+            if rows is None:
+                rows = found[key] = _GroupRows(name, idnumber)
+            rows.add(users[row[at["user"]]], name, {part: row[at[part]] for part in _TOLD if part in at})
+    together: dict[CourseId, list[SeenGroup]] = {}
+    for (course_id, _), rows in found.items():
+        together.setdefault(course_id, []).append(rows.group(course_id, version, layout, page))
+    return {
+        course_id: tuple(sorted(seen, key=lambda one: one.group.key)) for course_id, seen in together.items()
+    }
 
 
-def _is_shown(cell: object) -> bool:
-    return report_cells.text_or_nothing(cell).strip().casefold() in _SHOWN
+_TOLD: Final = ("visibility", "participation", "grouping")
+
+
+class _GroupRows:
+    """The rows of one group."""
+
+    def __init__(self, name: str, idnumber: str) -> None:
+        self._name, self._idnumber = name, idnumber
+        self._members: set[MoodleUserId] = set()
+        self._cells: dict[str, set[object]] = {part: set() for part in _TOLD}
+        self._is_empty = self._is_doubled = False
+
+    def add(self, user_id: MoodleUserId | None, name: str, cells: Mapping[str, object]) -> None:
+        if user_id is None:
+            self._is_empty = True
+        else:
+            self._members.add(user_id)
+        self._is_doubled |= name != self._name
+        for part, cell in cells.items():
+            self._cells[part].add(cell)
+
+    def group(self, course_id: CourseId, version: tuple[int, int], layout: Layout, page: Page) -> SeenGroup:
+        shown, part = self._cells["visibility"], self._cells["participation"]
+        doubled = (
+            self._is_doubled or len(shown) > 1 or len(part) > 1 or bool(self._is_empty and self._members)
+        )
+        old = version < VISIBILITY_SINCE
+        visibility = GroupVisibility.ALL if old else GroupVisibility.UNKNOWN
+        takes_part: bool | None = True if old else None
+        if shown and not doubled:
+            visibility = _visibility(next(iter(shown)))
+        if part and not doubled:
+            with reading(page):
+                takes_part = column(layout, "participation", report_cells.truth)[next(iter(part))]
+        key = f"idnumber:{self._idnumber}" if self._idnumber else f"name:{self._name}"
+        group = Group(
+            group_id(course_id, key),
+            self._name,
+            self._idnumber,
+            visibility=visibility,
+            participation=takes_part,
+            groupings=frozenset(
+                name for cell in self._cells["grouping"] if (name := report_cells.name(cell, "en"))
+            ),
+            ambiguous=doubled,
+        )
+        return SeenGroup(group, frozenset(self._members))
+
+
+def _visibility(cell: object) -> GroupVisibility:
+    return _VISIBILITIES.get(report_cells.text_or_nothing(cell).strip().casefold(), GroupVisibility.UNKNOWN)

@@ -17,13 +17,24 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from ..domain.model import CourseFacts, CourseId, Enrolment, MoodleUserId, Person, SiteFacts, SiteInfo
+from ..domain.model import (
+    CourseFacts,
+    CourseId,
+    Enrolment,
+    Group,
+    GroupVisibility,
+    MoodleUserId,
+    Person,
+    SiteFacts,
+    SiteInfo,
+)
 from ..domain.shrink import Marks, ShrinkRules, judge_snapshot, too_few
 from ..domain.shrink_lists import FRESH
 from ..domain.snapshot import Moment, SiteSnapshot, only_growing
 from ..ports import Clock
 from . import errors
 from .client import MoodleClient
+from .group_register import GroupRegister
 from .memory import Memory, Outcomes
 from .read import MoodleFacts
 from .report_check import ReportCheck, ReportFinding
@@ -70,6 +81,7 @@ class ReportFacts:
         rules: ShrinkRules | None = None,
         rare: float = 3600.0,
         hybrid: bool = True,
+        groups: GroupRegister | None = None,
     ) -> None:
         if client.language != "en":
             raise ValueError("reports are read by their English headers: the client must ask for en")
@@ -87,6 +99,7 @@ class ReportFacts:
             language=language,
             expected=expected,
             rare=rare,
+            groups=groups or courses.groups.register,
         )
         self._sites: Memory[str, _Reading] = Memory(clock)
         self._last: SiteSnapshot | None = None
@@ -293,16 +306,7 @@ class ReportFacts:
     def _fit(self, facts: CourseFacts, known: SiteSnapshot) -> CourseFacts:
         """A course as the reports would tell it: their groups, and no field that they have no column for."""
         before = known.course_facts(facts.course.id)
-        ids = {group.name: group.id for group in before.groups}
-        named = {group.id: ids.get(group.name) for group in facts.groups}
-        enrolments = tuple(
-            Enrolment(
-                enrolment.user_id,
-                enrolment.roles,
-                frozenset(found for group in enrolment.groups if (found := named.get(group)) is not None),
-            )
-            for enrolment in facts.enrolments
-        )
+        groups, enrolments = _fit_groups(facts, before)
         course = replace(
             before.course,
             shortname=facts.course.shortname,
@@ -311,7 +315,7 @@ class ReportFacts:
             visible=facts.course.visible,
         )
         people = {user_id: self._as_reported(person, known) for user_id, person in facts.people.items()}
-        return replace(facts, course=course, enrolments=enrolments, people=people, groups=before.groups)
+        return replace(facts, course=course, enrolments=enrolments, people=people, groups=groups)
 
     def _as_reported(self, person: Person, known: SiteSnapshot) -> Person:
         """A person with the fields that the report has, also where our account may not see them in another way."""
@@ -344,3 +348,26 @@ def newcomers(
                     frozenset(came) | found.get(course_id, (0.0, frozenset()))[1],
                 )
     return found
+
+
+def _fit_groups(facts: CourseFacts, before: CourseFacts) -> tuple[tuple[Group, ...], tuple[Enrolment, ...]]:
+    """Groups and enrolments of a single reading, with what only the reports tell.
+
+    Who may see a group and its id number come from the reports; a group that they have not shown yet has none of that.
+    Lists of participants leave hidden groups out: who was in one still is.
+    """
+    fresh = {group.id: group for group in facts.groups}
+    told = {group.id: group for group in before.groups}
+    groups = [
+        replace(group, name=fresh[number].name, moodle_id=fresh[number].moodle_id)
+        if number in fresh
+        else group
+        for number, group in told.items()
+    ]
+    groups += [group for number, group in fresh.items() if number not in told]
+    hidden = {number for number, group in told.items() if group.visibility is GroupVisibility.NONE}
+    kept = {one.user_id: one.groups & hidden for one in before.enrolments}
+    enrolments = tuple(
+        replace(one, groups=one.groups | kept.get(one.user_id, frozenset())) for one in facts.enrolments
+    )
+    return tuple(groups), enrolments

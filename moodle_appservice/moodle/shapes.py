@@ -20,6 +20,7 @@ from ..domain.model import (
     Enrolment,
     Group,
     GroupId,
+    GroupVisibility,
     MoodleUserId,
     Person,
     Role,
@@ -34,6 +35,8 @@ COURSES: Final = "core_course_get_courses_by_field"
 CATEGORIES: Final = "core_course_get_categories"
 ENROLLED: Final = "core_enrol_get_enrolled_users"
 USERS: Final = "core_user_get_users_by_field"
+COURSE_GROUPS: Final = "core_group_get_course_groups"
+"""Optional, because it needs moodle/course:managegroups, with which groups can be changed too."""
 
 NEEDED: Final = (SITE_INFO, COURSES, CATEGORIES, ENROLLED, USERS)
 """The functions that our token's service must have; `bulk.BULK` is optional and saves requests."""
@@ -57,6 +60,7 @@ class Roster:
 
     enrolments: tuple[Enrolment, ...]
     groups: tuple[Group, ...]
+    """By Moodle's ids; who may see them is not told."""
     nameless: int
     """Rows without `username`, which moodle/user:viewalldetails brings."""
 
@@ -151,6 +155,7 @@ def categories(answer: Json, language: str) -> Mapping[CategoryId, Category]:
             path=tuple(_path(text_of(CATEGORIES, row, "path", f"/{category_id}"))),
             sort_order=whole_of(CATEGORIES, row, "sortorder", 0),
             visible=whole_of(CATEGORIES, row, "visible", 1) != 0,
+            idnumber=collapse(text_of(CATEGORIES, row, "idnumber", "")),
         )
     return MappingProxyType(found)
 
@@ -187,9 +192,37 @@ def roster(answer: Json, language: str) -> Roster:
             Enrolment(user_id, sets.setdefault(held, held), frozenset(places[user_id]))
             for user_id, held in ((user_id, frozenset(roles[user_id])) for user_id in sorted(roles))
         ),
-        groups=tuple(Group(group_id, names[group_id]) for group_id in sorted(names)),
+        groups=tuple(Group(group_id, names[group_id], moodle_id=int(group_id)) for group_id in sorted(names)),
         nameless=nameless,
     )
+
+
+_VISIBILITIES: Final = (
+    GroupVisibility.ALL, GroupVisibility.MEMBERS, GroupVisibility.OWN, GroupVisibility.NONE,
+)  # fmt: skip
+
+
+def course_groups(answer: Json, language: str) -> tuple[Group, ...]:
+    """`core_group_get_course_groups`: the groups that our account may see, empty ones too. Raises `BadAnswer`.
+
+    Without moodle/course:viewhiddengroups only those that everybody sees. Before Moodle 4.2 there is no visibility.
+    """
+    return tuple(
+        Group(
+            GroupId(id_of(COURSE_GROUPS, row, "id")),
+            plain_text(text_of(COURSE_GROUPS, row, "name"), language),
+            collapse(text_of(COURSE_GROUPS, row, "idnumber", "")),
+            moodle_id=id_of(COURSE_GROUPS, row, "id"),
+            visibility=_visibility(row),
+            participation=None if row.get("participation") is None else is_true(row["participation"]),
+        )
+        for row in rows_of(COURSE_GROUPS, answer, "the answer")
+    )
+
+
+def _visibility(row: Row) -> GroupVisibility:
+    number = whole_of(COURSE_GROUPS, row, "visibility", -1)
+    return _VISIBILITIES[number] if 0 <= number < len(_VISIBILITIES) else GroupVisibility.UNKNOWN
 
 
 def user_ids(answer: Json) -> list[MoodleUserId]:

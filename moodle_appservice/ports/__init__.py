@@ -1,6 +1,7 @@
 """What the engine needs from the outside, as protocols: the world, our own memory, and the queue."""
 
 from .accounts import Account, AccountRights, Accounts, Attributes, Picture
+from .groups import GroupBook
 from .links import Link, LinkBook
 from .lti import Invitation, LtiBook, Platform
 from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
@@ -38,6 +39,7 @@ __all__ = [
     "Done",
     "Event",
     "Facts",
+    "GroupBook",
     "HeldRow",
     "Invitation",
     "Journal",

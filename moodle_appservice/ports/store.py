@@ -25,6 +25,7 @@ from ..domain.model import (
 )
 from ..domain.plan import Ledger
 from ..domain.rules import Choice
+from .groups import GroupBook
 from .links import LinkBook
 from .requests import RequestBook
 from .world import Event
@@ -420,6 +421,8 @@ class Store(Protocol):
     def courses(self) -> CourseBook: ...
     @property
     def people(self) -> PeopleBook: ...
+    @property
+    def groups(self) -> GroupBook: ...
     @property
     def links(self) -> LinkBook: ...
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..domain.model import UserId
 from .courses import CourseBooks
 from .db import Db
+from .groups import GroupBooks
 from .journal import JournalBook
 from .ledger import LedgerBooks
 from .links import LinkBooks
@@ -22,6 +23,7 @@ class Books:
         self.db = db
         self.mirror = MirrorBook(db, bot=bot, prefix=prefix)
         self.ledger = LedgerBooks(db)
+        self.groups = GroupBooks(db)
         self.links = LinkBooks(db)
         self.requests = RequestBooks(db)
         self.lti = LtiBooks(db)

@@ -286,3 +286,25 @@ async def lti(connection: Connection) -> None:
 
 
 upgrades.register(lti, description="The registration with Moodle as an LTI platform, and what was used once")
+
+_GROUPS = (
+    """CREATE TABLE course_group (
+        course_id BIGINT NOT NULL,
+        group_id BIGINT NOT NULL,
+        moodle_id BIGINT,
+        idnumber TEXT NOT NULL,
+        name TEXT NOT NULL,
+        members TEXT NOT NULL,
+        gone BIGINT NOT NULL DEFAULT 0,
+        PRIMARY KEY (course_id, group_id)
+    )""",
+)
+
+
+async def groups(connection: Connection) -> None:
+    """Version 6."""
+    for statement in _GROUPS:
+        await connection.execute(statement)
+
+
+upgrades.register(groups, description="By what groups of courses are known again")

@@ -120,6 +120,21 @@ def _groups_of_each_visibility(*capabilities: str) -> Setting:
     return apply
 
 
+def _empty_group(site: Recorded) -> None:
+    """The list of participants does not show it, so the rebuilt site has it in these recordings alone."""
+    site.university.add_group(2, "Empty group", id=3, idnumber="ALG-E", description="<p>G</p>")
+    site.university.groups[1].idnumber = "ALG-TUT-A"
+    site.sandbox.rights.grant(rights.MANAGE_GROUPS)
+
+
+def _groups_to_manage(site: Recorded) -> None:
+    """Group 7 is the one that the recording shows in full: with an id number, without participation."""
+    _empty_group(site)
+    _groups_of_each_visibility(rights.MANAGE_GROUPS)(site)
+    group = site.university.groups[7]
+    group.idnumber, group.participation, group.description, group.descriptionformat = "V0", False, "", 1
+
+
 def _matrix_id_filled_in(site: Recorded) -> None:
     site.university.people[site.student(1)].profile["matrixid"] = "@student01:lab.example"
 
@@ -173,6 +188,8 @@ SETTINGS: dict[str, Setting] = {
     _USERS + "error-missing-webservice-rest-use": _revoke(rights.REST_USE),
     _USERS + "group-visibility-leastpriv": _groups_of_each_visibility(),
     _USERS + "group-visibility-withviewhiddengroups": _groups_of_each_visibility(rights.VIEW_HIDDEN_GROUPS),
+    "core_group_get_course_groups--group-visibility-withmanagegroups": _groups_to_manage,
+    "core_group_get_course_groups--withmanagegroups": _empty_group,
     _USERS + "hiddenuserfields-set": _hide_fields(),
     _USERS + "hiddenuserfields-set-with-viewhiddendetails": _hide_fields(rights.VIEW_HIDDEN_DETAILS),
     _USERS + "hiddenuserfields-set-with-viewhiddenuserfields": _hide_fields(rights.VIEW_HIDDEN_USER_FIELDS),
@@ -196,6 +213,7 @@ SETTINGS: dict[str, Setting] = {
 
 ORDINARY = frozenset(
     {
+        "core_group_get_course_groups--error-missing-capability",
         "core_course_get_categories--leastpriv",
         "core_course_get_courses--leastpriv-all",
         "core_course_get_courses--leastpriv-ids",

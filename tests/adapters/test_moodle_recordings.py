@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from moodle_appservice.domain.groups import may_have_room
 from moodle_appservice.moodle import bulk, errors, shapes
 from moodle_appservice.moodle.answer import Json, Reply, read_answer
 
@@ -64,6 +65,9 @@ def facts_of(version: str, name: str, answer: Json) -> str:
             return f"{len(shapes.categories(answer, 'en'))} categories"
         case shapes.ENROLLED:
             return people_of(answer)
+        case shapes.COURSE_GROUPS:
+            groups = shapes.course_groups(answer, "en")
+            return f"{len(groups)} groups, {sum(map(may_have_room, groups))} for rooms"
         case shapes.USERS:
             people = [account.person for account in shapes.accounts(answer, ["matrixid"])]
             unusable = sum(person is None or not person.usable for person in people)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from moodle_appservice.domain.groups import may_have_room
 from moodle_appservice.moodle import errors, report_errors, report_lists, report_tables
 from moodle_appservice.moodle.answer import Json, Reply, read_answer
 from moodle_appservice.moodle.report_fetch import Page, parse_list, parse_page
@@ -85,7 +86,7 @@ def understood(kind: Kind, page: Page, layout: Layout) -> str:
         return f"{len(places)} courses, {sum(map(len, places.values()))} places, {len(roles)} kinds of role"
     if kind is COURSE_GROUPS:
         groups = [group for there in report_tables.groups(page, layout).values() for group in there]
-        return f"groups: {sum(group.shown for group in groups)} of {len(groups)} shown"
+        return f"groups: {sum(may_have_room(one.group) for one in groups)} of {len(groups)} shown"
     if kind is PEOPLE:
         people = report_lists.people(page, layout, fields={"matrixid": "Matrix ID"}, language="en").values()
         stated = sum(bool(person.profile_fields) for person in people)

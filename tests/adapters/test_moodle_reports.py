@@ -20,7 +20,8 @@ from moodle_appservice.demo.sandbox.report_seed import (
     sorted_by_course_and_user,
 )
 from moodle_appservice.demo.sandbox.reports import USERS, ReportColumn
-from moodle_appservice.domain.model import CourseFacts, CourseId, MoodleUserId
+from moodle_appservice.domain.groups import may_have_room
+from moodle_appservice.domain.model import CourseFacts, CourseId, GroupVisibility, MoodleUserId
 from moodle_appservice.errors import CourseGone, PermanentFailure
 from moodle_appservice.moodle import MoodleClient, MoodleFacts, State, errors, report_errors
 from moodle_appservice.moodle.report_fetch import RETRIEVE, Choice
@@ -113,7 +114,11 @@ async def test_reports_tell_the_same_as_the_functions_of_each_course(version: st
             assert {seen.people[user].username for user in usable} == {
                 facts.people[user].username for user in usable
             }
-            assert {group.name for group in seen.groups} <= {group.name for group in facts.groups}
+            hidden = {group.name for group in seen.groups if group.visibility is GroupVisibility.NONE}
+            shown = {group.name for group in seen.groups if may_have_room(group)}
+            assert shown <= {group.name for group in facts.groups} - hidden
+            assert {group.name for group in facts.groups} <= {group.name for group in seen.groups} - hidden
+            assert not any(may_have_room(group) for group in facts.groups)
 
 
 async def test_a_pass_over_an_unchanged_site_costs_one_request_and_one_per_report() -> None:

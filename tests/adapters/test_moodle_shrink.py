@@ -21,12 +21,9 @@ from moodle_appservice.domain.model import (
 from moodle_appservice.domain.shrink import Marks, ShrinkRules, judge_snapshot, mark_of, too_few
 from moodle_appservice.domain.snapshot import (
     Moment,
-    SeenGroup,
     SiteSnapshot,
-    group_id,
     hash_course,
     hash_people,
-    keep_group_ids,
     only_growing,
 )
 
@@ -232,18 +229,3 @@ def test_whoever_is_held_loses_nobody_and_changes_are_seen(
         there = {int(e.user_id) for e in kept.enrolments[CourseId(number)]}
         assert there >= after[number]
         assert there == (before[number] | after[number] if number in judgement.held else after[number])
-
-
-def group(key: str, *members: int, shown: bool = True) -> SeenGroup:
-    return SeenGroup(group_id(CourseId(2), key), key, key, shown, frozenset(map(MoodleUserId, members)))
-
-
-def test_a_group_keeps_its_number_under_a_new_name() -> None:
-    before = [group("A", 1, 2, 3, 4, 5), group("B", 6, 7)]
-    renamed, other = keep_group_ids([group("A+", 1, 2, 3, 4, 5), group("B", 6, 7)], before)
-    assert (renamed.id, renamed.name, other.id) == (before[0].id, "A+", before[1].id)
-    again = keep_group_ids([group("A+", 1, 2, 3, 4, 5, 8)], [renamed])
-    assert again[0].id == before[0].id
-    new, _ = keep_group_ids([group("C", 1, 2, 3, 9), group("B", 6, 7)], before)
-    assert new.id == group_id(CourseId(2), "C") != before[0].id
-    assert new.id < 0

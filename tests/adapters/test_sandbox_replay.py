@@ -24,6 +24,7 @@ FUNCTIONS = (
     "core_course_get_categories",
     "core_course_get_courses",
     "core_enrol_get_enrolled_users",
+    "core_group_get_course_groups",
     "core_user_get_users_by_field",
     "tool_mobile_call_external_functions",
     "core_get_nonexistent",

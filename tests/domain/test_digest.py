@@ -53,7 +53,7 @@ OTHER: dict[str, Any] = {
 }
 DECIDE_NOTHING = {
     Course: {"sort_order", "custom_field_types"},
-    Category: {"id", "parent", "sort_order", "visible"},
+    Category: {"id", "parent", "sort_order", "visible", "idnumber"},
 }
 
 
@@ -102,6 +102,15 @@ def test_who_comes_goes_or_is_hidden_counts() -> None:
     )
 
 
+def test_who_holds_a_role_from_above_counts() -> None:
+    held = [
+        {},
+        {MoodleUserId(7): frozenset({Role("manager")})},
+        {MoodleUserId(8): frozenset({Role("manager")})},
+    ]
+    assert len({digest(replace(FACTS, inherited=one), CATEGORY) for one in held}) == 3
+
+
 def test_order_and_time_do_not_count() -> None:
     turned = replace(
         FACTS,
@@ -119,5 +128,6 @@ def test_every_field_of_the_facts_was_thought_of() -> None:
         "people",
         "groups",
         "read_at",
+        "inherited",
     }
     assert isinstance(FACTS.people[MoodleUserId(7)], Person) and FACTS.course.id == CourseId(42)

@@ -20,6 +20,7 @@ from tests.adapters import test_store_mirror as mirror
 from tests.adapters.store_events import BOT, SAM, TESS, History, done, invite, memberships
 from tests.adapters.test_store_audit import *  # noqa: F403
 from tests.adapters.test_store_db import *  # noqa: F403
+from tests.adapters.test_store_groups import *  # noqa: F403
 from tests.adapters.test_store_journal import *  # noqa: F403
 from tests.adapters.test_store_ledger import *  # noqa: F403
 from tests.adapters.test_store_lti import *  # noqa: F403

@@ -15,6 +15,7 @@ from .category_answers import get_categories
 from .course_answers import get_courses, get_courses_by_field
 from .errors import MissingRecord, NotAnswered
 from .faults import Faults
+from .group_answers import get_course_groups
 from .parameters import OPTIONAL, Many, Struct, Value, check
 from .people_answers import get_enrolled_users, get_users_by_field
 from .report_answers import list_reports, retrieve_report, set_filters
@@ -59,6 +60,7 @@ FUNCTIONS = {
     "core_course_get_categories": Function(
         Struct({"criteria": Many(_CRITERION, []), "addsubcategories": Value("bool", True)}), get_categories
     ),
+    "core_group_get_course_groups": Function(Struct({"courseid": Value("int")}), get_course_groups),
     "core_enrol_get_enrolled_users": Function(
         Struct({"courseid": Value("int"), "options": Many(_OPTION, [])}), get_enrolled_users
     ),

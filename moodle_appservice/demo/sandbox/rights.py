@@ -20,6 +20,7 @@ USER_VIEW_DETAILS = "moodle/user:viewdetails"
 USER_VIEW_ALL_DETAILS = "moodle/user:viewalldetails"
 ACCESS_ALL_GROUPS = "moodle/site:accessallgroups"
 VIEW_HIDDEN_GROUPS = "moodle/course:viewhiddengroups"
+MANAGE_GROUPS = "moodle/course:managegroups"
 VIEW_HIDDEN_CATEGORIES = "moodle/category:viewhiddencategories"
 CATEGORY_MANAGE = "moodle/category:manage"
 VIEW_COURSE_LIST = "moodle/category:viewcourselist"
@@ -57,6 +58,7 @@ _TITLES = {
     SITE_VIEW_PARTICIPANTS: "View participants",
     ENROL_REVIEW: "Review course enrolments",
     ACCESS_ALL_GROUPS: "Access all groups",
+    MANAGE_GROUPS: "Manage groups",
     ROLE_REVIEW: "Review permissions for others",
 }
 

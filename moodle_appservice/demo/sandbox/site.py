@@ -29,7 +29,6 @@ UNANSWERED_FUNCTIONS = frozenset(
     {
         "core_role_unassign_roles",
         "core_role_assign_roles",
-        "core_group_get_course_groups",
         "core_group_get_course_groupings",
         "core_group_get_group_members",
         "core_cohort_get_cohorts",
