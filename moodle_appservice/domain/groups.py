@@ -60,7 +60,10 @@ class SeenGroup:
 
 @dataclass(frozen=True, slots=True)
 class KnownGroup:
-    """By what we know a group of a course again. `gone`: not there at the last look that saw all; then its members are forgotten."""
+    """By what we know a group of a course again.
+
+    `gone`: not there at the last look that saw all groups; then its members are forgotten.
+    """
 
     id: GroupId
     moodle_id: int | None
