@@ -24,6 +24,8 @@ from .engine.course import CoursePlanner, CourseSync
 from .engine.direct import DirectChats
 from .engine.freshness import Freshness
 from .engine.gate import Gate
+from .engine.linking import Linking
+from .engine.notices import Notices
 from .engine.operations import Operations
 from .engine.people import PersonFinder
 from .engine.queues.memory import MemoryQueue
@@ -39,6 +41,8 @@ from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
 from .matrix.messenger import MatrixMessenger
 from .moodle.client import MoodleClient
+from .moodle.functions import Functions
+from .moodle.messages import MoodleMessages
 from .registration import Registration
 from .source import Source
 from .store.books import Books
@@ -216,7 +220,7 @@ class Service:
             clock,
             freshness,
             settled,
-            after_reading=self.source.after_reading,
+            after_reading=self._after_reading,
             turns=self.source.turns,
         )
         self.workers = Workers(
@@ -235,7 +239,12 @@ class Service:
             store, queue, self.workers, self.planner, site, status, troubles, self.facts
         )
         messenger = MatrixMessenger(self.matrix, store)
-        desk = Desk(self.operations, messenger, store, rules, clock, settings.bot.prefix)
+        self.inbox = MoodleMessages(self.moodle, Functions(self.facts, clock), store)
+        self.linking = Linking(
+            *(store, queue, self.facts, rules, clock, Notices(messenger, self.inbox)),
+            secret=self.registration.as_token.get_secret_value().encode(),
+        )
+        desk = Desk(self.operations, self.linking, messenger, store, rules, clock, settings.bot.prefix)
         self.router = Router(desk, max_age=settings.bot.command_max_age)
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn)
         self.door = ControlDoor(settings.control_socket, self.operations)
@@ -244,7 +253,7 @@ class Service:
             queue,
             self.gate,
             on_commands=self.router.hear,
-            on_invites=DirectChats(self.matrix, store),
+            on_invites=DirectChats(self.matrix, store, rules, clock),
         )
         self._is_built = True
 
@@ -264,6 +273,10 @@ class Service:
                 f"The address {where[0]}:{where[1]} can't be listened on ({error.strerror}). Nothing was started. "
                 "Is another service there? Change `appservice.port`, and `url` in the registration."
             ) from None
+
+    async def _after_reading(self) -> None:
+        await self.source.after_reading()
+        await self.linking.wake()
 
     async def _check_bot(self) -> None:
         taken_for = await self.matrix.whoami()

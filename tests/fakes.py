@@ -413,3 +413,59 @@ class FakeHomeserver:
     def _must_be_in(self, room_id: RoomId) -> None:
         if not self._is_in(room_id):
             raise PermanentFailure(f"The bot is not in the room {room_id}.")
+
+
+class FakeMessenger:
+    """Implements `ports.Messenger`: `said` and `direct_to` hold what was sent, each key once."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+        """(room, text)."""
+        self.direct_to: list[tuple[UserId, str]] = []
+        self.trouble: AppError | None = None
+        self._keys: set[str] = set()
+
+    async def notice(
+        self, room_id: RoomId, text: str, html: str, *, key: str, thread: EventId | None = None
+    ) -> EventId:
+        del html, thread
+        if self._is_new(key):
+            self.said.append((room_id, text))
+        return EventId(f"${key}")
+
+    async def direct(self, user_id: UserId, text: str, html: str, *, key: str) -> EventId:
+        del html
+        if self._is_new(key):
+            self.direct_to.append((user_id, text))
+        return EventId(f"${key}")
+
+    async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None:
+        if self._is_new(key):
+            self.said.append((room_id, f"{emoji} {event_id}"))
+
+    def _is_new(self, key: str) -> bool:
+        if self.trouble is not None:
+            raise self.trouble
+        is_new = key not in self._keys
+        self._keys.add(key)
+        return is_new
+
+
+class FakeInbox:
+    """Implements `ports.MoodleInbox`. `trouble`: what sending raises."""
+
+    def __init__(self, *, on: bool = True) -> None:
+        self.on = on
+        self.sent: list[tuple[MoodleUserId, str]] = []
+        self.trouble: AppError | None = None
+        self._keys: set[str] = set()
+
+    async def is_on(self) -> bool:
+        return self.on
+
+    async def send(self, user_id: MoodleUserId, text: str, *, key: str) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        if key not in self._keys:
+            self._keys.add(key)
+            self.sent.append((user_id, text))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..domain.mapping import level_of
-from ..domain.model import CourseId, Enrolment, EventId, MoodleUserId, Role, RoomId, UserId
-from ..domain.power import STAFF_LEVEL
+from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 from ..domain.rules import Rules
+from ..engine.linking import Linking
 from ..engine.operations import Operations
+from ..engine.staff import is_staff
 from ..ports import Clock, Messenger, Store
 from .render import Answer
 
@@ -18,6 +18,7 @@ class Desk:
     """What every command may use."""
 
     operations: Operations
+    linking: Linking
     messenger: Messenger
     store: Store
     rules: Rules
@@ -74,8 +75,3 @@ class Call:
             return []
         courses = await self.desk.store.courses.courses_of(self.person)
         return sorted(course for course, roles in courses.items() if is_staff(roles, self.desk.rules))
-
-
-def is_staff(roles: frozenset[Role], rules: Rules) -> bool:
-    """Whether these roles give a moderator's level."""
-    return level_of(Enrolment(MoodleUserId(0), roles), rules) >= STAFF_LEVEL

@@ -19,7 +19,8 @@ from ..domain.model import EventId
 from ..errors import AppError
 from ..ports import CommandRow
 from .call import Call, Desk
-from .commands import COMMANDS
+from .commands import ANSWERS, COMMANDS, FOR_STRANGERS
+from .commands.link import HOW
 from .render import Answer
 
 LONG_PREFIX = "!moodle"
@@ -71,7 +72,11 @@ class Router:
         call = await self._call(row)
         if call is None:
             return
-        command = COMMANDS.get(call.words[0].lower())
+        word = call.words[0].lower()
+        if call.is_direct and call.person is None and word not in FOR_STRANGERS:
+            await self._greet(call)
+            return
+        command = COMMANDS.get(word) or ANSWERS.get(word)
         if command is None:
             if call.is_direct:
                 await call.answer(
@@ -87,6 +92,13 @@ class Router:
             await call.answer_privately(
                 Answer().line(f"{failure} (reference {reference})", strong="Not done"), part="failure"
             )
+
+    async def _greet(self, call: Call) -> None:
+        """To somebody whom we do not know we say one thing, once."""
+        answer = Answer().line(f"I do not know this account yet. {HOW}")
+        await self._desk.messenger.notice(
+            call.room_id, answer.text, answer.html, key=f"{call.room_id}:stranger"
+        )
 
     async def _call(self, row: CommandRow) -> Call | None:
         course_id = await self._desk.store.ledger.course_of(row.room_id)

@@ -2,9 +2,9 @@
 
 A call is a POST to `/webservice/rest/server.php`; the token travels in the body, never in the address, because
 addresses end up in logs. Calls are bounded in number, in time (the whole exchange, so that a slow drip ends too) and in
-size (after decompression). Redirects are not followed. All our functions read, so a call whose connection broke, or
-that met 502, 503 or 504, is made again a few times, after the wait that the server asked for if that is short. What
-lasts longer is the caller's to wait for.
+size (after decompression). Redirects are not followed. A call whose connection broke, or that met 502, 503 or 504, is
+made again a few times, after the wait that the server asked for if that is short; a call that would then do something
+twice is made `once`. What lasts longer is the caller's to wait for.
 """
 
 from __future__ import annotations
@@ -99,17 +99,29 @@ class MoodleClient:
     def __repr__(self) -> str:
         return f"<MoodleClient {self.base_url}>"
 
-    async def call(self, function: str, params: Parameters | None = None, *, compact: bool = False) -> Json:
+    async def call(
+        self,
+        function: str,
+        params: Parameters | None = None,
+        *,
+        compact: bool = False,
+        once: bool = False,
+    ) -> Json:
         """What the function answers, decoded. Raises the `MoodleError` that fits, `ValueError` for too many values.
 
         `params` may nest; it is flattened as PHP reads it, `options[0][name]`. Names come raw, see `parse`. `compact`:
-        rows of a report come as `answer.read_answer` says. Large answers are decoded in a thread.
+        rows of a report come as `answer.read_answer` says. Large answers are decoded in a thread. `once`: the call
+        is not made again, whatever the connection did: it may have arrived.
         """
         values = list(flatten(params or {}))
         if len(values) > MAX_VALUES:
             raise ValueError(f"{function}: {len(values)} values in one request, at most {MAX_VALUES}")
         async for attempt in stamina.retry_context(
-            on=_worth_another_try, attempts=self._attempts, timeout=None, wait_initial=0.5, wait_max=10.0
+            on=_worth_another_try,
+            attempts=1 if once else self._attempts,
+            timeout=None,
+            wait_initial=0.5,
+            wait_max=10.0,
         ):
             with attempt:
                 reply = await self._exchange(function, values)

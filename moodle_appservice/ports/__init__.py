@@ -1,8 +1,10 @@
 """What the engine needs from the outside, as protocols: the world, our own memory, and the queue."""
 
+from ..domain.linking import Link
 from .accounts import Account, AccountRights, Accounts, Attributes, Picture
 from .groups import GroupBook
-from .links import Link, LinkBook
+from .inbox import MoodleInbox
+from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
 from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
 from .store import (
@@ -51,6 +53,7 @@ __all__ = [
     "Matrix",
     "Messenger",
     "Mirror",
+    "MoodleInbox",
     "PeopleBook",
     "PersonRow",
     "Picture",

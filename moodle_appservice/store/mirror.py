@@ -162,7 +162,7 @@ class MirrorBook:
         """Drop a room."""
 
         async def work(connection: Connection) -> None:
-            for table in ("mirror_state", "mirror_member", "mirror_room"):
+            for table in ("mirror_state", "mirror_member", "mirror_room", "direct_room"):
                 await connection.execute(f"DELETE FROM {table} WHERE room_id = $1", room_id)
 
         await self._db.transaction(work)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from moodle_appservice.domain.model import CourseId
+from moodle_appservice.domain.linking import Failures
+from moodle_appservice.domain.model import CourseId, UserId
+from moodle_appservice.engine.direct import HOUR, STRANGERS_AN_HOUR
 from moodle_appservice.errors import PermanentFailure
 from moodle_appservice.ports import course_key
 from tests.engine.world import World
 
 ADMIN = "@admin:uni.test"
+STRANGER = UserId("@stranger:uni.test")
 
 
 async def test_a_bot_that_was_put_out_of_a_course_room_comes_back_when_it_is_invited(world: World) -> None:
@@ -28,11 +31,50 @@ async def test_a_bot_that_was_put_out_of_a_course_room_comes_back_when_it_is_inv
     assert world.matrix.members(room_id) == {world.user(8): "join", world.user(9): "invite"}
 
 
-async def test_a_direct_chat_is_only_accepted_from_somebody_known(world: World) -> None:
+async def invite(world: World, sender: str, *, is_direct: bool = True) -> str:
+    room_id = world.matrix.found(creator=sender)
+    content = {"membership": "invite", "is_direct": is_direct}
+    world.matrix.act(room_id, sender, "m.room.member", world.rules.bot, content)
+    await world.matrix.push()
+    return room_id
+
+
+async def test_direct_chats_are_accepted_and_other_rooms_are_not(world: World) -> None:
     await world.synced(students=[8])
-    for sender, is_direct in ((world.user(8), True), (world.user(8), False), ("@stranger:uni.test", True)):
-        room_id = world.matrix.found(creator=sender)
-        content = {"membership": "invite", "is_direct": is_direct}
-        world.matrix.act(room_id, sender, "m.room.member", world.rules.bot, content)
-        await world.matrix.push()
+    known = await invite(world, world.user(8))
+    await invite(world, world.user(8), is_direct=False)
+    strange = await invite(world, "@stranger:uni.test")
+    await invite(world, "@stranger2:uni.test", is_direct=False)
+    assert world.matrix.made("join") == [(known,), (strange,)]
+
+
+async def test_a_stranger_from_a_homeserver_that_is_not_allowed_is_left_unanswered(world: World) -> None:
+    await invite(world, "@stranger:far.test")
+    assert world.matrix.made("join") == []
+
+
+async def test_a_stranger_who_is_locked_is_left_unanswered(world: World) -> None:
+    now = world.clock.now()
+    await world.store.links.set_failures(STRANGER, Failures(0, now, now + 1))
+    await invite(world, STRANGER)
+    assert world.matrix.made("join") == []
+    world.clock.advance(1)
+    await invite(world, STRANGER)
     assert len(world.matrix.made("join")) == 1
+
+
+async def test_a_stranger_has_one_chat_at_a_time_and_a_new_one_each_hour(world: World) -> None:
+    first = await invite(world, STRANGER)
+    await invite(world, STRANGER)
+    assert world.matrix.made("join") == [(first,)]
+    world.clock.advance(HOUR)
+    second = await invite(world, STRANGER)
+    assert world.matrix.made("join") == [(first,), (second,)]
+    assert world.matrix.made("leave") == [(first,)]
+    assert await world.store.mirror.joined_with(STRANGER) == [second]
+
+
+async def test_all_strangers_together_have_so_many_chats_an_hour(world: World) -> None:
+    for number in range(STRANGERS_AN_HOUR + 5):
+        await invite(world, f"@s{number}:uni.test")
+    assert len(world.matrix.made("join")) == STRANGERS_AN_HOUR

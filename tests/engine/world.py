@@ -85,7 +85,7 @@ class World:
             self.queue,
             self.gate,
             on_commands=self.commands.extend,
-            on_invites=DirectChats(self.matrix, self.store),
+            on_invites=DirectChats(self.matrix, self.store, self.rules, self.clock),
         )
         self.matrix.sink = self.pushed
 

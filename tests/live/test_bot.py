@@ -202,14 +202,28 @@ async def test_an_unknown_word_is_answered_in_a_direct_chat_and_nowhere_else(cas
     assert await cast.teacher.messages(cast.room_id) == []
 
 
-async def test_the_bot_leaves_invites_of_strangers_and_to_ordinary_rooms_unanswered(cast: Cast) -> None:
-    strange = await cast.stranger.open_direct_chat()
+async def test_the_bot_leaves_invites_to_ordinary_rooms_unanswered(cast: Cast) -> None:
     answer = await cast.teacher.client.room_create(invite=[cast.house.seat.sender])
     assert isinstance(answer, nio.RoomCreateResponse)
     direct = await cast.teacher.open_direct_chat()
     await until(lambda: cast.teacher.bot_is_in(direct), "the bot joins the direct chat")
-    assert not await cast.stranger.bot_is_in(strange)
     assert not await cast.teacher.bot_is_in(answer.room_id)
+
+
+async def test_a_stranger_is_told_once_how_to_link_an_account_and_nothing_else(cast: Cast) -> None:
+    room_id = await cast.stranger.open_direct_chat()
+    await until(lambda: cast.stranger.bot_is_in(room_id), "the bot joins")
+    for text in ("hello", "status C1", "help"):
+        await cast.stranger.say(room_id, text)
+    await cast.stranger.say(room_id, "link ABCD-EFGH")
+
+    async def refused() -> bool:
+        return any("I know no such code" in one["body"] for one in await cast.stranger.messages(room_id))
+
+    await until(refused, "the bot refuses the code")
+    bodies = [one["body"] for one in await cast.stranger.messages(room_id)]
+    assert sum("I do not know this account yet" in body for body in bodies) == 1
+    assert len(bodies) == 2
 
 
 async def test_a_command_in_a_thread_is_answered_in_the_thread(cast: Cast) -> None:
