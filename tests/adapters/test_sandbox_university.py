@@ -62,6 +62,15 @@ def test_a_generated_university_has_the_asked_size() -> None:
     assert len(generate(3, 50, accounts=10).people) == 50 + 3
 
 
+def test_the_students_of_a_generated_course_are_dealt_out_among_its_groups() -> None:
+    university = generate(10, 8, groups=3, clock=_clock)
+    for course in range(2, 12):
+        students = {user for user, roles in university.role_holders(course).items() if roles == {"student"}}
+        members = [group.members for group in university.groups_in(course)]
+        assert sorted(map(len, members)) == [2, 2, 3]
+        assert set().union(*members) == students
+
+
 def test_a_large_university_is_made_in_seconds() -> None:
     begun = time.perf_counter()
     generate(1000, 40)

@@ -6,6 +6,7 @@ documented behaviour, and it imports nothing from the rest of this package: a mi
 Moodle's answers is not repeated here.
 
     university   what is true: courses, people, enrolments, groups        (records, university, seed)
+    term         half a year in it, replayed at any speed                 (term, history, changes)
     site         what an administrator set up: rights, token, service     (site, rights, versions)
     reports      custom reports and how they become tables                (report_*)
     functions    what the web service says about it to this caller        (session, *_answers, person_details)
@@ -13,21 +14,26 @@ Moodle's answers is not repeated here.
     page         a page for people to change the university               (page, page_html)
 """
 
+from .changes import Change, Kind
 from .faults import Fault, Faults
 from .rights import LEAST_PRIVILEGE, Rights
 from .seed import generate, small_university
 from .server import SandboxMoodle
 from .site import ExternalService, Site, Token
+from .term import Term
 from .university import University
 
 __all__ = [
     "LEAST_PRIVILEGE",
+    "Change",
     "ExternalService",
     "Fault",
     "Faults",
+    "Kind",
     "Rights",
     "SandboxMoodle",
     "Site",
+    "Term",
     "Token",
     "University",
     "generate",
