@@ -17,8 +17,18 @@ from .bot.call import Desk
 from .bot.router import Router
 from .config import Settings
 from .control import ControlDoor
-from .domain.model import CategoryId, CourseId, Role
-from .domain.rules import FieldRules, IdentityRules, Rules, SafetyRules
+from .domain.model import CategoryId, CourseId, Role, Trust
+from .domain.rules import (
+    AccountMode,
+    AccountRules,
+    FieldRules,
+    IdentityRules,
+    PeopleRules,
+    Rewrite,
+    Rules,
+    SafetyRules,
+)
+from .engine.accounts import AccountKeeper
 from .engine.apply import Hands, Limits
 from .engine.course import CoursePlanner, CourseSync
 from .engine.direct import DirectChats
@@ -35,6 +45,7 @@ from .engine.signals import Pushed, Timer
 from .engine.site import SITE_NAME, SitePass
 from .engine.status import StatusReader
 from .engine.troubles import Troubles
+from .engine.waiting import WaitingList
 from .engine.worker import Workers
 from .errors import PermanentFailure, Unreachable
 from .matrix.client import MatrixClient
@@ -43,6 +54,7 @@ from .matrix.messenger import MatrixMessenger
 from .moodle.client import MoodleClient
 from .moodle.functions import Functions
 from .moodle.messages import MoodleMessages
+from .ownrules import own_rules
 from .registration import Registration
 from .source import Source
 from .store.books import Books
@@ -83,11 +95,22 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         guest_access=rooms.guest_access,
         federate=rooms.federate,
         calls=rooms.calls,
-        identity=IdentityRules(
-            profile_field=settings.identity.profile_field,
-            template=settings.identity.template,
-            reserved=frozenset(settings.identity.reserved),
-            allowed_domains=frozenset(settings.identity.allowed_domains),
+        identity=identity_rules(settings),
+        accounts=AccountRules(
+            mode=AccountMode(settings.accounts.mode),
+            wait_for_account=settings.accounts.wait_for_account,
+            login=settings.accounts.login,
+            hand_out_password=settings.accounts.hand_out_password,
+            name_template=settings.accounts.name,
+            follow_name=settings.accounts.follow_name,
+            follow_avatar=settings.accounts.follow_avatar,
+            follow_email=settings.accounts.follow_email,
+        ),
+        people=PeopleRules(
+            exclude=frozenset(settings.people.exclude),
+            on_suspend=settings.people.on_suspend,
+            grace_period=settings.people.grace_period,
+            when=settings.membership.when,
         ),
         fields=FieldRules(
             enabled=rooms.fields.enabled,
@@ -97,6 +120,26 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
             off_words=frozenset(word.casefold() for word in rooms.field_words.off),
         ),
         safety=SafetyRules(settings.safety.max_removals_share, settings.safety.max_removals),
+    )
+
+
+def identity_rules(settings: Settings) -> IdentityRules:
+    """How people get their ids, with the institution's own rules."""
+    identity = settings.identity
+    return IdentityRules(
+        profile_field=identity.profile_field,
+        field_is_locked=identity.profile_field_locked,
+        locked_since=identity.locked_since,
+        template=identity.template,
+        rewrite=tuple(Rewrite(pattern, new) for pattern, new in identity.rewrite.items()),
+        same_directory_auth=frozenset(identity.same_directory_auth),
+        by_email=identity.by_email,
+        sso_provider=identity.sso.provider,
+        external_id=identity.sso.external_id,
+        trust_for_moderators=Trust(identity.trust_for_moderators),
+        reserved=frozenset(identity.reserved),
+        allowed_domains=frozenset(identity.allowed_domains),
+        own_rules=own_rules(),
     )
 
 
@@ -222,13 +265,22 @@ class Service:
             settled,
             after_reading=self._after_reading,
             turns=self.source.turns,
+            after_pass=WaitingList(self.accounts, store, queue, rules, clock).look,
         )
         self.workers = Workers(
             queue,
             store,
             clock,
             site=site,
-            people=PersonFinder(self.facts, store, queue, rules, clock, freshness),
+            people=PersonFinder(
+                self.facts,
+                store,
+                queue,
+                rules,
+                clock,
+                freshness,
+                AccountKeeper(self.accounts, store, rules, clock),
+            ),
             courses=CourseSync(
                 self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled
             ),

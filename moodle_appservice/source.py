@@ -14,6 +14,7 @@ from .config import Settings
 from .domain.model import CourseId
 from .domain.rules import Rules
 from .domain.shrink import Marks, ShrinkRules
+from .domain.template import profile_fields_for
 from .domain.turns import TurnRules
 from .engine.turns import Budget, Turns
 from .moodle.client import MoodleClient
@@ -48,7 +49,7 @@ class Source:
         self._queue = queue
         self._clock = clock
         self._interval = settings.moodle.interval
-        profile = (settings.identity.profile_field,) if settings.identity.profile_field else ()
+        profile = profile_fields_for(rules.identity)
         limits = ShrinkRules(max_share=settings.safety.max_shrink)
         self.groups = GroupRegister(store.groups)
         self.courses = MoodleFacts(

@@ -16,17 +16,15 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_valida
 from ..errors import Problem
 from ..problems import wrong
 from .homeserver import Homeserver
+from .identity import Identity
+from .people import Accounts, Membership, People
 from .rooms import Rooms
 from .section import Section, number
 from .values import (
-    AllowedDomains,
     BesideFile,
     DatabaseAddress,
-    FieldName,
-    IdentityTemplate,
     Language,
     ListenAddress,
-    Localparts,
     OptionalWebAddress,
     Prefix,
     Secret,
@@ -133,52 +131,6 @@ class Appservice(Section):
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-class Identity(Section):
-    """How a Moodle person becomes a Matrix id."""
-
-    profile_field: FieldName = Field(
-        default="",
-        description="The short name of the Moodle profile field that holds people's Matrix ids; empty: none.",
-    )
-    template: IdentityTemplate = Field(
-        default="@{username}:{domain}",
-        description="The Matrix id of a person without such a field; "
-        "placeholders: {username}, {idnumber}, {email_localpart}, {domain}.",
-    )
-    allowed_domains: AllowedDomains = Field(
-        default=(),
-        description="Other homeservers whose ids the profile field may name; * means all.",
-    )
-    reserved: Localparts = Field(
-        default=(
-            *(
-                "abuse",
-                "admin",
-                "administrator",
-                "anonymous",
-                "bot",
-                "draupnir",
-                "guest",
-                "hostmaster",
-                "info",
-            ),
-            *(
-                "matrix",
-                "mjolnir",
-                "moderator",
-                "moodle",
-                "noreply",
-                "null",
-                "operator",
-                "postmaster",
-                "root",
-            ),
-            *("security", "server", "support", "synapse", "sysadmin", "system", "webmaster"),
-        ),
-        description="Account names on our homeserver that no Moodle person is ever taken for.",
-    )
-
-
 class Safety(Section):
     """What looks like an accident is held until a person confirms it."""
 
@@ -244,12 +196,27 @@ class Settings(Section):
     homeserver: Homeserver
     appservice: Appservice = Appservice()
     identity: Identity = Identity()
+    accounts: Accounts = Accounts()
+    people: People = People()
+    membership: Membership = Membership()
     rooms: Rooms = Rooms()
     safety: Safety = Safety()
     bot: Bot = Bot()
     web: Web = Web()
     sync: Sync = Sync()
     logging: Logging = Logging()
+
+    @field_validator("accounts")
+    @classmethod
+    def _can_sign_in(cls, accounts: Accounts, info: ValidationInfo) -> Accounts:
+        identity = info.data.get("identity")
+        is_lost = accounts.mode == "create" and accounts.login == "sso"
+        if is_lost and isinstance(identity, Identity) and not identity.sso.provider:
+            raise wrong(
+                "would make accounts to which nobody can sign in",
+                "Name the identity provider in identity.sso.provider, or set accounts.login to password.",
+            )
+        return accounts
 
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 from typing import Annotated
@@ -16,12 +17,16 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 
-from ..domain.identity import PLACEHOLDERS as IDENTITY_PLACEHOLDERS
-from ..domain.identity import split_user_id
+from ..domain.accounts import NAME_PLACEHOLDERS
+from ..domain.identity import SELF_REGISTERED, split_user_id
+from ..domain.template import PLACEHOLDERS as IDENTITY_PLACEHOLDERS
+from ..domain.template import is_placeholder
 from ..problems import either, wrong
 
 ROOM_PLACEHOLDERS = frozenset({"shortname", "fullname", "idnumber", "category", "site", "url"})
-_PERSONAL = IDENTITY_PLACEHOLDERS - {"domain"}
+_PROFILE = "profile_x"
+_SPANS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _SIZE = re.compile(r"(\d+)\s*([a-z]*)", re.IGNORECASE)
 _HOST = re.compile(r"[^\s/?#@%\\\x00-\x1f]+")
@@ -95,15 +100,20 @@ def _listen_address(value: str) -> str:
     return value
 
 
-def placeholders(template: str, known: Collection[str]) -> frozenset[str]:
-    """The placeholders of a template, after a check that it has none but the known ones, plainly written."""
+def placeholders(
+    template: str, known: Collection[str], *, also: Callable[[str], bool] | None = None
+) -> frozenset[str]:
+    """The placeholders of a template, after a check that it has none but the known ones, plainly written.
+
+    `also`: names that are good beside the known ones.
+    """
     right = f"Use {either('{' + name + '}' for name in sorted(known))}; write a brace itself as {{{{ or }}}}."
     try:
         parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
     except ValueError:
         raise wrong("has a brace without its partner", right) from None
     for name, spec, conversion in parts:
-        if name not in known or spec or conversion:
+        if not (name in known or (also and also(str(name)))) or spec or conversion:
             raise wrong("has a placeholder that does not exist", right)
     return frozenset(str(name) for name, _, _ in parts)
 
@@ -115,14 +125,74 @@ def _room_template(value: str) -> str:
     return value
 
 
+def _personal(template: str) -> frozenset[str]:
+    shown = {*IDENTITY_PLACEHOLDERS, _PROFILE}
+    return placeholders(template, shown, also=is_placeholder) - {"domain"}
+
+
 def _identity_template(value: str) -> str:
-    used = placeholders(value, IDENTITY_PLACEHOLDERS)
+    used = _personal(value)
     right = 'Write it like "@{username}:{domain}", in quotes and with small letters only.'
-    if not used & _PERSONAL:
+    if not used:
         raise wrong("would give everybody the same Matrix id", right)
-    if split_user_id(value.format_map(dict.fromkeys(_PERSONAL, "x") | {"domain": "example.org"})) is None:
+    if split_user_id(value.format_map(dict.fromkeys(used, "x") | {"domain": "example.org"})) is None:
         raise wrong("does not give Matrix ids", right)
     return value
+
+
+def _external_id_template(value: str) -> str:
+    if not _personal(value):
+        raise wrong("would give everybody the same id", "Write a placeholder, such as {username}.")
+    return value
+
+
+def _name_template(value: str) -> str:
+    if not placeholders(value, NAME_PLACEHOLDERS):
+        raise wrong("would give everybody the same name", "Write a placeholder, such as {full_name}.")
+    return value
+
+
+def _rewrites(value: Mapping[str, str]) -> Mapping[str, str]:
+    for pattern, replacement in value.items():
+        try:
+            re.compile(pattern).sub(replacement, "")
+        except (re.error, IndexError) as error:
+            right = "Write it as Python's re has it; mind that YAML wants a \\ doubled in double quotes."
+            raise wrong(f"has a regular expression that can't be read ({error})", right) from None
+    return value
+
+
+def _auth_method(value: str) -> str:
+    method = value.strip().lower()
+    if method in SELF_REGISTERED:
+        raise wrong(
+            "is a method with which people choose their own user name",
+            "Leave it out: whoever registers with a professor's user name would be taken for the professor.",
+        )
+    return method
+
+
+def _moment(value: object) -> object:
+    if value is None or not str(value).strip():
+        return None
+    try:
+        found = datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        raise wrong("is not a date", "Write it as 2026-09-01, or 2026-09-01T12:00:00+02:00.") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _duration(value: object) -> object:
+    match = _SPAN.fullmatch(str(value).strip())
+    unit = match[2].lower() if match else "?"
+    names = {"seconds": "s", "second": "s", "minutes": "m", "minute": "m", "hours": "h", "hour": "h"}
+    names |= {"days": "d", "day": "d", "weeks": "w", "week": "w"}
+    unit = names.get(unit, unit)
+    if match is None or unit not in _SPANS:
+        raise wrong(
+            "is not a time", "Write a number of seconds, or one with a unit, such as 14 days or 12 h."
+        )
+    return float(match[1]) * _SPANS[unit]
 
 
 def _allowed_domain(value: str) -> str:
@@ -229,6 +299,13 @@ FieldName = Annotated[str, AfterValidator(_shortname)]
 Language = Annotated[str, AfterValidator(_language)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Localparts = tuple[Annotated[str, AfterValidator(_lower)], ...]
+ExternalIdTemplate = Annotated[str, AfterValidator(_external_id_template)]
+NameTemplate = Annotated[str, AfterValidator(_name_template)]
+Rewrites = Annotated[Mapping[str, str], AfterValidator(_rewrites)]
+AuthMethods = tuple[Annotated[str, AfterValidator(_auth_method)], ...]
+Moment = Annotated[float | None, BeforeValidator(_moment)]
+Duration = Annotated[float, BeforeValidator(_duration)]
+Usernames = tuple[Annotated[str, AfterValidator(_lower)], ...]
 AllowedDomains = tuple[Annotated[str, AfterValidator(_allowed_domain)], ...]
 Words = tuple[Annotated[str, AfterValidator(_word)], ...]
 Upper = BeforeValidator(_upper)

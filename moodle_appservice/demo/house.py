@@ -35,6 +35,7 @@ def write_config(
         "moodle": {"url": moodle_url, "token": moodle_token, "interval": 3600},
         "homeserver": {"address": homeserver_url, "domain": domain},
         "appservice": {"registration": registration_file, "port": port},
+        "identity": {"trust_for_moderators": "derived"},
         "rooms": {"existing_courses": True},
         "database": "sqlite:moodle-appservice.db",
         "control_socket": "control.sock",

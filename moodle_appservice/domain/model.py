@@ -222,6 +222,15 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What one source says about a person: an id with a degree of trust, or a reason why it gives none."""
+
+    matrix_id: UserId | None
+    trust: Trust = Trust.DERIVED
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """What the person key found out about one Moodle person: an id, or the reason why there is none.
 
@@ -233,9 +242,11 @@ class Resolution:
     matrix_id: UserId | None
     trust: Trust | None
     reason: str = ""
-    """Empty when resolved and ready, else a sentence that says why nobody is invited for this person."""
+    """Why nobody is invited for this person; where somebody is, a remark (such as what was not believed) or empty."""
     standing: Standing = Standing.READY
     virtual_id: UserId | None = None
+    wanted: UserId | None = None
+    """The id that another person holds, or whose account is not to be taken: as soon as that ends, it is this one's."""
 
     @property
     def invitable(self) -> UserId | None:

@@ -6,12 +6,12 @@ about one course (the Moodle field, the bot, a page); it outranks every default,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from .model import CategoryId, CourseId, Role, RoomAlias, Trust, UserId, nothing
+from .model import CategoryId, Claim, CourseId, Person, Role, RoomAlias, Trust, UserId, nothing
 
 DEFAULT_LEVELS: Mapping[Role, int] = MappingProxyType(
     {Role("manager"): 60, Role("editingteacher"): 60, Role("teacher"): 50, Role("student"): 0}
@@ -40,6 +40,18 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnRule:
+    """An institution's own rule, from an entry point: a pure function that knows nothing but the person."""
+
+    name: str
+    find: Callable[[Person], Claim | None]
+
+
+SAME_DIRECTORY = frozenset({"manual", "ldap", "cas", "db", "shibboleth", "saml2", "oidc"})
+"""Moodle's `auth` methods that ask a directory, or an administrator: nobody chooses the own user name."""
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityRules:
     """How a Moodle person becomes a Matrix id, by degree of trust; see `identity`.
 
@@ -54,7 +66,7 @@ class IdentityRules:
     """Unix seconds: only values set since then are believed; None: all."""
     template: str = "@{username}:{domain}"
     rewrite: tuple[Rewrite, ...] = ()
-    same_directory_auth: frozenset[str] = frozenset({"manual"})
+    same_directory_auth: frozenset[str] = SAME_DIRECTORY
     """Moodle's `auth` methods whose user names are the homeserver's too: for the others nothing is derived."""
     by_email: bool = False
     sso_provider: str = ""
@@ -63,6 +75,7 @@ class IdentityRules:
     reserved: frozenset[str] = frozenset()
     allowed_domains: frozenset[str] = frozenset()
     """Homeservers beside our own whose accounts people may have; `*` = all."""
+    own_rules: tuple[OwnRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

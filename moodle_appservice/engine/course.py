@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from ..domain.actions import Plan, Remove
 from ..domain.digest import digest
-from ..domain.identity import fingerprint, resolve, settle
+from ..domain.identity import fingerprint, print_of_rules, resolve
 from ..domain.mapping import DesiredRoom, desired_room
 from ..domain.model import (
     ActualRoom,
@@ -85,6 +85,7 @@ class CoursePlanner:
         self._store = store
         self._rooms = rooms
         self._rules = rules
+        self._print = print_of_rules(rules)
 
     async def prepare(self, course_id: CourseId, *, not_older_than: float) -> Prepared:
         """Plan one course. Raises what the reading raises."""
@@ -113,6 +114,8 @@ class CoursePlanner:
         ids = [enrolment.user_id for enrolment in facts.enrolments]
         rows = await self._store.people.look_up(ids)
         unseen = tuple(user for user in ids if user not in rows and user in facts.people)
+        erased = await self._store.people.excluded(unseen)
+        unseen = tuple(user for user in unseen if user not in erased)
         changed = tuple(
             user
             for user, row in rows.items()
@@ -121,11 +124,11 @@ class CoursePlanner:
         return {user: row.resolution for user, row in rows.items()}, unseen, changed
 
     def _may_differ(self, row: PersonRow, person: Person) -> bool:
-        """Whether a look at the person may find another id: the account has changed, or the rules, or whoever has
-        the id that this person is to have."""
-        return row.fingerprint != fingerprint(person) or row.resolution != settle(
-            row.resolution, resolve(person, self._rules)
-        )
+        """Whether a look at the person may find another id: the account has changed, or the rules have.
+
+        Who waits for an account, or for an id that another holds, is sent for when that changes.
+        """
+        return row.fingerprint != fingerprint(person, self._print)
 
     async def _known(self, room_id: RoomId | None, actual: ActualRoom | None) -> dict[UserId, MoodleUserId]:
         if room_id is None or actual is None:

@@ -1,51 +1,185 @@
-"""The `person` key: finds the Matrix id of one Moodle person, then makes the person's courses due.
+"""The `person` key: finds the Matrix id of one Moodle person and its account, then makes the person's courses due.
 
-It alone allocates ids; a course never does. Whatever it finds, even nothing, is stored with a reason, so that a course
-never waits for the same person twice.
+It alone allocates ids and makes accounts; a course never does. First the sources are asked, then the claim that comes
+of them is judged by the account behind it, then it is stored, which is where two people who want one id meet; only
+who got it there is given an account. Whatever is found, even nothing, is stored with a reason, so that a course never
+waits for the same person twice: also where the homeserver did not answer, and the key comes back for it.
 """
 
 from __future__ import annotations
 
 import logging
+import re
+from dataclasses import replace
 
-from ..domain.identity import resolve, settle
-from ..domain.model import CourseId, MoodleUserId, Resolution
+from ..domain.accounts import Ruling, is_local
+from ..domain.identity import FieldSeen, fingerprint, print_of_rules, resolve, settle, still_holds
+from ..domain.model import CourseId, MoodleUserId, Person, Resolution, Standing
 from ..domain.rules import Rules
-from ..ports import Clock, Facts, Priority, Queue, Store, Taken, course_key
+from ..errors import PermanentFailure, TemporaryFailure
+from ..ports import (
+    Clock,
+    Facts,
+    PersonRow,
+    Priority,
+    Queue,
+    Store,
+    Taken,
+    course_key,
+    person_key,
+)
+from .accounts import AccountKeeper
 from .freshness import Freshness
 
 log = logging.getLogger(__name__)
+_MATRIX_ID = re.compile(r"@[a-z0-9._=\-/+]+:[A-Za-z0-9.\-:\[\]]*[A-Za-z0-9\]]")
+_OF_USER = re.compile(r" \(user id \d+\)")
 HIDDEN = "Moodle does not show this account to our web service user."
 FOR_COURSE = "course:"
 """Signals of this form name the course that waits for the person."""
+REFUSED = "refused"
+"""The kind of the audit line that tells of an account that was kept from somebody."""
+RETRY_REMOTE = 600.0
+"""Seconds until a homeserver that was down is asked again for one person."""
 
 
 class PersonFinder:
     """One look at one person."""
 
     def __init__(
-        self, facts: Facts, store: Store, queue: Queue, rules: Rules, clock: Clock, freshness: Freshness
+        self,
+        facts: Facts,
+        store: Store,
+        queue: Queue,
+        rules: Rules,
+        clock: Clock,
+        freshness: Freshness,
+        accounts: AccountKeeper,
     ) -> None:
         self._facts = facts
         self._freshness = freshness
         self._store = store
         self._queue = queue
         self._rules = rules
+        self._print = print_of_rules(rules)
         self._clock = clock
+        self._accounts = accounts
 
     async def run(self, taken: Taken) -> None:
         """Resolve and store, then wake the courses that are named in the signals or that hold the person."""
         user_id = MoodleUserId(taken.key.number)
+        if await self._store.people.excluded([user_id]):
+            # Nothing is stored of somebody who was erased.
+            return
         person = await self._facts.person(
             user_id, not_older_than=self._freshness.oldest_allowed(taken, self._clock.now())
         )
-        rows = await self._store.people.look_up([user_id])
-        before = rows[user_id].resolution if user_id in rows else None
-        fresh = resolve(person, self._rules) if person else Resolution(user_id, None, None, HIDDEN)
-        stored = await self._store.people.save(person, settle(before, fresh), at=self._clock.now())
-        if stored.matrix_id is None:
-            log.info("Moodle user %d has no Matrix account: %s", user_id, stored.reason)
+        row = (await self._store.people.look_up([user_id])).get(user_id)
+        before = row.resolution if row else None
+        try:
+            stored = await (self._look(person, row) if person else self._hide(user_id, before))
+        except TemporaryFailure as failure:
+            if person is not None and before is None:
+                reason = f"It could not be found out which account is this person's: {failure}"
+                found = Resolution(user_id, None, None, reason)
+                await self._store.people.save(person, found, at=self._clock.now())
+                await self._wake_courses(user_id, taken, changed=True)
+            raise
+        if stored.invitable is None:
+            log.info("Moodle user %d is not invited: %s", user_id, stored.reason)
         await self._wake_courses(user_id, taken, changed=stored != before)
+
+    async def _hide(self, user_id: MoodleUserId, before: Resolution | None) -> Resolution:
+        fresh = Resolution(user_id, None, None, HIDDEN)
+        kept = fresh if before is None else replace(before, reason=HIDDEN)
+        return (await self._store.people.save(None, kept, at=self._clock.now())).resolution
+
+    async def _look(self, person: Person, row: PersonRow | None) -> Resolution:
+        before = row.resolution if row else None
+        field = self._field(person, row)
+        sources = await self._accounts.sources(person, field)
+        fresh = resolve(person, self._rules, sources)
+        is_kept = before is not None and (
+            still_holds(before, person, self._rules, sources) or await self._is_of_our_making(before)
+        )
+        claim = settle(before if is_kept else None, fresh)
+        ruling = await self._judge(person, claim, before)
+        stored = await self._save(person, ruling, field)
+        if ruling.make and stored.matrix_id == claim.matrix_id and not stored.wanted:
+            stored = await self._save(person, await self._accounts.make(person, claim), field)
+        await self._accounts.follow(person, stored)
+        with_virtual = await self._accounts.virtual(person, stored)
+        if with_virtual != stored:
+            stored = await self._save(person, Ruling(with_virtual), field)
+        return stored
+
+    async def _judge(self, person: Person, claim: Resolution, before: Resolution | None) -> Ruling:
+        try:
+            return await self._accounts.keep(person, claim, before)
+        except PermanentFailure as failure:
+            if before is not None and before.matrix_id == claim.matrix_id:
+                return Ruling(replace(before, reason=str(failure)))
+            return Ruling(replace(claim, standing=Standing.WAITING, reason=str(failure)))
+        except TemporaryFailure as failure:
+            matrix_id = claim.matrix_id
+            if matrix_id is None or is_local(matrix_id, self._rules):
+                raise
+            # A homeserver far away that is down is this person's trouble alone.
+            await self._queue.add(
+                person_key(person.id),
+                priority=Priority.PERSON,
+                signal="retry",
+                not_before=self._clock.now() + RETRY_REMOTE,
+            )
+            if before is not None and before.matrix_id == matrix_id:
+                return Ruling(before)
+            reason = f"The homeserver of {matrix_id} could not be asked; it is tried again. {failure}"
+            return Ruling(replace(claim, standing=Standing.WAITING, reason=reason))
+
+    async def _save(self, person: Person, ruling: Ruling, field: FieldSeen) -> Resolution:
+        """Store it, book what was refused, and send those on the way for whom something has changed by it."""
+        now = self._clock.now()
+        known = await self._store.people.look_up([person.id])
+        saved = await self._store.people.save(
+            person,
+            # The virtual user stays until it is known that nobody needs it.
+            self._with_virtual(ruling.resolution, known.get(person.id)),
+            at=now,
+            fingerprint=fingerprint(person, self._print),
+            field=field,
+        )
+        await self._book_refusal(saved.resolution, known.get(person.id))
+        for user_id in sorted(saved.look_again):
+            await self._queue.add(person_key(user_id), priority=Priority.PERSON, signal="displaced")
+        return saved.resolution
+
+    async def _book_refusal(self, found: Resolution, row: PersonRow | None) -> None:
+        """A line in the audit log for every new reason why something is not taken for this person's."""
+        is_told = row is not None and row.resolution.reason == found.reason
+        if not found.reason or is_told or found.standing is not Standing.READY:
+            return
+        result = "quarantined" if found.wanted else "not believed" if found.matrix_id else "no account"
+        await self._store.journal.note(
+            REFUSED, at=self._clock.now(), why=_nameless(found.reason), result=result, person=found.user_id
+        )
+
+    def _with_virtual(self, resolution: Resolution, row: PersonRow | None) -> Resolution:
+        if resolution.virtual_id is None and resolution.invitable is None and row is not None:
+            return replace(resolution, virtual_id=row.resolution.virtual_id)
+        return resolution
+
+    def _field(self, person: Person, row: PersonRow | None) -> FieldSeen:
+        name = self._rules.identity.profile_field
+        value = person.profile_fields.get(name, "").strip() if name else ""
+        seen = row.field if row else FieldSeen()
+        return seen.seen_again(value, last_look=row.looked_at if row else None)
+
+    async def _is_of_our_making(self, before: Resolution) -> bool:
+        """Whether the person has an account that we made: it stays theirs, whatever becomes of the rules."""
+        if before.matrix_id is None:
+            return False
+        row = await self._store.accounts.get(before.matrix_id)
+        return row is not None and row.user_id == before.user_id
 
     async def _wake_courses(self, user_id: MoodleUserId, taken: Taken, *, changed: bool) -> None:
         courses = {
@@ -57,3 +191,8 @@ class PersonFinder:
             courses |= set(await self._store.courses.courses_of(user_id))
         for course_id in sorted(courses):
             await self._queue.add(course_key(course_id), priority=Priority.HINT, signal="person")
+
+
+def _nameless(text: str) -> str:
+    """Lines of the audit log name nobody."""
+    return _OF_USER.sub("", _MATRIX_ID.sub("the account", text))

@@ -47,7 +47,9 @@ class SitePass:
         *,
         after_reading: Callable[[], Awaitable[None]] | None = None,
         turns: Turns | None = None,
+        after_pass: Callable[..., Awaitable[None]] | None = None,
     ) -> None:
+        self._after_pass = after_pass
         self._after_reading = after_reading
         self._turns = turns
         self._settled = settled
@@ -77,6 +79,8 @@ class SitePass:
         due += await self._from_memory(set(on).difference(chosen))
         if self._turns is not None:
             await self._turns.store()
+        if self._after_pass is not None:
+            await self._after_pass(at_once=asked)
         log.info(
             "Pass: %d courses listed, %d are on, %d were read, %d are looked at.",
             len(site.courses),

@@ -1,7 +1,17 @@
 """What the engine needs from the outside, as protocols: the world, our own memory, and the queue."""
 
 from ..domain.linking import Link
-from .accounts import Account, AccountRights, Accounts, Attributes, Picture
+from .accounts import (
+    Account,
+    AccountBook,
+    AccountKind,
+    AccountRights,
+    AccountRow,
+    Accounts,
+    AccountState,
+    Attributes,
+    Picture,
+)
 from .groups import GroupBook
 from .inbox import MoodleInbox
 from .links import LinkBook
@@ -20,6 +30,7 @@ from .store import (
     Mirror,
     PeopleBook,
     PersonRow,
+    Saved,
     Seen,
     Settings,
     Store,
@@ -29,7 +40,11 @@ from .world import Clock, Event, Facts, Matrix, Messenger
 __all__ = [
     "SITE",
     "Account",
+    "AccountBook",
+    "AccountKind",
     "AccountRights",
+    "AccountRow",
+    "AccountState",
     "Accounts",
     "Attributes",
     "AuditRow",
@@ -60,6 +75,7 @@ __all__ = [
     "Platform",
     "Priority",
     "Queue",
+    "Saved",
     "Seen",
     "Settings",
     "Store",

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
-from ..domain.model import RoomId, UserId
+from ..domain.accounts import Account as Account
+from ..domain.model import MoodleUserId, RoomId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +26,6 @@ class AccountRights:
     create: bool
     """Make and change accounts."""
     sentences: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account at our homeserver as the admin API shows it; without admin rights only that it exists."""
-
-    user_id: UserId
-    display_name: str = ""
-    deactivated: bool = False
-    suspended: bool = False
-    locked: bool = False
-    admin: bool = False
-    external_ids: frozenset[tuple[str, str]] = frozenset()
-    """(provider, external id)."""
-    emails: frozenset[str] = frozenset()
-    made_at: float | None = None
-    """When the account was made (Unix seconds, cut to whole ones); None: not told."""
-    seen_as_admin: bool = True
-    """False: only the public profile was seen, so the fields above say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +120,56 @@ class Accounts(Protocol):
 
     async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:
         """A virtual user leaves a room, or declines its invite."""
+        ...
+
+
+class AccountKind(StrEnum):
+    """Whose hands an account of ours is in."""
+
+    REAL = "real"
+    VIRTUAL = "virtual"
+
+
+class AccountState(StrEnum):
+    """How far the making of an account has come."""
+
+    INTENDED = "intended"
+    """The request that makes it may have been sent."""
+    EMPTY = "empty"
+    """The homeserver said that it is new: it is ours and has nothing but its id."""
+    MADE = "made"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account that we made, or are about to make. What is `*_written` we wrote last; None: nothing."""
+
+    matrix_id: UserId
+    user_id: MoodleUserId
+    kind: AccountKind
+    state: AccountState
+    intended_at: float
+    made_at: float | None = None
+    name_written: str | None = None
+    avatar_written: str | None = None
+    email_written: str | None = None
+
+
+class AccountBook(Protocol):
+    """The accounts of our making: only these are ever written to."""
+
+    async def get(self, matrix_id: UserId) -> AccountRow | None:
+        """One account, None where it is not of our making."""
+        ...
+
+    async def of(self, user_id: MoodleUserId) -> Sequence[AccountRow]:
+        """All that we made for one person."""
+        ...
+
+    async def put(self, row: AccountRow) -> None:
+        """Write down the state of an account."""
+        ...
+
+    async def forget(self, matrix_id: UserId) -> None:
+        """It is not of our making after all, or does not exist any more."""
         ...

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from ..domain.actions import Action
+from ..domain.identity import UNSEEN, FieldSeen
 from ..domain.model import (
     ActualRoom,
     CourseId,
@@ -25,6 +26,7 @@ from ..domain.model import (
 )
 from ..domain.plan import Ledger
 from ..domain.rules import Choice
+from .accounts import AccountBook
 from .groups import GroupBook
 from .links import LinkBook
 from .requests import RequestBook
@@ -229,13 +231,24 @@ class CourseBook(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PersonRow:
-    """What we found out about a Moodle person; `fingerprint` is of the account as it was then."""
+    """What we found out about a Moodle person; `fingerprint` is of the account, and of the rules, as they were then."""
 
     resolution: Resolution
     fingerprint: str
     username: str = ""
     unusable_since: float | None = None
     """When we first saw that the account is suspended, deleted or can't sign in; None while it is usable."""
+    field: FieldSeen = UNSEEN
+    looked_at: float | None = None
+    """When Moodle last showed us the account; None: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was stored, and the people to look at again because of it: displaced ones, and those who want a free id."""
+
+    resolution: Resolution
+    look_again: frozenset[MoodleUserId] = frozenset()
 
 
 class PeopleBook(Protocol):
@@ -249,10 +262,19 @@ class PeopleBook(Protocol):
         """The Moodle people behind Matrix ids; strangers are absent."""
         ...
 
-    async def save(self, person: Person | None, resolution: Resolution, *, at: float) -> Resolution:
-        """Store what was found; `person` None where Moodle shows no account.
+    async def save(
+        self,
+        person: Person | None,
+        resolution: Resolution,
+        *,
+        at: float,
+        fingerprint: str = "",
+        field: FieldSeen | None = None,
+    ) -> Saved:
+        """Store what was found; `person` None where Moodle shows no account. `field` None: as it was.
 
-        Where another person holds that id already, what stood before stays, with the reason.
+        Where another person holds that id with less trust, that one loses it. Where with as much or more, the newcomer
+        is quarantined: what stood before stays, with the reason.
         """
         ...
 
@@ -261,6 +283,14 @@ class PeopleBook(Protocol):
 
         Who is not known here stays unknown.
         """
+        ...
+
+    async def waiting(self) -> Mapping[UserId, MoodleUserId]:
+        """Who waits for an account: the id that it will have → the person."""
+        ...
+
+    async def blocked(self) -> frozenset[MoodleUserId]:
+        """Whose account can't be invited, or may not be taken, by what the homeserver last said of it."""
         ...
 
     async def names(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
@@ -427,6 +457,8 @@ class Store(Protocol):
     def links(self) -> LinkBook: ...
     @property
     def requests(self) -> RequestBook: ...
+    @property
+    def accounts(self) -> AccountBook: ...
     @property
     def journal(self) -> Journal: ...
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..domain.model import UserId
+from .accounts import AccountBooks
 from .courses import CourseBooks
 from .db import Db
 from .groups import GroupBooks
@@ -27,6 +28,7 @@ class Books:
         self.links = LinkBooks(db)
         self.requests = RequestBooks(db)
         self.lti = LtiBooks(db)
+        self.accounts = AccountBooks(db)
         self.courses = CourseBooks(db)
         self.people = PeopleBooks(db)
         self.journal = JournalBook(db)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from mautrix.util.async_db import Connection
 
-from ..domain.identity import fingerprint
-from ..domain.model import MoodleUserId, Person, Resolution, Trust, UserId
-from ..ports import PersonRow
+from ..domain.identity import FieldSeen
+from ..domain.model import MoodleUserId, Person, Resolution, Standing, Trust, UserId
+from ..ports import PersonRow, Saved
 from .db import Db, Row
 from .exclusion import excluded, hash_of, salt
 from .settings import next_number
@@ -25,16 +25,8 @@ class PeopleBooks:
 
     async def look_up(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, PersonRow]:
         """What is known about these people."""
-        rows = await self._db.fetch_in(
-            "SELECT * FROM person WHERE moodle_id IN ({in})",
-            user_ids,
-        )
-        return {
-            MoodleUserId(row["moodle_id"]): PersonRow(
-                _resolution(row), row["fingerprint"], row["username"], row["unusable_since"]
-            )
-            for row in rows
-        }
+        rows = await self._db.fetch_in("SELECT * FROM person WHERE moodle_id IN ({in})", user_ids)
+        return {MoodleUserId(row["moodle_id"]): _person(row) for row in rows}
 
     async def by_matrix_id(self, ids: Collection[UserId]) -> Mapping[UserId, MoodleUserId]:
         """The Moodle people behind Matrix ids."""
@@ -43,28 +35,29 @@ class PeopleBooks:
         )
         return {UserId(row["matrix_id"]): MoodleUserId(row["moodle_id"]) for row in rows}
 
-    async def save(self, person: Person | None, resolution: Resolution, *, at: float) -> Resolution:
-        """Store what was found, or the quarantine where another person holds that id already."""
+    async def save(
+        self,
+        person: Person | None,
+        resolution: Resolution,
+        *,
+        at: float,
+        fingerprint: str = "",
+        field: FieldSeen | None = None,
+    ) -> Saved:
+        """Store what was found, or the quarantine where another person holds that id as surely."""
 
-        async def work(connection: Connection) -> Resolution:
-            final = await _settle(connection, resolution)
-            await connection.execute(
-                "INSERT INTO person "
-                "(moodle_id, full_name, language, matrix_id, trust, reason, fingerprint, checked_at) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (moodle_id) DO UPDATE SET "
-                "full_name = excluded.full_name, language = excluded.language, matrix_id = excluded.matrix_id, "
-                "trust = excluded.trust, reason = excluded.reason, fingerprint = excluded.fingerprint, "
-                "checked_at = excluded.checked_at",
-                final.user_id,
-                person.full_name if person else "",
-                person.language if person else "",
-                final.matrix_id,
-                final.trust,
-                final.reason,
-                fingerprint(person) if person else "",
-                at,
+        async def work(connection: Connection) -> Saved:
+            # One allocation at a time: of two who want the same id at once, the second must see the first.
+            await next_number(connection, ALLOCATION)
+            before = await connection.fetchrow(
+                "SELECT * FROM person WHERE moodle_id = $1", resolution.user_id
             )
-            return final
+            saved = await _settle(connection, resolution, before)
+            seen = field or (_field(before) if before else FieldSeen())
+            # A look that showed nothing is no look: how old a value may be is counted from real ones.
+            looked_at = at if person else (before["checked_at"] if before else 0.0)
+            await _write(connection, person, saved.resolution, (fingerprint, looked_at), seen)
+            return saved
 
         return await self._db.transaction(work)
 
@@ -75,6 +68,20 @@ class PeopleBooks:
                 "UPDATE person SET unusable_since = $2 WHERE moodle_id = $1", list(since.items())
             )
         )
+
+    async def waiting(self) -> Mapping[UserId, MoodleUserId]:
+        """Who waits for an account."""
+        rows = await self._db.fetch(
+            "SELECT moodle_id, matrix_id FROM person WHERE standing = 'waiting' AND matrix_id IS NOT NULL"
+        )
+        return {UserId(row["matrix_id"]): MoodleUserId(row["moodle_id"]) for row in rows}
+
+    async def blocked(self) -> frozenset[MoodleUserId]:
+        """Whose account can't be invited, or may not be taken."""
+        rows = await self._db.fetch(
+            "SELECT moodle_id FROM person WHERE standing = 'blocked' OR (matrix_id IS NULL AND wanted IS NOT NULL)"
+        )
+        return frozenset(MoodleUserId(row["moodle_id"]) for row in rows)
 
     async def names(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
         """Full names."""
@@ -112,27 +119,106 @@ class PeopleBooks:
         return {MoodleUserId(row["moodle_id"]): row["field_written"] for row in rows}
 
 
-async def _settle(connection: Connection, resolution: Resolution) -> Resolution:
-    if resolution.matrix_id is None:
-        return resolution
-    # One allocation at a time: of two who want the same id at once, the second must see the first.
-    await next_number(connection, ALLOCATION)
-    holder = await connection.fetchrow(
-        "SELECT moodle_id FROM person WHERE matrix_id = $1 AND moodle_id <> $2",
-        resolution.matrix_id,
-        resolution.user_id,
-    )
-    if holder is None:
-        return resolution
-    before = await connection.fetchrow(
-        "SELECT moodle_id, matrix_id, trust, reason FROM person WHERE moodle_id = $1", resolution.user_id
-    )
+async def _settle(connection: Connection, resolution: Resolution, before: Row | None) -> Saved:
+    """The resolution as it may stand, after whoever has to make room for it has done so."""
+    held = None if before is None or before["matrix_id"] is None else UserId(before["matrix_id"])
+    look_again: set[MoodleUserId] = set()
+    if resolution.matrix_id is not None:
+        holder = await connection.fetchrow(
+            "SELECT * FROM person WHERE matrix_id = $1 AND moodle_id <> $2",
+            resolution.matrix_id,
+            resolution.user_id,
+        )
+        if holder is not None and not _is_surer(resolution, holder):
+            return Saved(_quarantined(resolution, holder, before))
+        if holder is not None:
+            await _displace(connection, holder)
+            look_again.add(MoodleUserId(holder["moodle_id"]))
+    if held is not None and held != resolution.matrix_id:
+        rows = await connection.fetch("SELECT moodle_id FROM person WHERE wanted = $1", held)
+        look_again |= {MoodleUserId(row["moodle_id"]) for row in rows}
+    return Saved(resolution, frozenset(look_again - {resolution.user_id}))
+
+
+def _is_surer(resolution: Resolution, holder: Row) -> bool:
+    rank = -1 if resolution.trust is None else resolution.trust.rank
+    return holder["trust"] is None or rank > Trust(holder["trust"]).rank
+
+
+def _quarantined(resolution: Resolution, holder: Row, before: Row | None) -> Resolution:
     reason = (
         f"Quarantined: {resolution.matrix_id} already belongs to another Moodle person "
         f"(user id {holder['moodle_id']}). Nobody was moved. Give one of the two another Matrix id in Moodle."
     )
     kept = _resolution(before) if before else Resolution(resolution.user_id, None, None)
-    return replace(kept, reason=reason)
+    standing = kept.standing if kept.matrix_id is not None else Standing.READY
+    return replace(
+        kept, reason=reason, standing=standing, wanted=resolution.matrix_id, virtual_id=resolution.virtual_id
+    )
+
+
+async def _displace(connection: Connection, holder: Row) -> None:
+    reason = (
+        f"Quarantined: {holder['matrix_id']} turned out to belong to another Moodle person, which is surer than how it "
+        "was found for this one. Give this person another Matrix id in Moodle, or prove the account with the bot's "
+        "command link."
+    )
+    await connection.execute(
+        "UPDATE person SET matrix_id = NULL, trust = NULL, standing = 'ready', wanted = $2, reason = $3 "
+        "WHERE moodle_id = $1",
+        holder["moodle_id"],
+        holder["matrix_id"],
+        reason,
+    )
+
+
+async def _write(
+    connection: Connection,
+    person: Person | None,
+    final: Resolution,
+    look: tuple[str, float],
+    seen: FieldSeen,
+) -> None:
+    await connection.execute(
+        "INSERT INTO person (moodle_id, full_name, language, username, matrix_id, trust, reason, standing, virtual_id, "
+        "wanted, fingerprint, checked_at, field_value, field_since) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (moodle_id) DO UPDATE SET "
+        "full_name = COALESCE(NULLIF(excluded.full_name, ''), person.full_name), "
+        "language = COALESCE(NULLIF(excluded.language, ''), person.language), "
+        "username = COALESCE(NULLIF(excluded.username, ''), person.username), "
+        "matrix_id = excluded.matrix_id, trust = excluded.trust, reason = excluded.reason, "
+        "standing = excluded.standing, virtual_id = excluded.virtual_id, wanted = excluded.wanted, "
+        "fingerprint = excluded.fingerprint, checked_at = excluded.checked_at, field_value = excluded.field_value, "
+        "field_since = excluded.field_since",
+        final.user_id,
+        person.full_name if person else "",
+        person.language if person else "",
+        person.username if person else "",
+        final.matrix_id,
+        final.trust,
+        final.reason,
+        final.standing,
+        final.virtual_id,
+        final.wanted,
+        *look,
+        seen.value,
+        seen.since,
+    )
+
+
+def _person(row: Row) -> PersonRow:
+    return PersonRow(
+        _resolution(row),
+        row["fingerprint"],
+        username=row["username"],
+        unusable_since=row["unusable_since"],
+        field=_field(row),
+        looked_at=row["checked_at"] or None,
+    )
+
+
+def _field(row: Row) -> FieldSeen:
+    return FieldSeen(row["field_value"], row["field_since"])
 
 
 def _resolution(row: Row) -> Resolution:
@@ -141,4 +227,7 @@ def _resolution(row: Row) -> Resolution:
         matrix_id=None if row["matrix_id"] is None else UserId(row["matrix_id"]),
         trust=None if row["trust"] is None else Trust(row["trust"]),
         reason=row["reason"],
+        standing=Standing(row["standing"]),
+        virtual_id=None if row["virtual_id"] is None else UserId(row["virtual_id"]),
+        wanted=None if row["wanted"] is None else UserId(row["wanted"]),
     )

@@ -157,6 +157,8 @@ _ACCOUNTS = (
     "ALTER TABLE person ADD COLUMN username TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE person ADD COLUMN field_value TEXT",
     "ALTER TABLE person ADD COLUMN field_since DOUBLE PRECISION",
+    "ALTER TABLE person ADD COLUMN wanted TEXT",
+    "CREATE INDEX person_wanted ON person (wanted)",
     "ALTER TABLE person ADD COLUMN unusable_since DOUBLE PRECISION",
     "ALTER TABLE person ADD COLUMN audit_key TEXT",
     "ALTER TABLE audit ADD COLUMN person TEXT",

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from moodle_appservice.domain.identity import fingerprint
+from moodle_appservice.domain.identity import FieldSeen, fingerprint
 from moodle_appservice.domain.model import (
     CourseId,
     MoodleUserId,
     Person,
     Resolution,
     Role,
+    Standing,
     Trust,
     UserId,
 )
 from moodle_appservice.domain.rules import Choice
-from moodle_appservice.ports import CourseRow
+from moodle_appservice.ports import AccountKind, AccountRow, AccountState, CourseRow, Saved
 from moodle_appservice.store.books import Books
 from tests.domain import values
 
-ONE, TWO = MoodleUserId(1), MoodleUserId(2)
+ONE, TWO, THREE = MoodleUserId(1), MoodleUserId(2), MoodleUserId(3)
 SAME = UserId("@same:uni.test")
 
 
@@ -40,7 +42,9 @@ async def known(books: Books, user_id: MoodleUserId) -> Resolution:
 
 async def test_what_was_found_out_about_a_person_is_remembered(books: Books) -> None:
     found = resolved(ONE, "@one:uni.test")
-    assert await books.people.save(person(ONE, language="de"), found, at=5.0) == found
+    known_by = fingerprint(person(ONE, language="de"))
+    saved = await books.people.save(person(ONE, language="de"), found, at=5.0, fingerprint=known_by)
+    assert saved == Saved(found)
     rows = await books.people.look_up([ONE, TWO])
     assert set(rows) == {ONE}
     assert rows[ONE].resolution == found
@@ -51,7 +55,7 @@ async def test_what_was_found_out_about_a_person_is_remembered(books: Books) -> 
 
 async def test_that_nothing_was_found_is_remembered_with_the_reason(books: Books) -> None:
     nothing = Resolution(ONE, None, None, "The account name root is reserved (identity.reserved).")
-    assert await books.people.save(person(ONE), nothing, at=5.0) == nothing
+    assert await books.people.save(person(ONE), nothing, at=5.0) == Saved(nothing)
     assert await known(books, ONE) == nothing
 
 
@@ -71,7 +75,7 @@ async def test_many_people_without_an_id_are_no_trouble(books: Books) -> None:
 
 async def test_the_second_who_wants_an_id_is_quarantined_and_the_first_keeps_it(books: Books) -> None:
     await books.people.save(person(ONE), resolved(ONE, SAME), at=5.0)
-    got = await books.people.save(person(TWO), resolved(TWO, SAME, Trust.DIRECTORY), at=6.0)
+    got = (await books.people.save(person(TWO), resolved(TWO, SAME), at=6.0)).resolution
     assert (got.user_id, got.matrix_id, got.trust) == (TWO, None, None)
     assert got.reason.startswith(
         "Quarantined: @same:uni.test already belongs to another Moodle person (user id 1)."
@@ -83,25 +87,95 @@ async def test_the_second_who_wants_an_id_is_quarantined_and_the_first_keeps_it(
 async def test_who_had_an_id_keeps_it_when_the_wanted_one_belongs_to_another(books: Books) -> None:
     await books.people.save(person(ONE), resolved(ONE, SAME), at=5.0)
     await books.people.save(person(TWO), resolved(TWO, "@two:uni.test"), at=5.0)
-    got = await books.people.save(person(TWO), resolved(TWO, SAME, Trust.DIRECTORY), at=6.0)
+    got = (await books.people.save(person(TWO), resolved(TWO, SAME), at=6.0)).resolution
     assert (got.matrix_id, got.trust) == ("@two:uni.test", Trust.DERIVED)
     assert "Quarantined" in got.reason
 
 
-async def test_two_who_swap_their_ids_keep_what_they_had(books: Books) -> None:
+async def test_two_who_swap_their_ids_by_something_surer_both_get_what_they_want(books: Books) -> None:
     await books.people.save(person(ONE), resolved(ONE, "@one:uni.test"), at=5.0)
     await books.people.save(person(TWO), resolved(TWO, "@two:uni.test"), at=5.0)
     await books.people.save(person(ONE), resolved(ONE, "@two:uni.test", Trust.DIRECTORY), at=6.0)
     await books.people.save(person(TWO), resolved(TWO, "@one:uni.test", Trust.DIRECTORY), at=6.0)
-    assert (await known(books, ONE)).matrix_id == "@one:uni.test"
-    assert (await known(books, TWO)).matrix_id == "@two:uni.test"
+    assert (await known(books, ONE)).matrix_id == "@two:uni.test"
+    assert (await known(books, TWO)).matrix_id == "@one:uni.test"
+
+
+@pytest.mark.parametrize("held", list(Trust))
+@pytest.mark.parametrize("claimed", list(Trust))
+async def test_only_what_is_surer_takes_an_id_from_somebody(
+    books: Books, held: Trust, claimed: Trust
+) -> None:
+    await books.people.save(person(ONE), resolved(ONE, SAME, held), at=5.0)
+    saved = await books.people.save(person(TWO), resolved(TWO, SAME, claimed), at=6.0)
+    if claimed.rank > held.rank:
+        assert saved == Saved(resolved(TWO, SAME, claimed), frozenset({ONE}))
+        displaced = await known(books, ONE)
+        assert (displaced.matrix_id, displaced.trust, displaced.wanted) == (None, None, SAME)
+        assert "turned out to belong to another Moodle person" in displaced.reason
+    else:
+        assert (saved.resolution.matrix_id, saved.resolution.wanted, saved.look_again) == (
+            None,
+            SAME,
+            frozenset(),
+        )
+        assert await known(books, ONE) == resolved(ONE, SAME, held)
+
+
+async def test_who_wants_an_id_is_named_when_it_is_given_up(books: Books) -> None:
+    await books.people.save(person(ONE), resolved(ONE, SAME), at=5.0)
+    await books.people.save(person(TWO), resolved(TWO, SAME), at=5.0)
+    given_up = await books.people.save(person(ONE), Resolution(ONE, None, None, "Reserved."), at=6.0)
+    assert given_up.look_again == {TWO}
+    again = await books.people.save(person(ONE), Resolution(ONE, None, None, "Reserved."), at=7.0)
+    assert again.look_again == set()
+
+
+async def test_a_look_that_shows_nothing_leaves_name_field_and_time_as_they_were(books: Books) -> None:
+    seen = FieldSeen("@x:uni.test", 4.0)
+    await books.people.save(person(ONE), resolved(ONE, SAME), at=5.0, field=seen)
+    await books.people.save(None, resolved(ONE, SAME), at=6.0)
+    row = (await books.people.look_up([ONE]))[ONE]
+    assert (row.field, row.looked_at, row.username) == (seen, 5.0, "u1")
+    assert await books.people.names([ONE]) == {ONE: "Person 1"}
+
+
+async def test_who_waits_and_who_is_blocked_can_be_listed(books: Books) -> None:
+    waits = replace(resolved(ONE, "@one:uni.test"), standing=Standing.WAITING)
+    blocked = replace(resolved(TWO, "@two:uni.test"), standing=Standing.BLOCKED)
+    refused = Resolution(THREE, None, None, "It is an administrator's.", wanted=UserId("@root:uni.test"))
+    for found in (waits, blocked, refused, Resolution(MoodleUserId(4), None, None, "No.")):
+        await books.people.save(person(found.user_id), found, at=5.0)
+        assert await known(books, found.user_id) == found
+    assert await books.people.waiting() == {UserId("@one:uni.test"): ONE}
+    assert await books.people.blocked() == {TWO, THREE}
+
+
+async def test_an_account_of_our_making_comes_back_as_it_was_put(books: Books) -> None:
+    intended = AccountRow(SAME, ONE, AccountKind.REAL, AccountState.INTENDED, 5.0)
+    made = replace(
+        intended,
+        state=AccountState.MADE,
+        made_at=6.0,
+        name_written="Sam",
+        avatar_written="a",
+        email_written="e",
+    )
+    virtual = AccountRow(UserId("@moodle_uni_1:uni.test"), ONE, AccountKind.VIRTUAL, AccountState.MADE, 7.0)
+    for row in (intended, made, virtual):
+        await books.accounts.put(row)
+        assert await books.accounts.get(row.matrix_id) == row
+    assert list(await books.accounts.of(ONE)) == [made, virtual]
+    await books.accounts.forget(SAME)
+    assert await books.accounts.get(SAME) is None
+    assert list(await books.accounts.of(ONE)) == [virtual]
 
 
 async def test_an_id_that_was_given_up_is_free(books: Books) -> None:
     await books.people.save(person(ONE), resolved(ONE, SAME), at=5.0)
     await books.people.save(person(TWO), resolved(TWO, SAME), at=5.0)
     await books.people.save(person(ONE), resolved(ONE, "@one:uni.test", Trust.DIRECTORY), at=6.0)
-    got = await books.people.save(person(TWO), resolved(TWO, SAME), at=7.0)
+    got = (await books.people.save(person(TWO), resolved(TWO, SAME), at=7.0)).resolution
     assert got == resolved(TWO, SAME)
 
 
@@ -112,9 +186,10 @@ async def test_two_who_want_one_id_in_the_same_moment_do_not_both_get_it_and_nob
     got = await asyncio.gather(
         *(books.people.save(person(one), resolved(one, SAME), at=5.0) for one in people)
     )
-    holders = [one for one in got if one.matrix_id == SAME]
+    found = [saved.resolution for saved in got]
+    holders = [one for one in found if one.matrix_id == SAME]
     assert len(holders) == 1
-    assert all("Quarantined" in one.reason for one in got if one not in holders)
+    assert all("Quarantined" in one.reason for one in found if one not in holders)
     assert await books.people.by_matrix_id([SAME]) == {SAME: holders[0].user_id}
 
 

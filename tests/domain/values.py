@@ -25,7 +25,14 @@ from moodle_appservice.domain.model import (
     UserId,
 )
 from moodle_appservice.domain.plan import Ledger
-from moodle_appservice.domain.rules import FieldRules, IdentityRules, Rules, SafetyRules
+from moodle_appservice.domain.rules import (
+    AccountRules,
+    FieldRules,
+    IdentityRules,
+    PeopleRules,
+    Rules,
+    SafetyRules,
+)
 
 STATES: Mapping[str, Mapping[str, Any]] = {
     "usable": {},
@@ -84,6 +91,15 @@ def course_facts(given: Mapping[str, Any]) -> tuple[CourseFacts, dict[MoodleUser
     return facts, resolutions
 
 
+SECTIONS: Mapping[str, Any] = {
+    "identity": IdentityRules,
+    "accounts": AccountRules,
+    "people": PeopleRules,
+    "fields": FieldRules,
+    "safety": SafetyRules,
+}
+
+
 def rules(given: Mapping[str, Any]) -> Rules:
     """Rules by the names of their fields; lists become sets where sets are meant."""
     values: dict[str, Any] = {
@@ -93,7 +109,8 @@ def rules(given: Mapping[str, Any]) -> Rules:
         "site_url": "https://moodle.uni.test",
         **given,
     }
-    for name, kind in (("identity", IdentityRules), ("fields", FieldRules), ("safety", SafetyRules)):
+    values["identity"] = {"trust_for_moderators": Trust.DERIVED, **values.get("identity", {})}
+    for name, kind in SECTIONS.items():
         if name in values:
             values[name] = kind(**_sets(values[name]))
     return Rules(**_sets(values))

@@ -90,7 +90,7 @@ async def test_a_changed_account_is_looked_at_and_nobody_waits_for_it(world: Wor
 
 
 async def test_a_changed_id_moves_the_person_in_every_course(world: World) -> None:
-    world.use(identity=IdentityRules(profile_field="matrix"))
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True))
     first, second = await world.synced(42, students=[8]), await world.synced(43, students=[8])
     world.facts.add_person(8, profile_fields={"matrix": "@new:uni.test"})
     await world.queue.add(course_key(CourseId(42)))
@@ -100,7 +100,7 @@ async def test_a_changed_id_moves_the_person_in_every_course(world: World) -> No
 
 
 async def test_who_was_quarantined_gets_the_id_when_the_other_one_has_another(world: World) -> None:
-    world.use(identity=IdentityRules(profile_field="matrix"))
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True))
     for number in (8, 9):
         world.facts.add_person(number, profile_fields={"matrix": "@both:uni.test"})
     room_id = await world.synced(students=[8, 9])
@@ -113,11 +113,15 @@ async def test_who_was_quarantined_gets_the_id_when_the_other_one_has_another(wo
 
 
 async def test_who_has_no_id_by_the_rules_gets_one_by_other_rules(world: World) -> None:
-    world.use(identity=IdentityRules(profile_field="matrix"))
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True))
     world.facts.add_person(8, profile_fields={"matrix": "@p:elsewhere.test"})
     room_id = await world.synced(students=[8])
     assert world.matrix.members(room_id) == {}
-    world.use(identity=IdentityRules(profile_field="matrix", allowed_domains=frozenset({"elsewhere.test"})))
+    world.use(
+        identity=IdentityRules(
+            profile_field="matrix", field_is_locked=True, allowed_domains=frozenset({"elsewhere.test"})
+        )
+    )
     await world.queue.add(course_key(CourseId(42)))
     await world.work()
     assert world.matrix.members(room_id) == {"@p:elsewhere.test": "invite"}

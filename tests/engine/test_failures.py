@@ -128,7 +128,7 @@ async def test_moodle_s_failure_changes_nothing(world: World) -> None:
 
 
 async def test_people_with_one_id_between_them_are_one_invite_and_one_reason(world: World) -> None:
-    world.use(identity=IdentityRules(profile_field="matrix"))
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True))
     course_id = await world.course(students=[7, 8])
     for number in (7, 8):
         world.facts.add_person(number, profile_fields={"matrix": "@same:uni.test"})

@@ -72,7 +72,7 @@ async def test_a_new_username_changes_nothing_and_its_old_one_is_free_for_nobody
 
 
 async def test_another_id_wakes_every_course_of_the_person(world: World) -> None:
-    world.use(identity=IdentityRules(profile_field="matrix"))
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True))
     for number in (42, 43):
         await world.synced(number, students=[8])
     await world.due()
@@ -93,7 +93,7 @@ async def test_a_moodle_that_does_not_answer_stores_nothing(world: World) -> Non
 
 
 async def test_a_quarantine_ends_when_the_id_is_given_up(world: World) -> None:
-    world.use(identity=IdentityRules(profile_field="matrix"))
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True))
     shared = {"matrix": "@same:uni.test"}
     for number in (8, 9):
         world.facts.add_person(number, profile_fields=shared)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 from moodle_appservice.domain.turns import TurnRules
+from moodle_appservice.engine.accounts import AccountKeeper
 from moodle_appservice.engine.apply import Hands, Limits
 from moodle_appservice.engine.course import CoursePlanner, CourseSync, Outcome
 from moodle_appservice.engine.direct import DirectChats
@@ -22,10 +23,12 @@ from moodle_appservice.engine.site import SitePass
 from moodle_appservice.engine.status import StatusReader
 from moodle_appservice.engine.troubles import Troubles
 from moodle_appservice.engine.turns import Budget, Turns
+from moodle_appservice.engine.waiting import WaitingList
 from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Taken, course_key
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from tests.domain import values
+from tests.fake_accounts import FakeAccounts
 from tests.fakes import FakeClock, FakeFacts, FakeHomeserver
 
 
@@ -37,6 +40,7 @@ class World:
         self.clock = FakeClock()
         self.facts = FakeFacts(self.clock)
         self.matrix = FakeHomeserver(self.rules)
+        self.accounts = FakeAccounts(self.clock)
         self.db = Db(f"sqlite:{database}")
         self.store = Books(self.db, bot=self.rules.bot, prefix="!")
         self.commands: list[EventId] = []
@@ -67,7 +71,11 @@ class World:
         )
         rules = self.turn_rules
         self.turns = Turns(self.store, self.clock, rules, self.budget) if rules else None
-        self.people = PersonFinder(self.facts, self.store, self.queue, self.rules, self.clock, self.freshness)
+        self.keeper = AccountKeeper(self.accounts, self.store, self.rules, self.clock)
+        self.people = PersonFinder(
+            self.facts, self.store, self.queue, self.rules, self.clock, self.freshness, self.keeper
+        )
+        self.waiting = WaitingList(self.accounts, self.store, self.queue, self.rules, self.clock)
         self.site = SitePass(
             self.facts,
             self.store,

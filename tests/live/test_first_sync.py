@@ -154,7 +154,11 @@ async def test_a_person_whose_server_is_down_holds_up_nobody_and_is_tried_again_
     far = university.add_person("far", "Far", "Away")
     university.enrol(far.id, 2, "editingteacher")
     far.profile["matrixid"] = "@far:server.invalid"
-    house.overrides["identity"] = {"profile_field": "matrixid", "allowed_domains": ["server.invalid"]}
+    house.overrides["identity"] = {
+        "profile_field": "matrixid",
+        "profile_field_locked": True,
+        "allowed_domains": ["server.invalid"],
+    }
     service = await house.start()
     mark = house.synapse.mark()
     report = await house.sync()
