@@ -6,8 +6,10 @@ createRoom body and whom to invite. Every room is under way from the start and h
 semaphore says how many rooms write at once, so that there is work for all of them until the very end.
 
     python bench/bare.py CONFIG       then: POST /run {"at_once": 8, "rooms": [{"create": {…}, "invite": […]}]}
+                                      or: POST /send {"at_once": 8, "people": [[["PUT", path, {…}], …], …]}
 
-answers `{"wall_s": seconds}`, from the first request to the last answer. Any error ends the run.
+answers `{"wall_s": seconds}`, from the first request to the last answer. `/send` sends each person's requests one after
+the other, so many people at once. Any error ends the run.
 """
 
 from __future__ import annotations
@@ -23,10 +25,13 @@ from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from moodle_appservice.demo import house
 
 Room = Mapping[str, Any]
+Request = tuple[str, str, Mapping[str, Any]]
+"""Method, path from the root, content."""
 
 
 class BareLoop:
@@ -34,7 +39,7 @@ class BareLoop:
 
     def __init__(self, session: aiohttp.ClientSession, address: str, token: str) -> None:
         self._session = session
-        self._base = f"{address}/_matrix/client/v3"
+        self._address = address
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     async def sign_in(self, localpart: str, user_id: str, name: str) -> None:
@@ -52,12 +57,31 @@ class BareLoop:
                 group.create_task(self._room(room, turn))
         return time.perf_counter() - began
 
+    async def send(self, people: Sequence[Sequence[Request]], at_once: int) -> float:
+        """Send everybody's requests; gives the seconds that it took."""
+        waiting = iter(people)
+
+        async def one_after_the_other() -> None:
+            for requests in waiting:
+                for method, path, content in requests:
+                    await self._ask(method, path, content)
+
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(one_after_the_other())
+        return time.perf_counter() - began
+
     async def request(self, method: str, path: str, content: Mapping[str, Any]) -> Any:
-        """One request."""
-        url, data = f"{self._base}/{path}", json.dumps(content)
+        """One request of the client-server API."""
+        return await self._ask(method, f"/_matrix/client/v3/{path}", content)
+
+    async def _ask(self, method: str, path: str, content: Mapping[str, Any]) -> Any:
+        # What is quoted already is not to be quoted anew.
+        url, data = URL(f"{self._address}{path}", encoded=True), json.dumps(content)
         async with self._session.request(method, url, data=data, headers=self._headers) as answer:
             told = await answer.json()
-            if answer.status != 200:
+            if answer.status not in (200, 201):
                 raise RuntimeError(f"{path}: {answer.status} {told}")
             return told
 
@@ -85,9 +109,17 @@ async def serve(config: Path) -> None:
             job = await request.json()
             return web.json_response({"wall_s": await loop.run(job["rooms"], job["at_once"])})
 
+        async def send(request: web.Request) -> web.Response:
+            job = await request.json()
+            return web.json_response({"wall_s": await loop.send(job["people"], job["at_once"])})
+
         app = web.Application(client_max_size=2**26)
         app.add_routes(
-            [web.post("/run", run), web.route("*", "/_matrix/app/v1/{rest:.*}", pushed)],
+            [
+                web.post("/run", run),
+                web.post("/send", send),
+                web.route("*", "/_matrix/app/v1/{rest:.*}", pushed),
+            ],
         )
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

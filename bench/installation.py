@@ -11,9 +11,10 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -52,8 +53,13 @@ class Installation:
         self.config = self.folder / "config.yaml"
         self._process: Leash | None = None
 
-    def connect(self, synapse: EmbeddedSynapse, moodle: SandboxMoodle) -> None:
-        """Write the configuration."""
+    def connect(
+        self,
+        synapse: EmbeddedSynapse,
+        moodle: SandboxMoodle,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Write the configuration; `overrides`: section → keys."""
         house.write_config(
             self.folder,
             site=self.site,
@@ -62,6 +68,7 @@ class Installation:
             homeserver_url=synapse.url,
             domain=DOMAIN,
             port=self.port,
+            overrides=overrides,
         )
 
     async def start_service(self) -> None:
@@ -69,10 +76,16 @@ class Installation:
         self._start("-m", "moodle_appservice", "-c", str(self.config), "run")
         await self._until(lambda: control.is_running(self._socket))
 
-    async def start_program(self, program: Path) -> None:
-        """Start another program in the service's place, with the configuration as its only argument."""
+    async def start_program(self, program: Path, *, socket: str = "") -> None:
+        """Start another program in the service's place, with the configuration as its only argument.
+
+        It is ready when it listens at our port, or at the local socket of this name in our folder.
+        """
         self._start(str(program), str(self.config))
-        await self._until(lambda: _accepts(self.port))
+        if socket:
+            await self._until(lambda: _opens(self.folder / socket))
+        else:
+            await self._until(lambda: _accepts(self.port))
 
     async def sync(self) -> float:
         """Have everything looked at and wait until nothing is left to do; gives the seconds that it took."""
@@ -130,6 +143,15 @@ class Installation:
             if not self._process.running or time.monotonic() > deadline:
                 raise Unreachable(f"{self.site} does not listen.\n{self.log_end()}")
             await asyncio.sleep(0.05)
+
+
+async def _opens(socket: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _accepts(port: int) -> bool:

@@ -11,12 +11,13 @@ import asyncio
 import json
 import logging
 import time
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import stamina
-from aiohttp import BasicAuth, ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from ..errors import NoAdminRights, PermanentFailure, TemporaryFailure, Unreachable
 from .admin_token import TokenPair, not_renewed, pair_in
@@ -48,7 +49,7 @@ class MasApi:
         self, address: str, client_id: str, client_secret: str, *, session: ClientSession, timeout: float
     ) -> None:
         self._address = address.rstrip("/")
-        self._auth = BasicAuth(client_id, client_secret)
+        self._basic = "Basic " + b64encode(f"{client_id}:{client_secret}".encode()).decode()
         self._session = session
         self._timeout = ClientTimeout(total=timeout)
         self._token = ""
@@ -121,7 +122,7 @@ class MasApi:
             return self._token
 
     async def _token_request(self, form: Mapping[str, str]) -> Reply:
-        return await self._send("POST", "/oauth2/token", data=form, auth=self._auth)
+        return await self._send("POST", "/oauth2/token", data=form, headers={"Authorization": self._basic})
 
     async def _once(
         self,
