@@ -46,18 +46,25 @@ class MoodleMessages:
             )
         message: dict[str, Json] = {"touserid": user_id, "text": text, "textformat": PLAIN}
         answer = await self._client.call(SEND_MESSAGES, {"messages": [message]}, once=True)
-        await self._store.journal.sent(key, EventId(f"moodle:{_number(answer, user_id)}"))
+        sent = number(answer)
+        if sent is None:
+            raise PermanentFailure(
+                f"Moodle did not deliver a message to its user {user_id}: {_why(answer)} Nothing was sent. The right "
+                "moodle/site:messageanyuser lets our Moodle account write to everybody."
+            )
+        await self._store.journal.sent(key, EventId(f"moodle:{sent}"))
 
 
-def _number(answer: Json, user_id: MoodleUserId) -> int:
+def number(answer: Json) -> int | None:
+    """Moodle's number of the one message in an answer, None where it was not delivered. Raises `BadAnswer`."""
     row = answer[0] if isinstance(answer, list) and len(answer) == 1 else None
-    number = row.get("msgid") if isinstance(row, dict) else None
-    if not isinstance(row, dict) or not isinstance(number, int):
+    found = row.get("msgid") if isinstance(row, dict) else None
+    if not isinstance(found, int):
         raise errors.BadAnswer(SEND_MESSAGES, about="not one message with its number")
-    if number < 1:
-        why = plain_text(str(row.get("errormessage") or "Moodle did not say why."))
-        raise PermanentFailure(
-            f"Moodle did not deliver a message to its user {user_id}: {why} Nothing was sent. The right "
-            "moodle/site:messageanyuser lets our Moodle account write to everybody."
-        )
-    return number
+    return found if found > 0 else None
+
+
+def _why(answer: Json) -> str:
+    row = answer[0] if isinstance(answer, list) else None
+    said = row.get("errormessage") if isinstance(row, dict) else None
+    return plain_text(str(said)) if said else "It did not say why."

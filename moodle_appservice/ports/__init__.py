@@ -16,6 +16,7 @@ from .groups import GroupBook
 from .inbox import MoodleInbox
 from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
+from .profile import ProfileWriter
 from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
 from .store import (
     AuditRow,
@@ -74,6 +75,7 @@ __all__ = [
     "Picture",
     "Platform",
     "Priority",
+    "ProfileWriter",
     "Queue",
     "Saved",
     "Seen",

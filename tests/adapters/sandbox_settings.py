@@ -13,11 +13,13 @@ from typing import Any
 
 from moodle_appservice.demo.sandbox import Fault, Token, rights
 from moodle_appservice.demo.sandbox.records import GroupVisibility
+from moodle_appservice.demo.sandbox.site import Message
 from tests.adapters import sandbox_reports
 from tests.adapters.sandbox_recorded import Recorded, load
 
 _USERS = "core_enrol_get_enrolled_users--"
 _FIELD = "core_course_get_courses_by_field--"
+_SEND = "core_message_send_instant_messages--"
 _INFO = "core_webservice_get_site_info--"
 
 Setting = Callable[[Recorded], None]
@@ -158,7 +160,40 @@ def _own_chat_room(site: Recorded) -> None:
     site.university.courses[2].communication = ("Chat room & co", "https://chat.example.org/room")
 
 
+def _update_users(site: Recorded) -> None:
+    site.sandbox.rights.grant(rights.USER_UPDATE)
+    site.sandbox.site.administrators = frozenset({2})
+
+
+def _messages(*earlier: Message, at: int = 0) -> Setting:
+    """The caller may write to everybody, and has sent these, of which the last of each matters."""
+
+    def apply(site: Recorded) -> None:
+        site.sandbox.rights.grant(rights.MESSAGE_ANY_USER)
+        # On 5.1 nobody had sent anything yet.
+        if site.version == "4.4":
+            site.sandbox.site.messages = list(earlier)
+        site.university.clock = lambda: at if site.version == "4.4" else 1795198864
+
+    return apply
+
+
+_FIRST = Message(45, 1, 3, "")
+
 SETTINGS: dict[str, Setting] = {
+    "core_user_update_users--matrixid": _update_users,
+    _SEND + "html-ok": _messages(_FIRST, at=1795195209),
+    _SEND + "plain-ok": _messages(_FIRST, Message(47, 2, 4, ""), at=1795195209),
+    _SEND + "suspended-user": _messages(_FIRST, Message(48, 2, 4, ""), at=1795195210),
+    **dict.fromkeys(
+        (
+            _SEND + "deleted-user",
+            _SEND + "messageanyuser",
+            _SEND + "missing-user",
+            _SEND + "mixed-success-failure-throws",
+        ),
+        _messages(),
+    ),
     **sandbox_reports.SETTINGS,
     "core_course_get_categories--categoryrole": _role_in_a_category,
     "core_course_get_categories--withcategorymanage": _grant(rights.CATEGORY_MANAGE),
@@ -213,6 +248,8 @@ SETTINGS: dict[str, Setting] = {
 
 ORDINARY = frozenset(
     {
+        "core_user_update_users--error-missing-capability",
+        _SEND + "no-messageanyuser",
         "core_group_get_course_groups--error-missing-capability",
         "core_course_get_categories--leastpriv",
         "core_course_get_courses--leastpriv-all",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from moodle_appservice.domain.groups import may_have_room
-from moodle_appservice.moodle import bulk, errors, shapes
+from moodle_appservice.moodle import bulk, errors, functions, messages, profile, shapes
 from moodle_appservice.moodle.answer import Json, Reply, read_answer
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "moodle"
@@ -72,6 +72,10 @@ def facts_of(version: str, name: str, answer: Json) -> str:
             people = [account.person for account in shapes.accounts(answer, ["matrixid"])]
             unusable = sum(person is None or not person.usable for person in people)
             return f"{len(people)} accounts, {unusable} unusable"
+        case functions.UPDATE_USERS:
+            return f"{len(profile.not_changed(answer))} not changed"
+        case functions.SEND_MESSAGES:
+            return "not sent" if messages.number(answer) is None else "sent"
         case bulk.BULK:
             calls = calls_of(recording(version, name)["request"]["params"])
             kinds = ", ".join(type(outcome).__name__ for outcome in bulk.decode_bulk(calls, answer))

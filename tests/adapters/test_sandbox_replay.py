@@ -26,6 +26,8 @@ FUNCTIONS = (
     "core_enrol_get_enrolled_users",
     "core_group_get_course_groups",
     "core_user_get_users_by_field",
+    "core_user_update_users",
+    "core_message_send_instant_messages",
     "tool_mobile_call_external_functions",
     "core_get_nonexistent",
     "core_role_unassign_roles",

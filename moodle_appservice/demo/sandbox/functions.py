@@ -22,11 +22,15 @@ from .report_answers import list_reports, retrieve_report, set_filters
 from .session import Session
 from .site import UNANSWERED_FUNCTIONS
 from .site_answers import call_external_functions, get_site_info
+from .write_answers import send_instant_messages, update_users
 
 BULK = "tool_mobile_call_external_functions"
 
 _OPTION = Struct({"name": Value("alphanumext"), "value": Value("raw")})
 _CRITERION = Struct({"key": Value("alpha"), "value": Value("raw")})
+_PROFILE_FIELD = Struct({"type": Value("alphanumext"), "value": Value("raw")})
+_CHANGED_USER = Struct({"id": Value("int"), "customfields": Many(_PROFILE_FIELD, OPTIONAL)})
+_MESSAGE = Struct({"touserid": Value("int"), "text": Value("raw"), "textformat": Value("int", 0)})
 _REQUEST = Struct(
     {
         "function": Value("alphanumext"),
@@ -66,6 +70,10 @@ FUNCTIONS = {
     ),
     "core_user_get_users_by_field": Function(
         Struct({"field": Value("alpha"), "values": Many(Value("raw"))}), get_users_by_field
+    ),
+    "core_user_update_users": Function(Struct({"users": Many(_CHANGED_USER)}), update_users),
+    "core_message_send_instant_messages": Function(
+        Struct({"messages": Many(_MESSAGE)}), send_instant_messages
     ),
     "core_reportbuilder_list_reports": Function(
         Struct({"page": Value("int", 0), "perpage": Value("int", 10)}), list_reports

@@ -32,6 +32,9 @@ COURSE_USER_EMAIL = "moodle/course:useremail"
 ROLE_REVIEW = "moodle/role:review"
 REPORT_VIEW = "moodle/reportbuilder:view"
 REPORT_VIEW_ALL = "moodle/reportbuilder:viewall"
+USER_UPDATE = "moodle/user:update"
+SEND_MESSAGE = "moodle/site:sendmessage"
+MESSAGE_ANY_USER = "moodle/site:messageanyuser"
 MAINTENANCE_ACCESS = "moodle/site:maintenanceaccess"
 
 LEAST_PRIVILEGE = frozenset(
@@ -48,7 +51,7 @@ LEAST_PRIVILEGE = frozenset(
 )
 """The read-only capabilities that a sync user needs; the sandbox starts with them."""
 
-_EVERY_USER = frozenset({VIEW_COURSE_LIST, REPORT_VIEW})
+_EVERY_USER = frozenset({VIEW_COURSE_LIST, REPORT_VIEW, SEND_MESSAGE})
 
 _TITLES = {
     COURSE_VIEW: "View courses without participation",
@@ -60,6 +63,8 @@ _TITLES = {
     ACCESS_ALL_GROUPS: "Access all groups",
     MANAGE_GROUPS: "Manage groups",
     ROLE_REVIEW: "Review permissions for others",
+    USER_UPDATE: "Update user profiles",
+    SEND_MESSAGE: "Send messages to any user",
 }
 
 

@@ -33,8 +33,6 @@ UNANSWERED_FUNCTIONS = frozenset(
         "core_group_get_group_members",
         "core_cohort_get_cohorts",
         "core_user_get_users",
-        "core_user_update_users",
-        "core_message_send_instant_messages",
         "core_course_get_contents",
         "core_enrol_get_users_courses",
         "core_enrol_get_course_enrolment_methods",
@@ -65,6 +63,16 @@ class Token:
     address: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message in somebody's inbox."""
+
+    id: int
+    conversation: int
+    to: int
+    text: str
+
+
 @dataclass
 class Site:
     """One Moodle site as seen through its web service."""
@@ -89,11 +97,22 @@ class Site:
     identity_fields: tuple[str, ...] = ("email",)
     contact_roles: frozenset[str] = frozenset({"editingteacher"})
     timezone: str = "UTC"
+    administrators: frozenset[int] = frozenset()
+    messages: list[Message] = field(default_factory=list)
+    """Everything that was sent by the web service, oldest first."""
     reports: Reports = field(init=False)
 
     def __post_init__(self) -> None:
         """Start without reports."""
         self.reports = Reports(self.university.now)
+
+    def deliver(self, to: int, text: str) -> Message:
+        """Put a message into an inbox; people have one conversation with the caller each."""
+        conversations = {message.to: message.conversation for message in self.messages}
+        conversation = conversations.get(to, max(conversations.values(), default=0) + 1)
+        number = max((message.id for message in self.messages), default=0) + 1
+        self.messages.append(Message(number, conversation, to, text))
+        return self.messages[-1]
 
     def picture(self, size: str) -> str:
         """The address of the default user picture; `size` is `f1` (large) or `f2` (small)."""

@@ -43,6 +43,8 @@ class Version:
     """Past the end of a report `totalrowcount` is its number of rows, not 0 (before 5.0)."""
     group_visible_to_all: str
     """How a report words that anybody may see a group."""
+    names_who_refuses_messages: bool
+    """A message that a person's settings refuse is refused with the person's name (4.4)."""
     report_errors: str
     """The namespace of the exceptions of the report builder."""
 
@@ -98,6 +100,7 @@ MOODLE_4_4 = Version(
     report_details=(),
     counts_past_end=True,
     group_visible_to_all="Visible to everyone",
+    names_who_refuses_messages=True,
     report_errors="core_reportbuilder",
 )
 
@@ -122,6 +125,7 @@ MOODLE_5_1 = Version(
     report_details=("tags", "customfields"),
     counts_past_end=False,
     group_visible_to_all="Visible",
+    names_who_refuses_messages=False,
     report_errors="core_reportbuilder\\exception",
 )
 
