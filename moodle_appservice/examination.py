@@ -12,15 +12,15 @@ from .control import is_running
 from .doctor import Caution, Check
 from .domain.model import CourseId
 from .errors import AppError, PermanentFailure
-from .moodle.rights import State
+from .moodle.rights import State, missing_functions, reason_to_stop, sample
 from .registration import Registration
 from .service import Service
 
-SAMPLE = 5
-"""Courses in which the rights are probed."""
 CHECK_MOODLE = "Moodle answers"
 CHECK_REPORTS = "Reports in Moodle"
 CHECK_LISTING = "Moodle lists its courses"
+CHECK_HINTS = "Single courses in Moodle"
+CHECK_OWN_ROOMS = "Rooms that Moodle made itself"
 CHECK_HOMESERVER = "The homeserver knows us"
 
 
@@ -76,11 +76,19 @@ class Examination:
 
     def _of_the_source(self) -> Sequence[Check]:
         """What the chosen source of facts needs: reports that are as they should be, or rights."""
+        own_rooms = Check(
+            CHECK_OWN_ROOMS,
+            self._own_rooms,
+            "Where both are wanted, switch the course on by its field in Moodle; else leave it as it is.",
+            after=CHECK_LISTING,
+        )
         if self._service.source.reports is not None:
             listing = Check(CHECK_LISTING, self._listing, "See the reports above.", after=CHECK_REPORTS)
             return (
                 Check(CHECK_REPORTS, self._reports, "Do what the sentences say.", after=CHECK_MOODLE),
                 listing,
+                Check(CHECK_HINTS, self._hints, "Add them to the service.", after=CHECK_MOODLE),
+                own_rooms,
             )
         return (
             Check(
@@ -92,9 +100,10 @@ class Examination:
             Check(
                 "Rights in Moodle",
                 self._rights,
-                "Add what is missing to the user's role.",
+                "Change the user's role and the service.",
                 after=CHECK_LISTING,
             ),
+            own_rooms,
         )
 
     async def _reports(self) -> str:
@@ -124,7 +133,9 @@ class Examination:
     async def _moodle(self) -> str:
         info = await self._service.facts.site_info()
         if self._service.source.reports is None:
-            await self._service.source.courses.functions()
+            lacking = [one for one in missing_functions(info.functions) if one.state is State.MISSING]
+            if lacking:
+                raise PermanentFailure(" ".join(finding.sentence for finding in lacking))
         return f"{info.name}, Moodle {info.release}, at {info.url}; the token may call {len(info.functions)} functions."
 
     async def _listing(self) -> str:
@@ -136,21 +147,46 @@ class Examination:
 
     async def _rights(self) -> str:
         site = await self._service.facts.site(not_older_than=0.0)
-        hidden = [course.id for course in site.courses.values() if not course.visible]
-        separate = [course.id for course in site.courses.values() if course.group_mode == 1]
-        sample: list[CourseId] = list(
-            dict.fromkeys([*hidden[:1], *separate[:1], *sorted(site.courses)[:SAMPLE]])
-        )
-        findings = await self._service.source.courses.probe_rights(sample)
-        missing = [finding for finding in findings if finding.state is State.MISSING]
+        findings = await self._service.source.courses.probe_rights(sample(site, await self._of_interest()))
+        missing = [finding.sentence for finding in findings if finding.state is State.MISSING]
         if missing:
-            raise PermanentFailure(" ".join(finding.sentence for finding in missing))
+            if reason_to_stop(findings):
+                missing.append("Until then the service reads no course and removes nobody.")
+            raise PermanentFailure(" ".join(missing))
+        other = [finding.sentence for finding in findings if finding.state in (State.OPTIONAL, State.EXCESS)]
         unknown = [finding.name for finding in findings if finding.state is State.UNKNOWN]
-        return (
-            f"All that could be seen are there; not shown by any course: {', '.join(unknown)}."
-            if unknown
-            else "All are there."
-        )
+        if unknown:
+            other.append(f"All that could be seen are there; not shown by any course: {', '.join(unknown)}.")
+        if any(finding.state in (State.OPTIONAL, State.EXCESS) for finding in findings):
+            raise Caution(" ".join(other))
+        return " ".join(other) or "All are there."
+
+    async def _of_interest(self) -> Sequence[CourseId]:
+        if self._no_database is not None or await is_running(self._settings.control_socket):
+            return ()
+        return await self._service.source.of_interest()
+
+    async def _hints(self) -> str:
+        info = await self._service.facts.site_info()
+        lacking = [one.name for one in missing_functions(info.functions) if one.state is State.MISSING]
+        if lacking:
+            return (
+                f"Can't be read by themselves, because the service has no {', '.join(lacking)}: who asks for one "
+                "course waits for a look at the whole site."
+            )
+        return "Can be read by themselves, as far as the functions of the service tell."
+
+    async def _own_rooms(self) -> str:
+        site = await self._service.facts.site(not_older_than=0.0)
+        own = sorted(course.id for course in site.courses.values() if course.own_room_url)
+        if own:
+            shown = ", ".join(map(str, own[:20])) + (" …" if len(own) > 20 else "")
+            raise Caution(
+                f"Moodle has made rooms for {len(own)} courses itself: {shown}. They get no second one unasked."
+            )
+        if self._service.source.reports is not None:
+            return "Reports do not show them."
+        return "There are none."
 
     async def _field(self) -> str:
         name = self._service.rules.fields.enabled

@@ -169,6 +169,7 @@ class Service:
             await self._check_bot()
             await say_what_is_missing(self.accounts, self.rules)
             self.workers.start()
+            self.source.moments.start()
             await self.router.start()
             await self.door.start()
             if timer:
@@ -263,6 +264,7 @@ class Service:
             clock,
             freshness,
             settled,
+            before_courses=self.source.before_courses,
             after_reading=self._after_reading,
             turns=self.source.turns,
             after_pass=WaitingList(self.accounts, store, queue, rules, clock).look,

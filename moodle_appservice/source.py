@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 from .config import Settings
-from .domain.model import CourseId
+from .domain.model import CourseId, SiteFacts
 from .domain.rules import Rules
 from .domain.shrink import Marks, ShrinkRules
 from .domain.template import profile_fields_for
 from .domain.turns import TurnRules
+from .engine.moments import Moments
+from .engine.site import SITE_URL
 from .engine.turns import Budget, Turns
 from .moodle.client import MoodleClient
 from .moodle.group_register import GroupRegister
@@ -23,13 +26,14 @@ from .moodle.read import MoodleFacts
 from .moodle.report_fetch import Choice
 from .moodle.report_snapshot import Fields
 from .moodle.reports import ReportFacts
-from .ports import Clock, Facts, Priority, Queue, Store, course_key
+from .moodle.rights import Finding, State, sample
+from .moodle.site_facts import KnownSite
+from .ports import Clock, Facts, Queue, Store
 
 FINGERPRINT = "report_fingerprint"
 MARKS = "report_marks"
 COURSE_MARKS = "course_marks"
-MOMENT = "moment"
-"""The signal of a known start or end of an enrolment."""
+SITE_FACTS = "site_facts"
 TURNS = 10
 """Turns in an interval."""
 SHORTEST_TURN = 10.0
@@ -46,12 +50,14 @@ class Source:
         self._store = store
         self._stored_at = 0.0
         self._stored_held: frozenset[CourseId] = frozenset()
-        self._queue = queue
+        self.moments = Moments(queue, clock)
         self._clock = clock
         self._interval = settings.moodle.interval
         profile = profile_fields_for(rules.identity)
         limits = ShrinkRules(max_share=settings.safety.max_shrink)
         self.groups = GroupRegister(store.groups)
+        self.known: KnownSite | None = None
+        """The site and our rights there, as they were probed last."""
         self.courses = MoodleFacts(
             client,
             clock=clock,
@@ -94,6 +100,13 @@ class Source:
 
     async def recall(self) -> None:
         """Take back what the last run has stored. To be called once, before the first reading."""
+        url = await self._store.settings.get(SITE_URL)
+        if url:
+            self.facts.expect(url)
+        site = await self._store.settings.get(SITE_FACTS)
+        if site:
+            self.known = KnownSite.from_data(json.loads(site))
+            self._stop()
         found = await self._store.settings.get(MARKS if self.reports else COURSE_MARKS)
         marks = Marks.from_data(json.loads(found)) if found else None
         await self.groups.load()
@@ -104,20 +117,57 @@ class Source:
         fingerprint = await self._store.settings.get(FINGERPRINT)
         self.reports.recall(json.loads(fingerprint) if fingerprint else None, marks)
 
+    async def before_courses(self, site: SiteFacts) -> None:
+        """Look at our rights where they may be other ones. Raises `SourceHeld` where nothing may be read with them."""
+        info, now = site.site, self._clock.now()
+        if self.known is None or not self.known.is_valid(info, now):
+            if self.known is not None and self.known.release != info.release:
+                log.info(
+                    "Moodle is %s now, and was %s: our rights are probed.", info.release, self.known.release
+                )
+            findings: tuple[Finding, ...] = ()
+            if self.reports is None:
+                findings = tuple(await self.courses.probe_rights(sample(site, await self.of_interest())))
+            await self._know(KnownSite(info.url, info.release, info.user_id, info.functions, findings, now))
+            for finding in findings:
+                if finding.state is State.MISSING:
+                    log.warning("%s", finding.sentence)
+        self._stop()
+        if self.reports is None:
+            self.courses.refuse()
+
+    async def of_interest(self) -> list[CourseId]:
+        """Courses that are on, those first that are not listed any more: in them a missing right shows.
+
+        Raises what the database raises.
+        """
+        rows = [row for row in (await self._store.courses.all()).values() if row.on]
+        return [row.id for row in sorted(rows, key=lambda row: (not row.gone, row.id))]
+
+    async def _know(self, site: KnownSite) -> None:
+        self.known = site
+        await self._store.settings.set(SITE_FACTS, json.dumps(site.to_data(), sort_keys=True))
+
+    def _stop(self) -> None:
+        if self.reports is None and self.known is not None:
+            self.courses.stop(self.known.stops)
+
     async def after_reading(self) -> None:
-        """Store what must not be forgotten, and queue the courses in which something is known to happen soon."""
+        """Store what must not be forgotten, and plan looks at courses in which something is known to happen soon."""
         if self.reports is None:
             await self._store_marks(COURSE_MARKS, self.courses.marks)
             for course_id, at in self.courses.due_again().items():
-                await self._look_again(course_id, at)
+                self.moments.plan(course_id, at)
             return
         await self._store.settings.set(
             FINGERPRINT, json.dumps(dict(self.reports.fingerprint()), sort_keys=True)
         )
         await self._store_marks(MARKS, self.reports.marks)
+        if self.known is not None and self.known.reports != self.reports.numbers():
+            await self._know(replace(self.known, reports=self.reports.numbers()))
         now = self._clock.now()
         for moment in self.reports.moments(after=now, until=now + self._interval):
-            await self._look_again(moment.course_id, moment.at)
+            self.moments.plan(moment.course_id, moment.at)
 
     async def _store_marks(self, name: str, marks: Marks) -> None:
         """Once in an interval, and whenever something else is held: a large site has many marks."""
@@ -126,11 +176,9 @@ class Source:
             await self._store.settings.set(name, json.dumps(marks.to_data(), sort_keys=True))
             self._stored_at, self._stored_held = now, held
 
-    async def _look_again(self, course_id: CourseId, at: float) -> None:
-        await self._queue.add(course_key(course_id), priority=Priority.HINT, signal=MOMENT, not_before=at)
-
     async def close(self) -> None:
-        """Stop what is being read."""
+        """Stop what is being read, and wait for no more moments."""
+        await self.moments.stop()
         if self.reports is not None:
             await self.reports.close()
         await self.courses.close()

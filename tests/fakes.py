@@ -72,6 +72,7 @@ class FakeFacts:
         """What `person` says where it is not what a course says: one of the two is an older reading."""
         self.unreadable: set[CourseId] = set()
         self.trouble: dict[str, AppError] = {}
+        self.expected = ""
         self.readings: list[tuple[str, float]] = []
         self.ahead: list[frozenset[CourseId]] = []
         """The courses of each reading in bulk."""
@@ -108,6 +109,9 @@ class FakeFacts:
 
     async def site_info(self) -> SiteInfo:
         return SiteInfo(self.url, "Uni", "5.1", MoodleUserId(2), frozenset())
+
+    def expect(self, url: str) -> None:
+        self.expected = url
 
     async def site(self, *, not_older_than: float) -> SiteFacts:
         self._read("site", not_older_than)

@@ -7,14 +7,15 @@ reading had it and none of them has it now, unless that is a single course and o
 held keeps whom it had, still grows, and is free as soon as the loss is gone or a person has confirmed it. In a listing,
 courses that vanished in great number are kept in the same way.
 
-Besides, somebody who came less than `FRESH` seconds ago and is missing again is kept that long: Moodle rounds the time
-by which it tells who is active.
+Besides, somebody who is missing but still has a place that is not active is kept for `FRESH` seconds: Moodle rounds the
+time by which it tells who is active, so a place that has just begun, such as that of somebody who was enrolled anew,
+looks like one that has not.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -72,7 +73,7 @@ class ListJudge:
         self._sums = _Sums()
         # How many are taken to be in a course of which there are no facts.
         self._unread: dict[CourseId, int] = {}
-        self._arrived: dict[CourseId, dict[MoodleUserId, float]] = {}
+        self._missed: dict[CourseId, dict[MoodleUserId, float]] = {}
         self._lost_roles: dict[CourseId, frozenset[Role]] = {}
         self._confirmed: set[CourseId] = set()
         self._courses: Mapping[CourseId, Course] = {}
@@ -132,7 +133,7 @@ class ListJudge:
             self._sums.put(self._facts.pop(course_id, None), -1)
             self._members.pop(course_id, None)
             self._unread.pop(course_id, None)
-            self._arrived.pop(course_id, None)
+            self._missed.pop(course_id, None)
             self._lost_roles.pop(course_id, None)
             self.held.pop(course_id, None)
             self.again.pop(course_id, None)
@@ -153,13 +154,24 @@ class ListJudge:
 
     # The lists
 
-    def judge(self, fresh: Mapping[CourseId, CourseFacts], at: float) -> dict[CourseId, CourseFacts | str]:
+    def judge(
+        self,
+        fresh: Mapping[CourseId, CourseFacts],
+        at: float,
+        *,
+        inactive: Mapping[CourseId, Set[MoodleUserId]] | None = None,
+    ) -> dict[CourseId, CourseFacts | str]:
         """What is to be used of each course that was read: facts, or the reason why there are none to go on with.
 
-        A held course keeps what it had; after a start that is not known, and it has only a reason.
+        `inactive`: who has a place that is not active, in courses in which somebody is missed. A held course keeps
+        what it had; after a start that is not known, and it has only a reason.
         """
         before = {course_id: self._facts[course_id] for course_id in fresh if course_id in self._facts}
-        fresh = {course_id: self._with_newcomers(facts, at) for course_id, facts in fresh.items()}
+        asleep = inactive or {}
+        fresh = {
+            course_id: self._with_inactive(facts, asleep.get(course_id, frozenset()), at)
+            for course_id, facts in fresh.items()
+        }
         losses = {
             course_id: _loss(before[course_id], facts, at) if course_id in before else _Loss()
             for course_id, facts in fresh.items()
@@ -257,26 +269,25 @@ class ListJudge:
             self._sums.put(facts, 1)
         self._facts[facts.course.id] = facts
 
-    def _with_newcomers(self, facts: CourseFacts, at: float) -> CourseFacts:
-        """The course with those who came a moment ago, whether Moodle shows them or not."""
+    def missing(self, facts: CourseFacts) -> frozenset[MoodleUserId]:
+        """Who was in the course when it was accepted last, and is not in it now."""
+        before = self._facts.get(facts.course.id)
+        return _ids(before) - _ids(facts) if before is not None else frozenset()
+
+    def _with_inactive(self, facts: CourseFacts, inactive: Set[MoodleUserId], at: float) -> CourseFacts:
+        """The course with those who may only seem to be inactive."""
         course_id = facts.course.id
-        before = self._facts.get(course_id)
-        if before is None:
-            return facts
-        there, known = _ids(facts), _ids(before)
-        came = {
-            user: when for user, when in self._arrived.get(course_id, {}).items() if 0 <= at - when < FRESH
-        }
-        missing = came.keys() & known - there
-        came.update(dict.fromkeys(there - known, at))
-        self._arrived[course_id] = came
+        missing = self.missing(facts)
+        known = self._missed.pop(course_id, {})
+        missed = {user: known.get(user, at) for user in missing & inactive}
+        kept = frozenset(user for user, when in missed.items() if 0 <= at - when < FRESH)
         self.again.pop(course_id, None)
-        if not came:
-            del self._arrived[course_id]
-        if not missing:
+        if not kept:
             return facts
-        self.again[course_id] = max(came[user] for user in missing) + FRESH
-        return _grown(before, facts, without=known - missing)
+        self._missed[course_id] = {user: missed[user] for user in kept}
+        self.again[course_id] = min(missed[user] for user in kept) + FRESH
+        before = self._facts[course_id]
+        return _grown(before, facts, without=_ids(before) - kept)
 
     def _places(self) -> int:
         return self._sums.places + sum(self._unread.values())

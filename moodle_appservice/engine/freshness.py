@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from ..domain.model import CourseId
 from ..ports import Taken
 
-ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm", "moment"})
+MOMENT = "moment"
+"""The signal of a known start or end of an enrolment."""
+ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm", MOMENT})
 PASS = "pass"
 TURN = "turn"
 """Reads the courses whose turn it is, between two passes."""

@@ -45,11 +45,13 @@ class SitePass:
         freshness: Freshness,
         settled: Settled,
         *,
+        before_courses: Callable[[SiteFacts], Awaitable[None]] | None = None,
         after_reading: Callable[[], Awaitable[None]] | None = None,
         turns: Turns | None = None,
         after_pass: Callable[..., Awaitable[None]] | None = None,
     ) -> None:
         self._after_pass = after_pass
+        self._before_courses = before_courses
         self._after_reading = after_reading
         self._turns = turns
         self._settled = settled
@@ -72,6 +74,8 @@ class SitePass:
             self._settled.unsettle_all()
         site = await self._facts.site(not_older_than=started)
         await self._same_site(site, confirmed="confirm" in taken.signals)
+        if self._before_courses is not None:
+            await self._before_courses(site)
         rows = await self._decide(site, save=True)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         chosen = on if asked else await self._choose(on, site)
@@ -160,6 +164,7 @@ class SitePass:
                 "nothing was changed. "
                 "If Moodle has moved for good, confirm with `moodle-appservice sync --confirm`."
             )
+        self._facts.expect(site.site.url)
 
     async def _decide(self, site: SiteFacts, *, save: bool) -> dict[CourseId, CourseRow]:
         known = await self._store.courses.all()

@@ -40,7 +40,7 @@ from .group_register import GroupRegister
 from .memory import Memory, Outcomes, Reader
 from .people import read_people
 from .rights import Finding, RightsProbe
-from .rosters import VIEW_DETAILS
+from .rosters import VIEW_DETAILS, Rosters
 from .shapes import COURSES, FRONT_PAGE, NEEDED
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class MoodleFacts:
         self._sites: Memory[str, SiteFacts] = Memory(clock)
         self._courses: Memory[CourseId, CourseFacts] = Memory(clock)
         self._people: Memory[MoodleUserId, Person | None] = Memory(clock)
+        self._url = self._expected = self._stopped = ""
         self._judge = ListJudge(rules) if rules else None
         # Outlives the facts themselves: after a failed reading, who was there still has to be missed.
         self._seen: dict[CourseId, frozenset[MoodleUserId]] = {}
@@ -94,7 +95,32 @@ class MoodleFacts:
         info = shapes.site_info(await self._client.call(shapes.SITE_INFO), self._language)
         self._functions = info.functions
         self.groups.version = info.version
+        self._url = info.url
         return info
+
+    def expect(self, url: str) -> None:
+        """The site that the answers must come from: what another one says about courses is an error."""
+        self._expected = url
+
+    def stop(self, reason: str) -> None:
+        """Read nothing about courses, for this reason; an empty one takes that back."""
+        self._stopped = reason
+
+    def refuse(self) -> None:
+        """Raises `SourceHeld` where nothing may be said about courses."""
+        if self._is_elsewhere():
+            raise errors.SourceHeld(
+                f"Moodle calls itself {self._url} now, and not {self._expected}. Everything is held and nothing was "
+                "changed. If Moodle has moved for good, confirm with `moodle-appservice sync --confirm`."
+            )
+        if self._stopped:
+            raise errors.SourceHeld(
+                f"Nothing is read from Moodle and nothing was changed: {self._stopped} "
+                "It is looked at again with every pass."
+            )
+
+    def _is_elsewhere(self) -> bool:
+        return bool(self._expected and self._url and self._url != self._expected)
 
     async def site(self, *, not_older_than: float) -> SiteFacts:
         """`core_course_get_courses_by_field` and `core_course_get_categories`, everything. Raises `MoodleError`.
@@ -107,6 +133,7 @@ class MoodleFacts:
         """Everything about one course. Raises `CourseMissing` (a `CourseGone`) or another `MoodleError`."""
         if course_id == FRONT_PAGE:
             raise ValueError("course 1 is Moodle's front page: everybody is in it and nobody is enrolled")
+        self.refuse()
         return await self._courses.get(
             course_id, not_older_than=not_older_than, read=self._reader(not_older_than)
         )
@@ -137,6 +164,8 @@ class MoodleFacts:
 
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
         """What is in memory of a course, without asking Moodle."""
+        if self._stopped or self._is_elsewhere():
+            return None
         return self._courses.peek(course_id, not_older_than)
 
     async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
@@ -154,6 +183,7 @@ class MoodleFacts:
         Accounts and rows of the listing may be `fresh_for` seconds older than the rosters, unless it is to be
         `thorough`.
         """
+        self.refuse()
         rare = not_older_than if thorough else not_older_than - self._fresh_for
         wanted = [course_id for course_id in course_ids if course_id != FRONT_PAGE]
         step = self._client.batch * self._client.concurrency
@@ -234,7 +264,7 @@ class MoodleFacts:
             )
         self._unreadable = listing.unreadable
         there = dict(listing.courses)
-        if self._judge:
+        if self._judge and not self._is_elsewhere():
             self._judge.judge_listing(listing.courses, listing.unreadable, began)
             there.update(self._judge.vanished)
         self._courses.keep_only(there)
@@ -245,9 +275,11 @@ class MoodleFacts:
         self, course_ids: list[CourseId], began: float, not_older_than: float, rare_not_older_than: float
     ) -> Outcomes[CourseId, CourseFacts]:
         site = self._sites.peek(_SITE, rare_not_older_than)
+        functions = await self.functions()
+        self.refuse()
         reader = CourseReader(
             self._client,
-            await self.functions(),
+            functions,
             language=self._language,
             prove=self._prove,
             groups=self.groups,
@@ -266,9 +298,9 @@ class MoodleFacts:
                 self._seen[course_id] = frozenset(enrolment.user_id for enrolment in one.enrolments)
             elif isinstance(one, errors.CourseMissing):
                 self._seen.pop(course_id, None)
-        return self._judged(facts, began) if self._judge else facts
+        return await self._judged(facts, began) if self._judge else facts
 
-    def _judged(
+    async def _judged(
         self, found: Mapping[CourseId, CourseFacts | AppError], began: float
     ) -> Outcomes[CourseId, CourseFacts]:
         """What was read, with those who are kept in the courses that are held."""
@@ -276,7 +308,15 @@ class MoodleFacts:
         outcomes: dict[CourseId, CourseFacts | AppError] = dict(found)
         known = set(self._judge.held)
         whole = {course_id: one for course_id, one in found.items() if isinstance(one, CourseFacts)}
-        for course_id, kept in self._judge.judge(whole, began).items():
+        missing = {course_id: self._judge.missing(one) for course_id, one in whole.items()}
+        missing = {course_id: users for course_id, users in missing.items() if users}
+        rosters = Rosters(self._client, await self.functions(), language=self._language)
+        # Where that can't be told, everybody who is missing is waited for.
+        inactive = {
+            course_id: missing[course_id] if users is None else users
+            for course_id, users in (await rosters.inactive(list(missing))).items()
+        }
+        for course_id, kept in self._judge.judge(whole, began, inactive=inactive).items():
             outcomes[course_id] = _held(course_id, kept) if isinstance(kept, str) else kept
         for course_id in self._judge.vanished.keys() & found.keys() - whole.keys():
             last = self._judge.last(course_id)

@@ -113,6 +113,11 @@ class SnapshotReader:
         await self._groups.save()
         return made
 
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """The number in Moodle of each report that was found, by kind."""
+        return dict(self._ids or {})
+
     def forget(self) -> None:
         """Look for reports and read the rare ones anew at the next reading."""
         self._rare_read_at = float("-inf")

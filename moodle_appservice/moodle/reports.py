@@ -114,6 +114,10 @@ class ReportFacts:
         """`core_webservice_get_site_info`. Always asks Moodle. Raises `MoodleError`."""
         return await self._courses.site_info()
 
+    def expect(self, url: str) -> None:
+        """The site that the answers must come from: what another one says about courses is an error."""
+        self._courses.expect(url)
+
     async def site(self, *, not_older_than: float) -> SiteFacts:
         """The report of courses. Raises `MoodleError`, above all a `ReportFailure`."""
         reading = await self._get(not_older_than)
@@ -128,11 +132,13 @@ class ReportFacts:
         """
         if course_id == FRONT_PAGE:
             raise ValueError("course 1 is Moodle's front page: everybody is in it and nobody is enrolled")
+        self._courses.refuse()
         newest = self._newest(course_id, not_older_than)
         if newest is None and self._last is not None and course_id not in self._held:
             newest = await self._by_itself(course_id, self._last, not_older_than)
         if newest is None:
             await self._get(not_older_than)
+            self._courses.refuse()
             newest = self._newest(course_id, not_older_than)
         if newest is None:
             raise errors.CourseMissing(RETRIEVE, about=f"course {course_id}")
@@ -141,6 +147,7 @@ class ReportFacts:
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
         """What is in memory of a course, without asking Moodle. None also where `course_facts` would raise."""
         try:
+            self._courses.refuse()
             return self._newest(course_id, not_older_than)
         except errors.SourceHeld:
             return None
@@ -176,6 +183,10 @@ class ReportFacts:
     def fingerprint(self) -> Mapping[str, str]:
         """What the reports looked like at the last reading, by kind: to be stored, and given back as `expected`."""
         return dict(self._reader.seen)
+
+    def numbers(self) -> Mapping[str, int]:
+        """The number in Moodle of each report that was read, by kind."""
+        return self._reader.numbers
 
     def recall(self, expected: Mapping[str, str] | None, marks: Marks | None) -> None:
         """Give back what an earlier run has stored, before the first reading; None where it has stored nothing."""

@@ -7,19 +7,27 @@ nothing showed either way, as in an empty course, is `UNKNOWN`, never assumed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from ..domain.model import CourseId, SiteInfo
+from ..domain.model import CourseId, SiteFacts, SiteInfo
 from . import errors, shapes
 from .answer import Json
 from .bulk import BULK, Call, Outcome, call_many
 from .client import MoodleClient
 from .courses import VIEW_COURSE
 from .people import VIEW_HIDDEN_DETAILS, read_people
-from .rosters import ALL_GROUPS, VIEW_ALL_DETAILS, VIEW_DETAILS, group_check, proof_checks, roster_call
+from .rosters import (
+    ALL_GROUPS,
+    SEPARATE_GROUPS,
+    VIEW_ALL_DETAILS,
+    VIEW_DETAILS,
+    group_check,
+    proof_checks,
+    roster_call,
+)
 from .shapes import CATEGORIES, COURSES, NEEDED
 
 ENROL_REVIEW: Final = "moodle/course:enrolreview"
@@ -37,6 +45,19 @@ _WITHOUT: Final[Mapping[str, str]] = {
     VIEW_HIDDEN_DETAILS: "whether an account is suspended is left out",
     ALL_GROUPS: "courses with separate groups look empty",
 }
+SILENT: Final = frozenset({VIEW_DETAILS, VIEW_ALL_DETAILS, VIEW_HIDDEN_DETAILS})
+"""Rights that every course needs and whose loss shortens answers without a word: without them nothing is read.
+
+Those that concern some courses only (separate groups, hidden ones) are missed in each of them, see `rosters`.
+"""
+_WITHOUT_FUNCTION: Final[Mapping[str, str]] = {
+    shapes.SITE_INFO: "it is not known which Moodle answers",
+    COURSES: "courses can't be listed",
+    CATEGORIES: "it is not known in which categories courses are",
+    shapes.ENROLLED: "participants can't be listed",
+    shapes.USERS: "the state of accounts is not known",
+}
+_SAMPLE: Final = 5
 _MOST_ACCOUNTS: Final = 50
 
 
@@ -59,6 +80,21 @@ class Finding:
     name: str
     state: State
     sentence: str
+    everywhere: bool = False
+    """Missing, and there in no course at all."""
+
+
+def reason_to_stop(findings: Iterable[Finding]) -> str:
+    """Why nothing may be read with these rights, as sentences; empty where it may."""
+    return " ".join(one.sentence for one in findings if one.everywhere and one.name in SILENT)
+
+
+def sample(site: SiteFacts, others: Iterable[CourseId] = ()) -> list[CourseId]:
+    """Courses in which rights show: a hidden one, one with separate groups, a few more, and `others`."""
+    hidden = [course.id for course in site.courses.values() if not course.visible]
+    separate = [course.id for course in site.courses.values() if course.group_mode == SEPARATE_GROUPS]
+    chosen = [*hidden[:1], *separate[:1], *list(others)[:_SAMPLE], *sorted(site.courses)[:_SAMPLE]]
+    return list(dict.fromkeys(chosen))
 
 
 @dataclass(slots=True)
@@ -77,9 +113,8 @@ class _Evidence:
             courses = ", ".join(str(course_id) for course_id in sorted(set(self.missing[right]))[:10])
             where = f" (seen in course {courses})" if courses else ""
             hint = "Add it to the role of our account."
-            return Finding(
-                right, State.MISSING, f"{right} is missing{where}: without it {_WITHOUT[right]}. {hint}"
-            )
+            sentence = f"{right} is missing{where}: without it {_WITHOUT[right]}. {hint}"
+            return Finding(right, State.MISSING, sentence, everywhere=right not in self.held)
         if right in self.held:
             return Finding(right, State.HELD, f"{right}: nothing was left out in what we looked at.")
         return Finding(
@@ -90,7 +125,12 @@ class _Evidence:
 def missing_functions(functions: frozenset[str]) -> list[Finding]:
     """What the service of our token lacks."""
     findings = [
-        Finding(name, State.MISSING, f"The function {name} is not in the service of our token. Add it there.")
+        Finding(
+            name,
+            State.MISSING,
+            f"The function {name} is not in the service of our token: without it {_WITHOUT_FUNCTION[name]}. Add it "
+            "there.",
+        )
         for name in NEEDED
         if name not in functions
     ]
@@ -162,8 +202,16 @@ class RightsProbe:
             for call, judge in pairs
         ]
         answers = await self._call([call for _, _, call, _ in checks])
+        failed = set()
         for (course_id, right, _, judge), answer in zip(checks, answers, strict=True):
-            self._note(course_id, judge(answer), proves=right)
+            error = judge(answer)
+            if error is not None:
+                failed.add((course_id, right))
+                self._note(course_id, error)
+        # Only all checks together prove something of a course.
+        self._evidence.held.update(
+            right for course_id, right, _, _ in checks if (course_id, right) not in failed
+        )
         await self._look_at_accounts([found for found in rosters.values() if found])
 
     def _roster(self, course_id: CourseId, answer: Outcome) -> shapes.Roster | None:
@@ -176,7 +224,7 @@ class RightsProbe:
             self._evidence.lacks(VIEW_ALL_DETAILS, course_id)
         return found
 
-    def _note(self, course_id: CourseId, error: errors.MoodleError | None, *, proves: str = "") -> None:
+    def _note(self, course_id: CourseId, error: errors.MoodleError) -> None:
         if isinstance(error, errors.RightMissing):
             self._evidence.lacks(error.right, course_id)
         elif isinstance(error, errors.ListIncomplete):
@@ -185,8 +233,6 @@ class RightsProbe:
             self._evidence.lacks(ENROL_REVIEW, course_id)
         elif isinstance(error, errors.CourseNotAccessible):
             self._evidence.lacks(VIEW_HIDDEN_COURSES, course_id)
-        elif error is None and proves:
-            self._evidence.held.add(proves)
 
     async def _look_at_accounts(self, rosters: Sequence[shapes.Roster]) -> None:
         asked = sorted({enrolment.user_id for found in rosters for enrolment in found.enrolments})[

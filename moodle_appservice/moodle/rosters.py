@@ -16,6 +16,7 @@ So nobody is ever missed on the strength of an unproven list, and a site in whic
 
 `onlyactive=1` drops suspended, expired, not yet started enrolments and disabled methods. Moodle rounds "now" to 100
 seconds there, so a person who enrolled within the last minute may be missing, and one whose time just ended may linger.
+`onlysuspended=1` lists exactly those whom it drops, by the same time.
 """
 
 from __future__ import annotations
@@ -117,6 +118,23 @@ class Rosters:
                 del wrong[course_id]
         return wrong | await self._judge(courses, rosters, known, changed)
 
+    async def inactive(
+        self, course_ids: Sequence[CourseId]
+    ) -> dict[CourseId, frozenset[MoodleUserId] | None]:
+        """Who has a place in a course that is not active at this moment; None where that can't be read.
+
+        Raises the `MoodleError` that concerns the whole site.
+        """
+        answers = await self._call(
+            [
+                roster_call(course_id, onlyactive="0", onlysuspended="1", userfields="id")
+                for course_id in course_ids
+            ]
+        )
+        return {
+            course_id: _ids_or_none(answer) for course_id, answer in zip(course_ids, answers, strict=True)
+        }
+
     async def _read(self, course_ids: Sequence[CourseId]) -> dict[CourseId, Roster | errors.MoodleError]:
         answers = await self._call([roster_call(course_id) for course_id in course_ids])
         return {
@@ -185,3 +203,12 @@ def _judge_last(course_id: CourseId, last: MoodleUserId, answer: Outcome) -> err
     # Nobody: a hidden row stands there. Somebody else: hidden rows moved them there, or people came and went.
     kind = errors.ListChanged if seen else errors.ListIncomplete
     return kind(ENROLLED, about=f"course {course_id}")
+
+
+def _ids_or_none(answer: Outcome) -> frozenset[MoodleUserId] | None:
+    if isinstance(answer, errors.MoodleError):
+        return None
+    try:
+        return frozenset(user_ids(answer))
+    except errors.BadAnswer:
+        return None

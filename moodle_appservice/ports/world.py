@@ -42,6 +42,10 @@ class Facts(Protocol):
         """Who answers at the configured address, and what our token may call. Always asks Moodle."""
         ...
 
+    def expect(self, url: str) -> None:
+        """The address by which the site must call itself: what another one says about courses is an error."""
+        ...
+
     async def site(self, *, not_older_than: float) -> SiteFacts:
         """The complete listing of categories and courses."""
         ...

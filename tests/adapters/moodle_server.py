@@ -51,6 +51,7 @@ class Place:
 
     roles: tuple[str, ...] = ("student",)
     groups: tuple[int, ...] = ()
+    active: bool = True
 
 
 @dataclass
@@ -59,6 +60,8 @@ class Moodle:
 
     rights: set[str] = field(default_factory=lambda: set(RIGHTS))
     functions: tuple[str, ...] = FUNCTIONS
+    url: str = "https://moodle.example.org"
+    release: str = "5.1.3 (Build: 20260216)"
     courses: dict[int, dict[str, Any]] = field(default_factory=dict)
     places: dict[int, dict[int, Place]] = field(default_factory=dict)
     users: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -138,8 +141,8 @@ class Moodle:
 
     def _core_webservice_get_site_info(self, params: dict[str, Any]) -> Any:
         return {
-            "sitename": "Uni &amp; more", "siteurl": "https://moodle.example.org", "userid": 99,
-            "release": "5.1.3 (Build: 20260216)", "functions": [{"name": name} for name in self.functions],
+            "sitename": "Uni &amp; more", "siteurl": self.url, "userid": 99,
+            "release": self.release, "functions": [{"name": name} for name in self.functions],
             "userprivateaccesskey": "verysecret",
         }  # fmt: skip
 
@@ -184,7 +187,11 @@ class Moodle:
             return []
         if course["groupmode"] == 1 and not all_groups:
             return []
-        user_ids = sorted(self.places[course_id], reverse=options.get("sortdirection") == "DESC")
+        wanted = {True, False} if options.get("onlyactive") != "1" else {True}
+        if options.get("onlysuspended") == "1":
+            wanted = {False}
+        chosen = [user for user, place in self.places[course_id].items() if place.active in wanted]
+        user_ids = sorted(chosen, reverse=options.get("sortdirection") == "DESC")
         start = int(options.get("limitfrom", 0))
         user_ids = user_ids[start : start + int(options.get("limitnumber", 0) or 10**6)]
         fields = options["userfields"].split(",")

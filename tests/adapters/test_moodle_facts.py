@@ -423,17 +423,37 @@ async def test_courses_that_vanish_from_the_listing_together_stay_in_it() -> Non
         assert at.facts.held == {}
 
 
-async def test_who_came_a_moment_ago_and_is_missing_again_is_looked_for_later() -> None:
+async def test_who_only_seems_to_be_inactive_is_looked_for_again() -> None:
     async with desk(rules=RULES) as at:
         await at.course()
-        at.moodle.enrol(2, 15)
-        assert await at.course() == {11, 12, 13, 15}
-        del at.moodle.places[2][15]
-        assert await at.course() == {11, 12, 13, 15}
+        at.moodle.places[2][12].active = False
+        assert await at.course() == {11, 12, 13}
         assert at.facts.due_again() == {TWO: 1002 + 100}
-        at.clock.time += 100
+        at.moodle.places[2][12].active = True
         assert await at.course() == {11, 12, 13}
         assert at.facts.due_again() == {}
+        at.moodle.places[2][12].active = False
+        await at.course()
+        at.clock.time += 100
+        assert await at.course() == {11, 13}
+        del at.moodle.places[2][11]
+        assert await at.course() == {13}
+
+
+async def test_where_it_is_not_told_who_is_inactive_everybody_is_waited_for() -> None:
+    async def refuse(form: dict[str, str]) -> web.StreamResponse | None:
+        if "onlysuspended" in str(form):
+            return web.json_response({"exception": "x", "errorcode": "codingerror", "message": "no"})
+        return None
+
+    async with desk(Moodle(functions=FUNCTIONS[:-1]), rules=RULES) as at:
+        at.moodle.add_course(2, 11, 12, 13)
+        await at.course()
+        at.moodle.hook = refuse
+        del at.moodle.places[2][12]
+        assert await at.course() == {11, 12, 13}
+        at.clock.time += 100
+        assert await at.course() == {11, 13}
 
 
 async def test_a_person_without_an_account_stays_enrolled_and_is_unknown() -> None:

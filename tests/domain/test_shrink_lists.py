@@ -55,10 +55,13 @@ class Site:
         self.read(*courses)
         self.now = NOW
 
-    def read(self, *courses: CourseFacts, after: float = 200.0) -> dict[int, set[int] | str]:
+    def read(
+        self, *courses: CourseFacts, after: float = 200.0, inactive: Iterable[int] = ()
+    ) -> dict[int, set[int] | str]:
         """Who is in each course by a reading of these courses, or why that is not known."""
         self.now += after
-        found = self.judge.judge({one.course.id: one for one in courses}, self.now)
+        asleep = {one.course.id: frozenset(map(MoodleUserId, inactive)) for one in courses}
+        found = self.judge.judge({one.course.id: one for one in courses}, self.now, inactive=asleep)
         return {
             int(course_id): one if isinstance(one, str) else {int(each.user_id) for each in one.enrolments}
             for course_id, one in found.items()
@@ -216,23 +219,28 @@ def test_people_of_courses_that_are_gone_are_no_loss() -> None:
     assert site.held == {}
 
 
-def test_who_came_a_moment_ago_is_kept_for_a_moment() -> None:
-    site = Site(facts(2, [1, 2]))
-    assert site.read(facts(2, [1, 2, 3])) == {2: {1, 2, 3}}
-    came = site.now
-    assert site.read(facts(2, [1, 2]), after=40) == {2: {1, 2, 3}}
-    assert site.judge.again == {CourseId(2): came + FRESH}
-    assert site.read(facts(2, [1, 2]), after=59) == {2: {1, 2, 3}}
-    assert site.read(facts(2, [1, 2]), after=1) == {2: {1, 2}}
+def test_who_only_seems_to_be_inactive_is_kept_for_a_moment() -> None:
+    site = Site(facts(2, [1, 2, 3]))
+    assert site.read(facts(2, [1, 2]), inactive=[3, 9]) == {2: {1, 2, 3}}
+    missed = site.now
+    assert site.judge.again == {CourseId(2): missed + FRESH}
+    assert site.read(facts(2, [1, 2]), inactive=[3], after=99) == {2: {1, 2, 3}}
+    assert site.judge.again == {CourseId(2): missed + FRESH}
+    assert site.read(facts(2, [1, 2]), inactive=[3], after=1) == {2: {1, 2}}
     assert site.judge.again == {}
 
 
-def test_who_was_there_before_goes_at_once_and_so_does_who_came_with_the_first_reading() -> None:
-    site = Site(facts(2, [1, 2]))
-    site.read(facts(2, [1, 2, 3]))
-    assert site.read(facts(2, [2, 3]), after=5) == {2: {2, 3}}
-    site = Site()
-    site.read(facts(2, [1, 2]))
+def test_who_is_seen_again_was_never_missed() -> None:
+    site = Site(facts(2, [1, 2, 3]))
+    site.read(facts(2, [1, 2]), inactive=[3], after=10)
+    assert site.read(facts(2, [1, 2, 3]), after=50) == {2: {1, 2, 3}}
+    assert site.read(facts(2, [1, 2]), inactive=[3], after=50) == {2: {1, 2, 3}}, "this is another absence"
+
+
+def test_who_has_no_place_any_more_goes_at_once() -> None:
+    site = Site(facts(2, [1, 2, 3]))
+    assert site.read(facts(2, [1, 3]), inactive=[2], after=5) == {2: {1, 2, 3}}
+    assert site.read(facts(2, [1]), inactive=[2], after=5) == {2: {1, 2}}
     assert site.read(facts(2, [1]), after=5) == {2: {1}}
 
 
