@@ -29,6 +29,7 @@ from ..domain.rules import Choice
 from .accounts import AccountBook
 from .groups import GroupBook
 from .links import LinkBook
+from .personal import PersonalBook
 from .requests import RequestBook
 from .world import Event
 
@@ -459,6 +460,8 @@ class Store(Protocol):
     def requests(self) -> RequestBook: ...
     @property
     def accounts(self) -> AccountBook: ...
+    @property
+    def personal(self) -> PersonalBook: ...
     @property
     def journal(self) -> Journal: ...
     @property

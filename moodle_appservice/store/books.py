@@ -13,6 +13,7 @@ from .links import LinkBooks
 from .lti import LtiBooks
 from .mirror import MirrorBook
 from .people import PeopleBooks
+from .personal import PersonalBooks
 from .requests import RequestBooks
 from .settings import SettingBook
 
@@ -31,5 +32,6 @@ class Books:
         self.accounts = AccountBooks(db)
         self.courses = CourseBooks(db)
         self.people = PeopleBooks(db)
+        self.personal = PersonalBooks(db)
         self.journal = JournalBook(db)
         self.settings = SettingBook(db)
