@@ -90,6 +90,7 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         name_template=rooms.name,
         topic_template=rooms.topic,
         levels={Role(name): level for name, level in rooms.levels.items()},
+        inherited=settings.roles.inherited,
         join_rule=rooms.join_rule,
         history_visibility=rooms.history_visibility,
         guest_access=rooms.guest_access,

@@ -12,7 +12,9 @@ import logging
 from dataclasses import replace
 
 from .config import Settings
-from .domain.model import CourseId, SiteFacts
+from .config.values import split_person
+from .domain.above import ExtraRole
+from .domain.model import CourseId, Role, SiteFacts
 from .domain.rules import Rules
 from .domain.shrink import Marks, ShrinkRules
 from .domain.template import profile_fields_for
@@ -66,6 +68,7 @@ class Source:
             fresh_for=settings.moodle.interval,
             rules=None if settings.moodle.source == "reports" else limits,
             groups=self.groups,
+            extra=() if settings.moodle.source == "reports" else extra_roles(settings),
         )
         self.reports: ReportFacts | None = None
         if settings.moodle.source == "reports":
@@ -74,8 +77,13 @@ class Source:
                 client,
                 self.courses,
                 clock=clock,
-                choice=Choice(prefix=settings.moodle.reports_prefix),
-                fields=Fields(profile=profile, course=tuple(name for name in names if name)),
+                choice=Choice(prefix=settings.moodle.reports_prefix, reports=report_names(settings)),
+                fields=Fields(
+                    profile=profile,
+                    course=tuple(name for name in names if name),
+                    headers=settings.moodle.report_headers,
+                ),
+                extra=extra_roles(settings),
                 language=settings.moodle.language,
                 rows_per_request=settings.moodle.rows_per_request,
                 rules=limits,
@@ -187,3 +195,20 @@ class Source:
 def _budget(settings: Settings, client: MoodleClient) -> Budget | None:
     per_minute = settings.moodle.requests_per_minute
     return Budget(per_minute, lambda: client.requests) if per_minute else None
+
+
+def report_names(settings: Settings) -> dict[str, int | str]:
+    """The reports of the configuration: a number is one by its number."""
+    return {
+        kind: int(name) if name.isascii() and name.isdigit() else name
+        for kind, name in settings.moodle.reports.items()
+    }
+
+
+def extra_roles(settings: Settings) -> tuple[ExtraRole, ...]:
+    """`roles.extra`, entry by entry."""
+    return tuple(
+        ExtraRole(category, person, Role(role))
+        for category, people in settings.roles.extra.items()
+        for person, role in map(split_person, people)
+    )

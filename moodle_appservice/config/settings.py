@@ -18,15 +18,18 @@ from ..problems import wrong
 from .homeserver import Homeserver
 from .identity import Identity
 from .people import Accounts, Membership, People
+from .roles import Roles
 from .rooms import Rooms
 from .section import Section, number
 from .values import (
     BesideFile,
     DatabaseAddress,
+    Headers,
     Language,
     ListenAddress,
     OptionalWebAddress,
     Prefix,
+    ReportNames,
     Secret,
     SiteName,
     Size,
@@ -62,6 +65,16 @@ class Moodle(Section):
     reports_prefix: Annotated[str, Field(min_length=1, max_length=100)] = Field(
         default="Matrix",
         description="What the names of those reports begin with: Matrix memberships, Matrix users.",
+    )
+    reports: ReportNames = Field(
+        default={},
+        description="Reports that are called otherwise, or whose name stands twice: the kind (memberships, users, "
+        "courses, groups, roles, starts, ends) and the report's number or its exact name.",
+    )
+    report_headers: Headers = Field(
+        default={},
+        description="The headers of columns with custom fields in those reports, where they are not the fields' short "
+        "names: matrix_enabled: Chat room.",
     )
     rows_per_request: Annotated[int, Field(ge=0)] = Field(
         default=0,
@@ -200,6 +213,7 @@ class Settings(Section):
     people: People = People()
     membership: Membership = Membership()
     rooms: Rooms = Rooms()
+    roles: Roles = Roles()
     safety: Safety = Safety()
     bot: Bot = Bot()
     web: Web = Web()

@@ -284,6 +284,33 @@ def _levels(value: object) -> object:
     return {**DEFAULT_LEVELS, **value}
 
 
+REPORT_KINDS = ("memberships", "users", "courses", "groups", "roles", "starts", "ends")
+
+
+def _report_names(value: Mapping[str, str]) -> Mapping[str, str]:
+    unknown = sorted(set(value) - set(REPORT_KINDS))
+    if unknown:
+        raise wrong(
+            f"names a kind of report that does not exist: {unknown[0]}", f"Use {either(REPORT_KINDS)}."
+        )
+    if not all(name.strip() for name in value.values()):
+        raise wrong("names a report without a name", "Write the report's number or its exact name.")
+    return value
+
+
+def split_person(said: str) -> tuple[str, str]:
+    """Person and role of an entry of `roles.extra`: “anna” is a manager, “anna as teacher” a teacher."""
+    person, found, role = said.rpartition(" as ")
+    return (person.strip(), role.strip()) if found else (said.strip(), "manager")
+
+
+def _extra_role(value: str) -> str:
+    person, role = split_person(value)
+    if not person or not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", role):
+        raise wrong("names no person, or no role by its short name", "Write anna, id:7, or anna as teacher.")
+    return value
+
+
 DEFAULT_LEVELS: Mapping[str, int] = {"manager": 60, "editingteacher": 60, "teacher": 50, "student": 0}
 
 RoomVersion = Annotated[str, AfterValidator(_version)]
@@ -315,3 +342,6 @@ BesideFile = Annotated[Path, AfterValidator(_beside_file)]
 SocketPath = Annotated[Path, AfterValidator(_beside_file), AfterValidator(_socket)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database)]
 Levels = Annotated[Mapping[str, Annotated[int, Field(ge=0, le=99)]], BeforeValidator(_levels)]
+ExtraRoles = Mapping[str, tuple[Annotated[str, AfterValidator(_extra_role)], ...]]
+ReportNames = Annotated[Mapping[str, str], AfterValidator(_report_names)]
+Headers = Mapping[str, str]

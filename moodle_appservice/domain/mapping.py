@@ -2,12 +2,13 @@
 
 A person is `required` when the enrolment is active and the account usable; `allowed` (neither invited nor removed)
 when Moodle did not tell the account's state: an answer with a hole in it must not remove anybody. A person without a
-Matrix id is a note. The level is the highest that any of the person's roles gives.
+Matrix id is a note. The level is the highest that any of the person's roles gives, those from above the course too;
+who has such a role and is not enrolled is `allowed`, or what `rules.inherited` says, if the role gives a level at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from .model import (
     Enrolment,
     MoodleUserId,
     Resolution,
+    Role,
     RoomAlias,
     UserId,
 )
@@ -41,6 +43,8 @@ class DesiredMember:
     level: int
     why: str
     required: bool = True
+    guest: bool = False
+    """Not enrolled and not invited: counts while in the room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,13 @@ def desired_room(
             notes.append(found)
         else:
             members[found[0]] = found[1]
+    for user_id in _from_above(facts, rules):
+        found = _member_from_above(user_id, facts, resolutions.get(user_id), rules)
+        if isinstance(found, Note):
+            # Whom nobody wants to invite is not missed either.
+            notes += [found] if rules.inherited == "invite" else []
+        elif found[0] not in members:
+            members[found[0]] = found[1]
     course = facts.course
     return DesiredRoom(
         course_id=course.id,
@@ -105,20 +116,63 @@ def _member(
     if resolution is None or resolution.matrix_id is None:
         reason = resolution.reason if resolution else "The Matrix account has not been looked up yet."
         return Note(enrolment.user_id, reason, "unresolved")
-    level = level_of(enrolment, rules)
+    above = _roles_above(enrolment.user_id, facts, rules)
+    level = level_of(enrolment.roles | above, rules)
     roles = ", ".join(sorted(enrolment.roles)) or "no role"
     known = person is not None
     why = (
-        f"Active enrolment ({roles})."
+        f"Active enrolment ({roles}){_said_of(above - enrolment.roles)}."
         if known
         else "Enrolled, but Moodle did not tell the state of the account."
     )
     return resolution.matrix_id, DesiredMember(enrolment.user_id, level, why, required=known)
 
 
-def level_of(enrolment: Enrolment, rules: Rules) -> int:
-    """The highest level that any role of this enrolment gives; unknown roles give 0."""
-    return max((rules.levels.get(role, 0) for role in enrolment.roles), default=0)
+def _member_from_above(
+    user_id: MoodleUserId, facts: CourseFacts, resolution: Resolution | None, rules: Rules
+) -> tuple[UserId, DesiredMember] | Note:
+    person = facts.people.get(user_id)
+    if person is not None and not person.usable:
+        return Note(user_id, _why_unusable(person.suspended, person.confirmed), "unusable")
+    if resolution is None or resolution.matrix_id is None:
+        reason = resolution.reason if resolution else "The Matrix account has not been looked up yet."
+        return Note(user_id, reason, "unresolved")
+    roles = facts.inherited[user_id]
+    why = f"Not enrolled; a role in a category above or in the whole site ({', '.join(sorted(roles))})."
+    required = rules.inherited == "invite" and person is not None
+    guest = rules.inherited != "invite"
+    return resolution.matrix_id, DesiredMember(user_id, level_of(roles, rules), why, required, guest)
+
+
+def _said_of(above: frozenset[Role]) -> str:
+    return f", and from above ({', '.join(sorted(above))})" if above else ""
+
+
+def _roles_above(user_id: MoodleUserId, facts: CourseFacts, rules: Rules) -> frozenset[Role]:
+    return frozenset() if rules.inherited == "ignore" else facts.inherited.get(user_id, frozenset())
+
+
+def _from_above(facts: CourseFacts, rules: Rules) -> list[MoodleUserId]:
+    """Who is not enrolled and may be there because of a role from above: only one that gives a level counts."""
+    if rules.inherited == "ignore":
+        return []
+    enrolled = {enrolment.user_id for enrolment in facts.enrolments}
+    return sorted(
+        user_id
+        for user_id, roles in facts.inherited.items()
+        if user_id not in enrolled and level_of(roles, rules) > 0
+    )
+
+
+def roles_in(facts: CourseFacts, rules: Rules) -> dict[MoodleUserId, frozenset[Role]]:
+    """Everybody who counts in the course, with all roles: the enrolled, and who may be there from above."""
+    found = {one.user_id: one.roles | _roles_above(one.user_id, facts, rules) for one in facts.enrolments}
+    return found | {user_id: facts.inherited[user_id] for user_id in _from_above(facts, rules)}
+
+
+def level_of(roles: Iterable[Role], rules: Rules) -> int:
+    """The highest level that any of these roles gives; unknown roles give 0."""
+    return max((rules.levels.get(role, 0) for role in roles), default=0)
 
 
 def marker(course_id: CourseId, rules: Rules, *, generation: int = 1) -> dict[str, Any]:

@@ -9,7 +9,7 @@ are ever removed: strangers that a teacher invited are not ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .actions import Action, CreateRoom, Invite, Note, Plan, Remove, SetPower, SetState
@@ -49,6 +49,7 @@ def plan_room(
     waiting: MoodleUserId | None = None,
 ) -> Plan:
     """Plan one room. `known`: Matrix id → Moodle person for everyone in the room whom we know from Moodle."""
+    desired = _without_absent_guests(desired, actual)
     if actual is None:
         power = power_levels(rules.room_version, rules, desired.levels)
         content = creation_content(desired, power, rules)
@@ -72,6 +73,14 @@ def plan_room(
         *_invites_of(wanted, actual.members, waiting),
     ]
     return Plan(desired.course_id, tuple(actions), tuple(notes))
+
+
+def _without_absent_guests(desired: DesiredRoom, actual: ActualRoom | None) -> DesiredRoom:
+    """A manager of the whole site stands in the levels of those rooms alone in which the manager is."""
+    members = actual.members if actual else {}
+    there = {user for user, member in members.items() if member.membership in PRESENT}
+    kept = {user: one for user, one in desired.members.items() if not one.guest or user in there}
+    return desired if len(kept) == len(desired.members) else replace(desired, members=kept)
 
 
 def _not_invited(user: UserId, member: ActualMember | None, ledger: Ledger) -> tuple[str, str] | None:

@@ -145,6 +145,8 @@ class Rules:
     name_template: str = "{shortname}: {fullname}"
     topic_template: str = "{fullname} ({shortname}) · {url}"
     levels: Mapping[Role, int] = field(default_factory=lambda: DEFAULT_LEVELS)
+    inherited: str = "allow"
+    """What a role above the course means for somebody who is not enrolled: `allow`, `invite` or `ignore`."""
     join_rule: str = "invite"
     history_visibility: str = "shared"
     guest_access: str = "forbidden"

@@ -10,9 +10,11 @@ Groups and the people who hold a role above a course are in it, and decide the h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from types import MappingProxyType
 
+from .above import Above, roles_above
 from .groups import SeenGroup
 from .model import (
     Category,
@@ -50,17 +52,27 @@ class SiteSnapshot:
     moments: tuple[Moment, ...]
     hashes: Mapping[CourseId, str]
     read_at: float
+    above: Above = field(default_factory=dict)
+    """Who holds roles in categories and in the whole site."""
+
+    def inherited(self, course: Course) -> dict[MoodleUserId, frozenset[Role]]:
+        """Who holds which roles above a course."""
+        return roles_above(self.above, course.category_id, self.categories)
 
     def course_facts(self, course_id: CourseId) -> CourseFacts:
         """All that decides one course. Raises KeyError for a course that is not listed."""
         enrolments = self.enrolments.get(course_id, ())
+        course = self.courses[course_id]
+        inherited = self.inherited(course)
         found = {enrolment.user_id: self.people.get(enrolment.user_id) for enrolment in enrolments}
+        found |= {user_id: self.people.get(user_id) for user_id in inherited}
         return CourseFacts(
-            course=self.courses[course_id],
+            course=course,
             enrolments=enrolments,
             people={user_id: person for user_id, person in found.items() if person is not None},
             groups=tuple(seen.group for seen in self.groups.get(course_id, ())),
             read_at=self.read_at,
+            inherited=inherited,
         )
 
     def changed_courses(self, previous: Mapping[CourseId, str]) -> frozenset[CourseId]:
@@ -95,6 +107,7 @@ def hash_course(
     groups: Iterable[SeenGroup],
     people: Mapping[MoodleUserId, str],
     spelled: dict[frozenset[Role], str],
+    inherited: Mapping[MoodleUserId, frozenset[Role]] = MappingProxyType({}),
 ) -> str:
     """Changes when anything that decides a course changes. `people`: their digests; `spelled` is a store to share."""
     own = (
@@ -114,6 +127,9 @@ def hash_course(
             roles = spelled[enrolment.roles] = ",".join(sorted(enrolment.roles))
         into = ",".join(map(str, sorted(enrolment.groups))) if enrolment.groups else ""
         parts.append(f"{enrolment.user_id}:{roles}:{into}:{people.get(enrolment.user_id, '')}")
+    for user_id in sorted(inherited):
+        roles = ",".join(sorted(inherited[user_id]))
+        parts.append(f"above {user_id}:{roles}:{people.get(user_id, '')}")
     return _digest("\n".join(parts))
 
 
@@ -160,8 +176,14 @@ def only_growing(
                 people.setdefault(enrolment.user_id, last.people[enrolment.user_id])
         there = {e.user_id: people[e.user_id] for e in enrolments[course_id] if e.user_id in people}
         digests = hash_people(there)
+        inherited = fresh.inherited(courses[course_id])
         hashes[course_id] = hash_course(
-            courses[course_id], enrolments[course_id], groups[course_id], digests, {}
+            courses[course_id],
+            enrolments[course_id],
+            groups[course_id],
+            digests | hash_people({user: people[user] for user in inherited if user in people}),
+            {},
+            inherited,
         )
     return replace(
         fresh,

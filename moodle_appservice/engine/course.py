@@ -8,7 +8,7 @@ when they are done.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from hashlib import sha256
@@ -16,7 +16,7 @@ from hashlib import sha256
 from ..domain.actions import Plan, Remove
 from ..domain.digest import digest
 from ..domain.identity import fingerprint, print_of_rules, resolve
-from ..domain.mapping import DesiredRoom, desired_room
+from ..domain.mapping import DesiredRoom, desired_room, roles_in
 from ..domain.model import (
     ActualRoom,
     CourseFacts,
@@ -24,6 +24,7 @@ from ..domain.model import (
     MoodleUserId,
     Person,
     Resolution,
+    Role,
     RoomId,
     UserId,
 )
@@ -75,6 +76,8 @@ class Prepared:
     changed_people: tuple[MoodleUserId, ...]
     digest: int
     """Of everything that decided this plan, see `domain.digest`."""
+    roles: Mapping[MoodleUserId, frozenset[Role]]
+    """Everybody who counts in the course, enrolled or by a role from above."""
 
 
 class CoursePlanner:
@@ -105,13 +108,22 @@ class CoursePlanner:
         confirmed = await self._confirmed(course_id)
         verdict = judge(plan, desired, actual, self._rules, confirmed=confirmed)
         return Prepared(
-            facts, desired, room_id, actual, plan, verdict, unseen, changed, digest(facts, category)
+            facts,
+            desired,
+            room_id,
+            actual,
+            plan,
+            verdict,
+            unseen,
+            changed,
+            digest(facts, category),
+            roles_in(facts, self._rules),
         )
 
     async def _people(
         self, facts: CourseFacts
     ) -> tuple[dict[MoodleUserId, Resolution], tuple[MoodleUserId, ...], tuple[MoodleUserId, ...]]:
-        ids = [enrolment.user_id for enrolment in facts.enrolments]
+        ids = list(roles_in(facts, self._rules))
         rows = await self._store.people.look_up(ids)
         unseen = tuple(user for user in ids if user not in rows and user in facts.people)
         erased = await self._store.people.excluded(unseen)
@@ -193,10 +205,9 @@ class CourseSync:
 
     async def _remember(self, row: CourseRow, prepared: Prepared) -> None:
         """Who is enrolled with which roles, where it has changed; what is held, or is not any more."""
-        enrolled = facts_hash(prepared.facts)
+        enrolled = facts_hash(prepared.roles)
         if enrolled != row.facts_hash:
-            roles = {enrolment.user_id: enrolment.roles for enrolment in prepared.facts.enrolments}
-            await self._store.courses.set_enrolments(row.id, roles, facts_hash=enrolled)
+            await self._store.courses.set_enrolments(row.id, prepared.roles, facts_hash=enrolled)
         if prepared.room_id is not None:
             await self._book_hold(row.id, prepared, prepared.room_id)
             if prepared.verdict.hold is None:
@@ -269,9 +280,7 @@ class CourseSync:
             )
 
 
-def facts_hash(facts: CourseFacts) -> str:
-    """Changes when the enrolments or roles of a course change."""
-    parts = sorted(
-        f"{enrolment.user_id}:{','.join(sorted(enrolment.roles))}" for enrolment in facts.enrolments
-    )
+def facts_hash(roles: Mapping[MoodleUserId, frozenset[Role]]) -> str:
+    """Changes when the people who count in a course or their roles change."""
+    parts = sorted(f"{user_id}:{','.join(sorted(held))}" for user_id, held in roles.items())
     return sha256("\n".join(parts).encode()).hexdigest()[:32]

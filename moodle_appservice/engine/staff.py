@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..domain.mapping import level_of
-from ..domain.model import Enrolment, MoodleUserId, Role
+from ..domain.model import MoodleUserId, Role
 from ..domain.power import STAFF_LEVEL
 from ..domain.rules import Rules
 from ..ports import Store
@@ -11,7 +11,7 @@ from ..ports import Store
 
 def is_staff(roles: frozenset[Role], rules: Rules) -> bool:
     """Whether these roles give a moderator's level."""
-    return level_of(Enrolment(MoodleUserId(0), roles), rules) >= STAFF_LEVEL
+    return level_of(roles, rules) >= STAFF_LEVEL
 
 
 async def is_moderator(store: Store, user_id: MoodleUserId, rules: Rules) -> bool:

@@ -26,7 +26,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from ..domain.model import Course, CourseFacts, CourseId, MoodleUserId, Person, SiteFacts, SiteInfo
+from ..domain.above import ExtraRole
+from ..domain.model import Course, CourseFacts, CourseId, MoodleUserId, Person, Role, SiteFacts, SiteInfo
 from ..domain.shrink import Marks, ShrinkRules
 from ..domain.shrink_lists import ListJudge
 from ..errors import AppError
@@ -36,6 +37,7 @@ from .bulk import BULK, call_many
 from .client import MoodleClient
 from .course_groups import CourseGroups
 from .courses import VIEW_COURSE, CourseReader, Found
+from .extra_roles import ExtraRoles
 from .group_register import GroupRegister
 from .memory import Memory, Outcomes, Reader
 from .people import read_people
@@ -67,7 +69,9 @@ class MoodleFacts:
         prove: bool = True,
         rules: ShrinkRules | None = None,
         groups: GroupRegister | None = None,
+        extra: Sequence[ExtraRole] = (),
     ) -> None:
+        self.extra = ExtraRoles(extra)
         self.groups = CourseGroups(groups)
         self._client = client
         self._clock = clock
@@ -240,9 +244,11 @@ class MoodleFacts:
         courses, categories = (answer for answer in answers if not isinstance(answer, errors.MoodleError))
         listing = shapes.listing(courses, self._language)
         there = self._take(listing, began)
+        tree = shapes.categories(categories, self._language)
+        await self.extra.read(self._client, tree)
         facts = SiteFacts(
             info,
-            shapes.categories(categories, self._language),
+            tree,
             there,
             began,
             frozenset(listing.unreadable),
@@ -274,6 +280,8 @@ class MoodleFacts:
     async def _read_courses(
         self, course_ids: list[CourseId], began: float, not_older_than: float, rare_not_older_than: float
     ) -> Outcomes[CourseId, CourseFacts]:
+        if not self.extra.is_read:
+            await self.site(not_older_than=0.0)
         site = self._sites.peek(_SITE, rare_not_older_than)
         functions = await self.functions()
         self.refuse()
@@ -288,17 +296,22 @@ class MoodleFacts:
         is_old = site is not None and site.read_at < not_older_than
         found = await reader.read(course_ids, listed=listed, known=self._seen, is_old=is_old)
         people = await self._people.get_many(
-            (user_id for one in found.values() for user_id in _user_ids(one)),
+            (user_id for one in found.values() for user_id in (*_user_ids(one), *self._above(one))),
             not_older_than=rare_not_older_than,
             read=self._read_people,
         )
-        facts = {course_id: _course_facts(one, people, began) for course_id, one in found.items()}
+        facts = {
+            course_id: _course_facts(one, people, began, self._above(one)) for course_id, one in found.items()
+        }
         for course_id, one in facts.items():
             if isinstance(one, CourseFacts):
                 self._seen[course_id] = frozenset(enrolment.user_id for enrolment in one.enrolments)
             elif isinstance(one, errors.CourseMissing):
                 self._seen.pop(course_id, None)
         return await self._judged(facts, began) if self._judge else facts
+
+    def _above(self, found: Found) -> Mapping[MoodleUserId, frozenset[Role]]:
+        return {} if isinstance(found, errors.MoodleError) else self.extra.of(found.course.category_id)
 
     async def _judged(
         self, found: Mapping[CourseId, CourseFacts | AppError], began: float
@@ -344,12 +357,15 @@ def _user_ids(found: Found) -> list[MoodleUserId]:
 
 
 def _course_facts(
-    found: Found, people: Mapping[MoodleUserId, Person | AppError | None], began: float
+    found: Found,
+    people: Mapping[MoodleUserId, Person | AppError | None],
+    began: float,
+    inherited: Mapping[MoodleUserId, frozenset[Role]],
 ) -> CourseFacts | AppError:
     if isinstance(found, errors.MoodleError):
         return found
     known: dict[MoodleUserId, Person] = {}
-    for user_id in _user_ids(found):
+    for user_id in (*_user_ids(found), *inherited):
         person = people[user_id]
         if isinstance(person, AppError):
             return person
@@ -363,4 +379,5 @@ def _course_facts(
         people=MappingProxyType(known),
         groups=found.roster.groups,
         read_at=began,
+        inherited=inherited,
     )

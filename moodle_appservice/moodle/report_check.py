@@ -14,8 +14,9 @@ from ..domain.model import SiteInfo
 from . import errors, report_columns, report_tables
 from .report_errors import ReportAmbiguous, ReportMissing, ReportUnreadable
 from .report_fetch import LIST, RETRIEVE, Choice, Listed, Page, ReportReader, find
-from .report_kinds import COURSE_GROUPS, ENDS, KINDS, MEMBERSHIPS, STARTS, Kind, clicks
+from .report_kinds import COURSE_GROUPS, ENDS, KINDS, MEMBERSHIPS, ROLE_HOLDERS, STARTS, Kind, clicks
 from .report_layout import SAMPLE, Layout, narrowing, recognise
+from .report_roles import role_holders
 from .report_snapshot import problems
 from .rights import State
 
@@ -133,6 +134,8 @@ def _fault(kind: Kind, page: Page, layout: Layout) -> str:
             report_tables.memberships(page, layout)
         elif kind is COURSE_GROUPS:
             report_tables.groups(page, layout)
+        elif kind is ROLE_HOLDERS:
+            role_holders(page, layout)
         elif kind in (STARTS, ENDS):
             report_tables.moments(page, layout, ends=kind is ENDS)
         else:

@@ -75,6 +75,7 @@ def check(layout: Layout, wanted: Column, rows: Sequence[Row]) -> None:
         Cell.COURSE: lambda cell: report_cells.link(cell, "course"),
         Cell.USER: lambda cell: report_cells.link(cell, "user"),
         Cell.CATEGORY: lambda cell: report_cells.link(cell, "category"),
+        Cell.CONTEXT: report_cells.text,
         Cell.ROLE: report_cells.role,
         Cell.YES_NO: report_cells.truth,
         Cell.DATE: report_cells.moment,

@@ -17,10 +17,17 @@ from typing import Final
 PARTICIPANTS: Final = "core_course\\reportbuilder\\datasource\\participants"
 USERS: Final = "core_user\\reportbuilder\\datasource\\users"
 COURSES: Final = "core_course\\reportbuilder\\datasource\\courses"
+ROLES: Final = "core_role\\reportbuilder\\datasource\\roles"
 GROUPS: Final = "core_group\\reportbuilder\\datasource\\groups"
 
 SOURCE_NAMES: Final[Mapping[str, str]] = MappingProxyType(
-    {PARTICIPANTS: "Course participants", USERS: "Users", COURSES: "Courses", GROUPS: "Groups"}
+    {
+        PARTICIPANTS: "Course participants",
+        USERS: "Users",
+        COURSES: "Courses",
+        GROUPS: "Groups",
+        ROLES: "Roles",
+    }
 )
 """As Moodle's page for a new report lists them."""
 
@@ -32,6 +39,7 @@ class Cell(StrEnum):
     USER = "a link to a person"
     CATEGORY = "a link to a category"
     ROLE = "the short name of one role"
+    CONTEXT = "a link to where something is"
     YES_NO = "Yes or No"
     DATE = "a date"
     TEXT = "text"
@@ -75,6 +83,8 @@ class Kind:
     conditions: tuple[Condition, ...] = ()
     tolerated: Mapping[str, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     sort: str = ""
+    advice: str = ""
+    """About a condition that is good to have and not needed."""
 
 
 COURSE_LINK: Final = Column(
@@ -224,7 +234,23 @@ ENDS: Final = Kind(
     tolerated=MappingProxyType({**_USABLE, "enrolment:status": ("1", "0")}),
 )
 
-KINDS: Final = (MEMBERSHIPS, COURSE_GROUPS, STARTS, ENDS, PEOPLE, SITE_COURSES)
+ROLE_HOLDERS: Final = Kind(
+    "roles",
+    ROLES,
+    (
+        Column("context", "Context", ("Context URL",), Cell.CONTEXT),
+        Column("level", "Context", ("Context level",)),
+        Column("role", "Role", ("Short name", "Role short name"), Cell.ROLE),
+        USER_LINK,
+    ),
+    "who holds a role in a category or in the whole site, since Moodle 4.5",
+    needed=False,
+    tolerated=MappingProxyType({"context:level": ("2", "50")}),
+    advice="To keep it short, add the condition Context > Context level is not equal to Course, and no other one.",
+    sort="Sort it by the context, then by the user.",
+)
+
+KINDS: Final = (MEMBERSHIPS, COURSE_GROUPS, ROLE_HOLDERS, STARTS, ENDS, PEOPLE, SITE_COURSES)
 """In the order of reading: whoever is in a course is looked up after it, and the list of courses has the last word, so
 that a course that is deleted meanwhile is gone and not empty."""
 
@@ -246,7 +272,7 @@ def clicks(kind: Kind, name: str) -> tuple[str, ...]:
         wanted = "; ".join(condition.click for condition in kind.conditions)
         found.append(f"On the right side open Conditions, add and apply: {wanted}. No other condition.")
     else:
-        found.append("On the right side open Conditions: there must be none.")
+        found.append(kind.advice or "On the right side open Conditions: there must be none.")
     if kind.sort:
         found.append(f"On the right side open Sorting. {kind.sort}")
     found.append(

@@ -148,13 +148,12 @@ def categories(page: Page, layout: Layout, language: str) -> dict[CategoryId, Ca
     """The categories that hold courses. Above them only those are known that hold courses themselves."""
     at = layout.columns
     names: dict[CategoryId, str] = {}
-    paths: dict[CategoryId, str] = {}
     with reading(page):
         for row in page.rows:
             link = report_cells.link(row[at["category"]], "category")
             if link is not None:
                 names[CategoryId(link[0])] = report_cells.name(link[1], language)
-                paths[CategoryId(link[0])] = report_cells.text(row[at["path"]]) if "path" in at else ""
+    paths = category_paths(page, layout, language)
     numbers: dict[str, CategoryId | None] = {}
     for number, path in paths.items():
         # Two categories of one path can't be told apart.
@@ -164,6 +163,20 @@ def categories(page: Page, layout: Layout, language: str) -> dict[CategoryId, Ca
         for number, name in names.items()
         for above in [_above(paths[number], numbers)]
     }
+
+
+def category_paths(page: Page, layout: Layout, language: str) -> dict[CategoryId, str]:
+    """The path of names of each category that holds courses, empty where the report has no column for it."""
+    at = layout.columns
+    paths: dict[CategoryId, str] = {}
+    with reading(page):
+        for row in page.rows:
+            link = report_cells.link(row[at["category"]], "category")
+            if link is not None:
+                paths[CategoryId(link[0])] = (
+                    report_cells.name(row[at["path"]], language) if "path" in at else ""
+                )
+    return paths
 
 
 def _above(path: str, numbers: Mapping[str, CategoryId | None]) -> tuple[CategoryId, ...]:

@@ -8,11 +8,13 @@ after `rare` seconds. Every answer is compared with what was set up before one r
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
+from ..domain.above import Above, ExtraRole, by_place, resolve_extra, roles_above
 from ..domain.groups import SeenGroup
 from ..domain.model import (
     Category,
@@ -32,9 +34,21 @@ from .client import MoodleClient
 from .group_register import GroupRegister
 from .report_errors import ReportChanged, ReportIncomplete, ReportMissing
 from .report_fetch import LIST, RETRIEVE, Choice, Listed, Page, ReportReader, find
-from .report_kinds import COURSE_GROUPS, ENDS, MEMBERSHIPS, PEOPLE, SITE_COURSES, STARTS, Kind
+from .report_kinds import (
+    COURSE_GROUPS,
+    ENDS,
+    KINDS,
+    MEMBERSHIPS,
+    PEOPLE,
+    ROLE_HOLDERS,
+    SITE_COURSES,
+    STARTS,
+    Kind,
+)
 from .report_layout import Layout, difference, recognise
+from .report_roles import NO_ROLES, RoleRows, place_categories, role_holders
 
+logger = logging.getLogger(__name__)
 Value = TypeVar("Value")
 Places = dict[CourseId, dict[MoodleUserId, frozenset[Role]]]
 
@@ -66,8 +80,13 @@ class SnapshotReader:
         expected: Mapping[str, str] | None,
         rare: float,
         groups: GroupRegister | None = None,
+        extra: Sequence[ExtraRole] = (),
     ) -> None:
         self._client = client
+        self._extra = extra
+        self._paths: Mapping[CategoryId, str] = {}
+        self.left_out: tuple[str, ...] = ()
+        """Roles from above that could not be placed at the last reading, a sentence each."""
         self._groups = groups or GroupRegister()
         self._reader = reader
         self._choice = choice
@@ -92,6 +111,7 @@ class SnapshotReader:
             self._ids = await self._find_all()
         places = await self._needed(MEMBERSHIPS, info, report_tables.memberships)
         groups = await self._take(COURSE_GROUPS, info, partial(self._read_groups, info)) or {}
+        roles = await self._take(ROLE_HOLDERS, info, self._roles) or NO_ROLES
         has_groups = COURSE_GROUPS.name in (self._ids or {})
         if again:
             await self._read_rare(info)
@@ -103,9 +123,8 @@ class SnapshotReader:
         if again:
             self._rare_read_at = began
         self.expected = {**self.seen, **self.expected}
-        parts = _Parts(
-            places, groups, people, courses, {**categories, **self._tree}, self._moments, has_groups
-        )
+        tree, above = self._place(roles, {**categories, **self._tree}, people)
+        parts = _Parts(places, groups, people, courses, tree, self._moments, has_groups, above)
         if len(people) + len(courses) < _MANY:
             made = assemble(parts, began, last, self._groups)
         else:
@@ -118,6 +137,25 @@ class SnapshotReader:
         """The number in Moodle of each report that was found, by kind."""
         return dict(self._ids or {})
 
+    def _place(
+        self,
+        roles: RoleRows,
+        categories: Mapping[CategoryId, Category],
+        people: Mapping[MoodleUserId, Person],
+    ) -> tuple[Mapping[CategoryId, Category], Above]:
+        """Categories and the roles in them, from the report and from the configuration."""
+        placed, held = place_categories(categories, self._paths, roles.names)
+        assigned = roles.assignments
+        if self._extra:
+            ids = {person.username: user_id for user_id, person in people.items()}
+            extra, wrong = resolve_extra(self._extra, placed, lambda name: ids.get(name.lower()))
+            assigned, held = assigned + extra, held + wrong
+        for sentence in held:
+            if sentence not in self.left_out:
+                logger.warning("%s", sentence)
+        self.left_out = held
+        return placed, by_place(assigned)
+
     def forget(self) -> None:
         """Look for reports and read the rare ones anew at the next reading."""
         self._rare_read_at = float("-inf")
@@ -125,7 +163,7 @@ class SnapshotReader:
     async def _find_all(self) -> dict[str, int]:
         listed: list[Listed] = await self._reader.list_reports()
         found: dict[str, int] = {}
-        for kind in (MEMBERSHIPS, COURSE_GROUPS, STARTS, ENDS, PEOPLE, SITE_COURSES):
+        for kind in KINDS:
             number = find(kind, self._choice, listed)
             if number is not None:
                 found[kind.name] = number
@@ -184,6 +222,9 @@ class SnapshotReader:
         self.layouts[kind.name] = layout
         return layout
 
+    def _roles(self, page: Page, layout: Layout) -> RoleRows:
+        return role_holders(page, layout, language=self._language)
+
     def _read_groups(
         self, info: SiteInfo, page: Page, layout: Layout
     ) -> dict[CourseId, tuple[SeenGroup, ...]]:
@@ -200,6 +241,7 @@ class SnapshotReader:
     ) -> tuple[dict[CourseId, Course], dict[CategoryId, Category]]:
         fields = report_lists.headers_of(self._fields.course, self._fields.headers or {}, layout)
         courses = report_lists.courses(page, layout, fields=fields, language=self._language)
+        self._paths = report_lists.category_paths(page, layout, self._language)
         return courses, report_lists.categories(page, layout, self._language)
 
 
@@ -224,6 +266,7 @@ class _Parts:
     moments: tuple[Moment, ...]
     has_groups: bool
     """Whether there is a report of groups: then a group that it does not show is gone."""
+    above: Above
 
 
 def assemble(parts: _Parts, began: float, last: SiteSnapshot | None, register: GroupRegister) -> SiteSnapshot:
@@ -231,6 +274,7 @@ def assemble(parts: _Parts, began: float, last: SiteSnapshot | None, register: G
     digests = hash_people(parts.people)
     made: dict[tuple[MoodleUserId, frozenset[Role]], Enrolment] = {}
     spelled: dict[frozenset[Role], str] = {}
+    above: dict[CategoryId, dict[MoodleUserId, frozenset[Role]]] = {}
     courses, hashes = dict[CourseId, Course](), dict[CourseId, str]()
     enrolments, groups = dict[CourseId, tuple[Enrolment, ...]](), dict[CourseId, tuple[SeenGroup, ...]]()
     for course_id, course in parts.courses.items():
@@ -238,13 +282,18 @@ def assemble(parts: _Parts, began: float, last: SiteSnapshot | None, register: G
         seen = register.take(course_id, parts.groups.get(course_id, ()), whole=parts.has_groups)
         there_before = last.enrolments.get(course_id, ()) if last else ()
         there = _enrolments(parts.places.get(course_id, {}), seen, there_before, made)
-        digest = hash_course(course, there, seen, digests, spelled)
+        inherited = above.get(course.category_id)
+        if inherited is None:
+            inherited = above[course.category_id] = roles_above(
+                parts.above, course.category_id, parts.categories
+            )
+        digest = hash_course(course, there, seen, digests, spelled, inherited)
         if last and last.hashes.get(course_id) == digest and course_id in last.courses:
             course, there = last.courses[course_id], there_before
         courses[course_id], enrolments[course_id] = course, there
         groups[course_id], hashes[course_id] = before if seen == before else seen, digest
     return SiteSnapshot(
-        courses, parts.categories, enrolments, groups, parts.people, parts.moments, hashes, began
+        courses, parts.categories, enrolments, groups, parts.people, parts.moments, hashes, began, parts.above
     )
 
 

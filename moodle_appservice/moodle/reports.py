@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from ..domain.above import ExtraRole
 from ..domain.model import (
     CourseFacts,
     CourseId,
@@ -41,6 +42,7 @@ from .report_check import ReportCheck, ReportFinding
 from .report_fetch import RETRIEVE, Choice, ReportReader
 from .report_kinds import PEOPLE
 from .report_snapshot import Fields, SnapshotReader
+from .rights import State
 from .shapes import FRONT_PAGE, NEEDED
 
 logger = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class ReportFacts:
         rare: float = 3600.0,
         hybrid: bool = True,
         groups: GroupRegister | None = None,
+        extra: Sequence[ExtraRole] = (),
     ) -> None:
         if client.language != "en":
             raise ValueError("reports are read by their English headers: the client must ask for en")
@@ -100,6 +103,7 @@ class ReportFacts:
             expected=expected,
             rare=rare,
             groups=groups or courses.groups.register,
+            extra=extra,
         )
         self._sites: Memory[str, _Reading] = Memory(clock)
         self._last: SiteSnapshot | None = None
@@ -229,7 +233,8 @@ class ReportFacts:
 
     async def check(self) -> list[ReportFinding]:
         """What is right and what is missing, report by report, with what to click. Raises what stops even the list."""
-        return await ReportCheck(self._reports, self._choice, await self.site_info()).run()
+        found = await ReportCheck(self._reports, self._choice, await self.site_info()).run()
+        return found + [ReportFinding("roles", State.OPTIONAL, one) for one in self._reader.left_out]
 
     async def _get(self, not_older_than: float) -> _Reading:
         return await self._sites.get(_SITE, not_older_than=not_older_than, read=self._read)
@@ -326,7 +331,18 @@ class ReportFacts:
             visible=facts.course.visible,
         )
         people = {user_id: self._as_reported(person, known) for user_id, person in facts.people.items()}
-        return replace(facts, course=course, enrolments=enrolments, people=people, groups=groups)
+        people = {
+            **{user: before.people[user] for user in before.inherited if user in before.people},
+            **people,
+        }
+        return replace(
+            facts,
+            course=course,
+            enrolments=enrolments,
+            people=people,
+            groups=groups,
+            inherited=before.inherited,
+        )
 
     def _as_reported(self, person: Person, known: SiteSnapshot) -> Person:
         """A person with the fields that the report has, also where our account may not see them in another way."""

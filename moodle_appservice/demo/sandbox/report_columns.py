@@ -156,6 +156,9 @@ def _context(title: str, show: Callable[[View, Context], Cell]) -> Column:
     return Column(title, "context", show, lambda _, context: (context.level, context.id))
 
 
+_LEVELS = {"system": 10, "category": 40, "course": 50}
+"""`CONTEXT_SYSTEM` and so on."""
+
 COLUMNS: dict[str, Column] = {
     "course:coursefullnamewithlink": _course_link("Course full name with link", "fullname"),
     "course:courseshortnamewithlink": _course_link("Course short name with link", "shortname"),
@@ -255,7 +258,12 @@ COLUMNS: dict[str, Column] = {
     ),
     "context:name": _context("Context name", _context_name),
     "context:link": _context("Context URL", _context_link),
-    "context:level": _context("Context level", lambda _, it: it.level.capitalize()),
+    "context:level": Column(
+        "Context level",
+        "context",
+        lambda _, it: it.level.capitalize(),
+        lambda _, it: _LEVELS[it.level],
+    ),
 }
 
 

@@ -42,6 +42,8 @@ _GROUP = (
     "grouping:name",
     "user:fullnamewithlink",
 )
+_ROLE_HOLDER = ("context:link", "context:level", "role:shortname", "user:fullnamewithlink")
+NOT_IN_COURSES = {"context:level_operator": 2, "context:level_value": 50}
 _ACCOUNT = (
     "user:fullnamewithlink",
     "user:username",
@@ -73,7 +75,7 @@ def install(site: Site) -> None:
         (GROUP_MEMBERS, GROUPS, _GROUP, None),
         (ACCOUNTS, USERS, (*_ACCOUNT, *_profile_columns(site)), None),
         (COURSE_LIST, COURSES, (*_COURSE, *_custom_columns(site)), None),
-        (ROLE_HOLDERS, ROLES, ("context:link", "role:shortname", "user:fullnamewithlink"), None),
+        (ROLE_HOLDERS, ROLES, _ROLE_HOLDER, NOT_IN_COURSES),
     ):
         if source not in site.version.reports_lack:
             known = [column for column in columns if column not in site.version.reports_lack]
