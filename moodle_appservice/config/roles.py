@@ -16,8 +16,8 @@ class Roles(Section):
     inherited: Literal["allow", "invite", "ignore"] = Field(
         default="allow",
         description="What such a role means, if it has a level in rooms.levels: allow (the level counts in the rooms "
-        "of all courses below; who is not enrolled may be there, and is neither invited nor removed), invite (who is not "
-        "enrolled is invited too) or ignore.",
+        "of all courses below; who is not enrolled may be there, and is neither invited nor removed), invite (who is "
+        "not enrolled is invited too) or ignore.",
     )
     extra: ExtraRoles = Field(
         default={},

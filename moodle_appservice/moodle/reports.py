@@ -231,10 +231,15 @@ class ReportFacts:
         known = self._last.moments if self._last else ()
         return tuple(moment for moment in known if after < moment.at <= until)
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Roles from above that could not be placed at the last reading, a sentence each."""
+        return self._reader.left_out
+
     async def check(self) -> list[ReportFinding]:
         """What is right and what is missing, report by report, with what to click. Raises what stops even the list."""
         found = await ReportCheck(self._reports, self._choice, await self.site_info()).run()
-        return found + [ReportFinding("roles", State.OPTIONAL, one) for one in self._reader.left_out]
+        return found + [ReportFinding("roles", State.OPTIONAL, one) for one in self.left_out]
 
     async def _get(self, not_older_than: float) -> _Reading:
         return await self._sites.get(_SITE, not_older_than=not_older_than, read=self._read)

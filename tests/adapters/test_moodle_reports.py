@@ -127,7 +127,7 @@ async def test_a_pass_over_an_unchanged_site_costs_one_request_and_one_per_repor
         before, hashes = at.client.requests, at.facts.hashes()
         last = at.facts._last
         await at.members()
-        assert at.client.requests - before == 5
+        assert at.client.requests - before == 6
         assert at.facts.changed_courses(hashes) == frozenset()
         assert last is not None and at.facts._last is not None
         assert all(at.facts._last.enrolments[number] is there for number, there in last.enrolments.items())
@@ -138,7 +138,7 @@ async def test_a_pass_over_an_unchanged_site_costs_one_request_and_one_per_repor
 async def test_all_who_wait_share_one_reading() -> None:
     async with desk() as at:
         await asyncio.gather(*(at.facts.site(not_older_than=0) for _ in range(5)))
-        assert at.moodle.counts["core_reportbuilder_retrieve_report"] == 6
+        assert at.moodle.counts["core_reportbuilder_retrieve_report"] == 7
 
 
 async def test_only_changed_courses_are_dirty() -> None:
@@ -256,7 +256,7 @@ async def test_what_was_set_up_is_compared_at_every_look() -> None:
     async with desk() as at:
         await at.members()
         stored = at.facts.fingerprint()
-        assert set(stored) == {"memberships", "groups", "starts", "ends", "users", "courses"}
+        assert set(stored) == {"memberships", "groups", "roles", "starts", "ends", "users", "courses"}
         at.moodle.reports.named(MEMBERSHIPS).columns.append(ReportColumn("course:idnumber"))
         with pytest.raises(report_errors.ReportChanged, match="Its columns were"):
             await at.members()
@@ -443,6 +443,6 @@ async def test_the_check_of_a_whole_set_finds_nothing_missing() -> None:
     async with desk() as at:
         found = await at.facts.check()
         assert {finding.kind for finding in found if finding.state is State.HELD} == {
-            "memberships", "groups", "starts", "ends", "users", "courses",
+            "memberships", "groups", "roles", "starts", "ends", "users", "courses",
         }  # fmt: skip
         assert not [finding for finding in found if finding.state is State.MISSING]

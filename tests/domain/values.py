@@ -70,14 +70,18 @@ def person(user_id: int, **given: Any) -> Person:
 def course_facts(given: Mapping[str, Any]) -> tuple[CourseFacts, dict[MoodleUserId, Resolution]]:
     """Facts and resolutions from `course` and `people`: Moodle user id → roles, state, and id or reason.
 
-    `state: unknown`: Moodle did not tell it. Neither `id` nor `reason`: nobody has looked at this person yet.
+    `above`: roles from above; without `roles` the person is not enrolled. `state: unknown`: Moodle did not tell it.
+    Neither `id` nor `reason`: nobody has looked at this person yet.
     """
-    enrolments, people, resolutions = [], {}, {}
+    enrolments, people, resolutions, inherited = [], {}, {}, {}
     for number, one in given.get("people", {}).items():
-        extra = set(one) - {"roles", "state", "id", "reason"}
+        extra = set(one) - {"roles", "above", "state", "id", "reason"}
         assert not extra, f"person {number}: unknown keys {extra}"
         user_id = MoodleUserId(number)
-        enrolments.append(Enrolment(user_id, frozenset(Role(role) for role in one.get("roles", ()))))
+        if "above" in one:
+            inherited[user_id] = frozenset(Role(role) for role in one["above"])
+        if "roles" in one or "above" not in one:
+            enrolments.append(Enrolment(user_id, frozenset(Role(role) for role in one.get("roles", ()))))
         state = one.get("state", "usable")
         if state != "unknown":
             people[user_id] = person(number, **STATES[state])
@@ -87,7 +91,9 @@ def course_facts(given: Mapping[str, Any]) -> tuple[CourseFacts, dict[MoodleUser
             )
         elif "reason" in one:
             resolutions[user_id] = Resolution(user_id, None, None, one["reason"])
-    facts = CourseFacts(course(given["course"]), tuple(enrolments), people, (), read_at=0.0)
+    facts = CourseFacts(
+        course(given["course"]), tuple(enrolments), people, (), read_at=0.0, inherited=inherited
+    )
     return facts, resolutions
 
 
