@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..domain.groups import VISIBILITY_SINCE, SeenGroup
-from ..domain.model import CourseId, Enrolment, Group, GroupId, GroupVisibility, MoodleUserId
+from ..domain.model import CourseFacts, CourseId, Enrolment, Group, GroupId, GroupVisibility, MoodleUserId
 from . import errors
 from .bulk import Call, Outcome
 from .group_register import GroupRegister
@@ -101,3 +101,26 @@ def _renumbered(
         else enrolment
         for enrolment in enrolments
     )
+
+
+def fit_groups(facts: CourseFacts, before: CourseFacts) -> tuple[tuple[Group, ...], tuple[Enrolment, ...]]:
+    """Groups and enrolments of a single reading, with what only the reports tell.
+
+    Who may see a group and its id number come from the reports; a group that they have not shown yet has none of that.
+    Lists of participants leave hidden groups out: who was in one still is.
+    """
+    fresh = {group.id: group for group in facts.groups}
+    told = {group.id: group for group in before.groups}
+    groups = [
+        replace(group, name=fresh[number].name, moodle_id=fresh[number].moodle_id)
+        if number in fresh
+        else group
+        for number, group in told.items()
+    ]
+    groups += [group for number, group in fresh.items() if number not in told]
+    hidden = {number for number, group in told.items() if group.visibility is GroupVisibility.NONE}
+    kept = {one.user_id: one.groups & hidden for one in before.enrolments}
+    enrolments = tuple(
+        replace(one, groups=one.groups | kept.get(one.user_id, frozenset())) for one in facts.enrolments
+    )
+    return tuple(groups), enrolments

@@ -21,9 +21,6 @@ from ..domain.above import ExtraRole
 from ..domain.model import (
     CourseFacts,
     CourseId,
-    Enrolment,
-    Group,
-    GroupVisibility,
     MoodleUserId,
     Person,
     SiteFacts,
@@ -35,6 +32,7 @@ from ..domain.snapshot import Moment, SiteSnapshot, only_growing
 from ..ports import Clock
 from . import errors
 from .client import MoodleClient
+from .course_groups import fit_groups
 from .group_register import GroupRegister
 from .memory import Memory, Outcomes
 from .read import MoodleFacts
@@ -327,7 +325,7 @@ class ReportFacts:
     def _fit(self, facts: CourseFacts, known: SiteSnapshot) -> CourseFacts:
         """A course as the reports would tell it: their groups, and no field that they have no column for."""
         before = known.course_facts(facts.course.id)
-        groups, enrolments = _fit_groups(facts, before)
+        groups, enrolments = fit_groups(facts, before)
         course = replace(
             before.course,
             shortname=facts.course.shortname,
@@ -380,26 +378,3 @@ def newcomers(
                     frozenset(came) | found.get(course_id, (0.0, frozenset()))[1],
                 )
     return found
-
-
-def _fit_groups(facts: CourseFacts, before: CourseFacts) -> tuple[tuple[Group, ...], tuple[Enrolment, ...]]:
-    """Groups and enrolments of a single reading, with what only the reports tell.
-
-    Who may see a group and its id number come from the reports; a group that they have not shown yet has none of that.
-    Lists of participants leave hidden groups out: who was in one still is.
-    """
-    fresh = {group.id: group for group in facts.groups}
-    told = {group.id: group for group in before.groups}
-    groups = [
-        replace(group, name=fresh[number].name, moodle_id=fresh[number].moodle_id)
-        if number in fresh
-        else group
-        for number, group in told.items()
-    ]
-    groups += [group for number, group in fresh.items() if number not in told]
-    hidden = {number for number, group in told.items() if group.visibility is GroupVisibility.NONE}
-    kept = {one.user_id: one.groups & hidden for one in before.enrolments}
-    enrolments = tuple(
-        replace(one, groups=one.groups | kept.get(one.user_id, frozenset())) for one in facts.enrolments
-    )
-    return tuple(groups), enrolments
