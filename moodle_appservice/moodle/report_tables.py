@@ -9,11 +9,11 @@ Moodle goes on reporting it in `conditiondata` after somebody has taken it out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final
 
 from ..domain.groups import VISIBILITY_SINCE, SeenGroup, group_id
-from ..domain.model import CourseId, Group, GroupVisibility, MoodleUserId, Role
+from ..domain.model import CourseId, Group, GroupId, GroupVisibility, MoodleUserId, Role
 from ..domain.snapshot import Moment
 from . import report_cells
 from .report_columns import Parsed, column, reading
@@ -100,6 +100,8 @@ def groups(
 
     courses, names = column(layout, "course", course_of), column(layout, "name", named)
     users, idnumbers = column(layout, "user", user_of), Parsed(report_cells.text)
+    told = [part for part in _TOLD if part in at]
+    told_at = [at[part] for part in told]
     found: dict[tuple[CourseId, str], _GroupRows] = {}
     with reading(page):
         for row in page.rows:
@@ -111,10 +113,16 @@ def groups(
             rows = found.get(key)
             if rows is None:
                 rows = found[key] = _GroupRows(name, idnumber)
-            rows.add(users[row[at["user"]]], name, {part: row[at[part]] for part in _TOLD if part in at})
-    together: dict[CourseId, list[SeenGroup]] = {}
-    for (course_id, _), rows in found.items():
-        together.setdefault(course_id, []).append(rows.group(course_id, version, layout, page))
+            rows.add(users[row[at["user"]]], name, tuple([row[index] for index in told_at]))
+        takes_part = column(layout, "participation", report_cells.truth)
+        together: dict[CourseId, list[SeenGroup]] = {}
+        while found:
+            # What is done is let go of: on a large site all of it twice is much.
+            (course_id, name_key), rows = found.popitem()
+            group = rows.group(
+                group_id(course_id, name_key), told, takes_part, old=version < VISIBILITY_SINCE
+            )
+            together.setdefault(course_id, []).append(group)
     return {
         course_id: tuple(sorted(seen, key=lambda one: one.group.key)) for course_id, seen in together.items()
     }
@@ -126,43 +134,41 @@ _TOLD: Final = ("visibility", "participation", "grouping")
 class _GroupRows:
     """The rows of one group."""
 
+    __slots__ = ("_idnumber", "_is_doubled", "_is_empty", "_members", "_name", "_told")
+
     def __init__(self, name: str, idnumber: str) -> None:
         self._name, self._idnumber = name, idnumber
-        self._members: set[MoodleUserId] = set()
-        self._cells: dict[str, set[object]] = {part: set() for part in _TOLD}
+        self._members: list[MoodleUserId] = []
+        self._told: set[tuple[object, ...]] = set()
         self._is_empty = self._is_doubled = False
 
-    def add(self, user_id: MoodleUserId | None, name: str, cells: Mapping[str, object]) -> None:
+    def add(self, user_id: MoodleUserId | None, name: str, told: tuple[object, ...]) -> None:
+        """One row; `told`: its cells that say something about the group itself."""
         if user_id is None:
             self._is_empty = True
         else:
-            self._members.add(user_id)
+            self._members.append(user_id)
         self._is_doubled |= name != self._name
-        for part, cell in cells.items():
-            self._cells[part].add(cell)
+        self._told.add(told)
 
-    def group(self, course_id: CourseId, version: tuple[int, int], layout: Layout, page: Page) -> SeenGroup:
-        shown, part = self._cells["visibility"], self._cells["participation"]
+    def group(
+        self, number: GroupId, told: Sequence[str], takes_part: Parsed[bool | None], *, old: bool
+    ) -> SeenGroup:
+        """The group that these rows are about; `told` names the cells, `old` is a Moodle without visibility."""
+        cells = dict(zip(told, map(set, zip(*self._told, strict=True)), strict=True))
+        shown, part = cells.get("visibility", set()), cells.get("participation", set())
         doubled = (
             self._is_doubled or len(shown) > 1 or len(part) > 1 or bool(self._is_empty and self._members)
         )
-        old = version < VISIBILITY_SINCE
-        visibility = GroupVisibility.ALL if old else GroupVisibility.UNKNOWN
-        takes_part: bool | None = True if old else None
-        if shown and not doubled:
-            visibility = _visibility(next(iter(shown)))
-        if part and not doubled:
-            with reading(page):
-                takes_part = column(layout, "participation", report_cells.truth)[next(iter(part))]
-        key = f"idnumber:{self._idnumber}" if self._idnumber else f"name:{self._name}"
+        unknown = GroupVisibility.ALL if old else GroupVisibility.UNKNOWN
         group = Group(
-            group_id(course_id, key),
+            number,
             self._name,
             self._idnumber,
-            visibility=visibility,
-            participation=takes_part,
+            visibility=_visibility(next(iter(shown))) if shown and not doubled else unknown,
+            participation=takes_part[next(iter(part))] if part and not doubled else True if old else None,
             groupings=frozenset(
-                name for cell in self._cells["grouping"] if (name := report_cells.name(cell, "en"))
+                name for cell in cells.get("grouping", ()) if (name := report_cells.name(cell, "en"))
             ),
             ambiguous=doubled,
         )
