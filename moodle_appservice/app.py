@@ -62,6 +62,8 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
                 moodle = settings.moodle.model_copy(update={"source": "reports"})
                 settings = settings.model_copy(update={"moodle": moodle})
             return await _doctor(settings, found, as_json=as_json)
+        case cli.LtiInvite(files, replace):
+            return await _invite(*_read(files, environment), replace=replace)
         case cli.Demo():
             from .demo.play import play
 
@@ -122,6 +124,25 @@ async def _sync(settings: Settings, found: Registration, *, course: CourseId | N
             await service.stop()
     print(report_text(report))
     return _exit_of(report)
+
+
+async def _invite(settings: Settings, found: Registration, *, replace: bool) -> Exit:
+    made = await ask(settings.control_socket, "lti/invite", replace=replace)
+    if made is None:
+        service = Service(settings, found)
+        await service.prepare()
+        try:
+            made = {"url": await service.browsers.registrar.invite(replace=replace)}
+        finally:
+            await service.stop()
+    print(made["url"])
+    print(
+        "Paste it into Moodle: Site administration > Plugins > Activity modules > External tool > Manage tools, "
+        "“Tool URL”, Add LTI Advantage.\n"
+        "It works once, within an hour, while this service runs; then activate the tool there.",
+        file=sys.stderr,
+    )
+    return Exit.DONE
 
 
 async def _doctor(settings: Settings, found: Registration, *, as_json: bool) -> Exit:

@@ -99,6 +99,14 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
+class LtiInvite:
+    """Make the link by which Moodle registers this service, once."""
+
+    files: Files
+    replace: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Demo:
     """Show everything on a homeserver and a Moodle of our own; port 0 = a free one."""
 
@@ -107,7 +115,7 @@ class Demo:
     homeserver_port: int
 
 
-Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | Demo
+Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | Demo
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -143,6 +151,8 @@ def _command(words: argparse.Namespace) -> Command:
             return Plan(files, words.course, words.json)
         case "sync":
             return Sync(files, words.course, words.confirm)
+        case "lti":
+            return LtiInvite(files, words.replace)
         case _:
             return Run(files)
 
@@ -203,13 +213,15 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         "doctor": "check Moodle, the homeserver and this service, with a hint for whatever is wrong",
         "plan": "show what would be done; nothing is changed",
         "sync": "look at everything now and do what is to be done",
+        "lti": "the link in Moodle's courses that leads into the chat (LTI 1.3)",
         "demo": "show it on a homeserver and a Moodle of its own; needs the extra [demo]",
     }
     made = {
         name: commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         for name, text in texts.items()
     }
-    for name in ("run", "doctor", "plan", "sync"):
+    made["invite"] = _add_invite(made["lti"])
+    for name in ("run", "doctor", "plan", "sync", "invite"):
         # Suppressed, so that the words before the command keep what they said.
         _add_files(made[name], default=argparse.SUPPRESS)
     for name in ("doctor", "plan"):
@@ -227,6 +239,16 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_port(made["demo"], "--port", "the demo's web page")
     _add_port(made["demo"], "--homeserver-port", "the demo's homeserver")
+
+
+def _add_invite(lti: _Parser) -> _Parser:
+    text = "print the link to paste into Moodle's page Manage tools; it works once, for an hour"
+    actions = lti.add_subparsers(dest="action", metavar="action", title="actions", required=True)
+    invite: _Parser = actions.add_parser("invite", help=text, description=text, allow_abbrev=False)
+    invite.add_argument(
+        "--replace", action="store_true", help="let it take the place of the registration that exists"
+    )
+    return invite
 
 
 def _add_port(parser: argparse.ArgumentParser, flag: str, what: str) -> None:

@@ -19,6 +19,7 @@ from .domain.model import CourseId
 from .engine.operations import Operations
 from .errors import AppError, Unreachable
 from .show import plan_json, report_json
+from .web.lti_registration import LtiRegistrar
 
 PATIENCE = 3600.0
 """Seconds that a first sync of a large site may take."""
@@ -27,15 +28,22 @@ PATIENCE = 3600.0
 class ControlDoor:
     """The server side."""
 
-    def __init__(self, path: Path, operations: Operations) -> None:
+    def __init__(self, path: Path, operations: Operations, registrar: LtiRegistrar) -> None:
         self._path = path
         self._operations = operations
+        self._registrar = registrar
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Listen. A socket file that a killed service has left is replaced: the database's lock says who owns it."""
         app = web.Application()
-        app.add_routes([web.post("/plan", self._plan), web.post("/sync", self._sync)])
+        app.add_routes(
+            [
+                web.post("/plan", self._plan),
+                web.post("/sync", self._sync),
+                web.post("/lti/invite", self._invite),
+            ]
+        )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         self._path.unlink(missing_ok=True)
@@ -70,6 +78,13 @@ class ControlDoor:
     async def _report(self, course_id: CourseId | None, *, confirm: bool) -> Mapping[str, Any]:
         return report_json(await self._operations.sync(course_id, confirm=confirm))
 
+    async def _invite(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        return await _answer(self._invitation(replace=bool(asked.get("replace"))))
+
+    async def _invitation(self, *, replace: bool) -> Mapping[str, Any]:
+        return {"url": await self._registrar.invite(replace=replace)}
+
 
 async def is_running(path: Path) -> bool:
     """Whether a service listens behind this socket."""
@@ -84,7 +99,7 @@ async def is_running(path: Path) -> bool:
 
 
 async def ask(path: Path, what: str, **arguments: Any) -> Mapping[str, Any] | None:
-    """Ask a running service: `plan` or `sync`. None when none is running. Raises what the service raised."""
+    """Ask a running service: `plan`, `sync`, `lti/invite`. None if none is running. Raises what the service raised."""
     if not await asyncio.to_thread(path.exists):
         return None
     timeout = aiohttp.ClientTimeout(total=PATIENCE)

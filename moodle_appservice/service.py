@@ -15,6 +15,7 @@ from aiohttp import web
 from .accounts import accounts_from, say_what_is_missing
 from .bot.call import Desk
 from .bot.router import Router
+from .browsers import Browsers
 from .config import Settings
 from .control import ControlDoor
 from .domain.model import CategoryId, CourseId, Role, Trust
@@ -198,6 +199,7 @@ class Service:
             await self.router.stop()
             await self.workers.stop()
             await self.source.close()
+            await self.browsers.close()
             self._is_built = False
         if self._runner is not None:
             await self._runner.cleanup()
@@ -302,7 +304,8 @@ class Service:
         desk = Desk(self.operations, self.linking, messenger, store, rules, clock, settings.bot.prefix)
         self.router = Router(desk, max_age=settings.bot.command_max_age)
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn)
-        self.door = ControlDoor(settings.control_socket, self.operations)
+        self.browsers = Browsers(settings, store, self.facts, clock)
+        self.door = ControlDoor(settings.control_socket, self.operations, self.browsers.registrar)
         self.pushed = Pushed(
             store,
             queue,
@@ -313,11 +316,14 @@ class Service:
         self._is_built = True
 
     async def listen(self) -> None:
-        """Open the door for the homeserver's pushes."""
+        """Open the door for the homeserver's pushes, and for people where they have pages."""
         hs_token = self.registration.hs_token.get_secret_value()
         inbox = Inbox(hs_token, self.pushed, on_failure=self.gate.close)
         app = web.Application(client_max_size=self.settings.appservice.max_body)
         app.add_routes([*inbox.routes(), *self.health.routes()])
+        if self.browsers.are_served:
+            await self.browsers.pages.start()
+            self.browsers.pages.hang_into(app)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         where = (self.settings.appservice.hostname, self.settings.appservice.port)

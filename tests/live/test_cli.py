@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from moodle_appservice.demo.sandbox import Fault
@@ -113,6 +114,33 @@ async def test_sync_with_a_running_service_goes_through_its_socket(house: House)
         assert "in use by the running service" in out
         code, out = await ask(house, "sync", "--course", "99")
         assert (code, "lists no course 99" in out) == (1, True)
+
+
+async def test_a_link_to_register_is_made_with_and_without_a_running_service(house: House) -> None:
+    house.overrides["web"] = {"public_url": "https://chat.uni.test"}
+    code, out = await ask(house, "lti", "invite")
+    assert code == 0, out
+    assert "https://chat.uni.test/lti/register/" in out
+    async with running(house):
+        code, out = await ask(house, "lti", "invite")
+        assert (code, "https://chat.uni.test/lti/register/" in out) == (0, True), out
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{house.seat.port}/me") as page,
+        ):
+            assert (page.status, "Open the chat from your course in Moodle" in await page.text()) == (
+                401,
+                True,
+            )
+
+
+async def test_without_a_public_address_there_are_no_pages_and_no_links(house: House) -> None:
+    code, out = await ask(house, "lti", "invite")
+    assert (code, "web.public_url is empty" in out) == (1, True), out
+    async with running(house), aiohttp.ClientSession() as session:
+        for path in ("/me", "/c/2", "/lti/jwks.json", "/static/style.css"):
+            async with session.get(f"http://127.0.0.1:{house.seat.port}{path}") as page:
+                assert page.status == 404
 
 
 async def test_a_second_service_on_the_same_database_refuses_to_start(house: House) -> None:

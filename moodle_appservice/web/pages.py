@@ -1,0 +1,61 @@
+"""How a page leaves the house: from a template that escapes, with headers that let it do nothing but be read.
+
+No script runs on any page but the one that closes Moodle's registration window, and every page says all that it has
+to say without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from . import texts
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+
+
+def set_up(app: web.Application) -> None:
+    """Prepare an application for `render`."""
+    environment = aiohttp_jinja2.setup(
+        app,
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+    )
+    install: Any = environment.globals
+    install.update(_=texts.gettext, gettext=texts.gettext, ngettext=texts.ngettext)
+
+
+def render(
+    template: str,
+    request: web.Request,
+    context: Mapping[str, Any],
+    *,
+    status: int = 200,
+    framer: str = "'none'",
+    with_script: bool = False,
+) -> web.Response:
+    """A page. `framer`: the origin that may show it in a frame."""
+    response = aiohttp_jinja2.render_template(template, request, {"language": "en", **context}, status=status)
+    script = "'self'" if with_script else "'none'"
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'self'; img-src 'self'; script-src {script}; form-action 'self'; "
+        f"base-uri 'none'; frame-ancestors {framer}"
+    )
+    return harmless(response)
+
+
+def harmless(response: web.Response) -> web.Response:
+    """The headers of everything that we send to a browser: not stored, not guessed at, no address handed on."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
