@@ -3,13 +3,14 @@
 Two ways are measured: `create` (real accounts with their sign-on id, by the admin API) and `virtual` (virtual users
 with a name). Each takes two requests for a person. The limit is a bare loop (`bare.py`) that sends the very same
 requests for people of its own and does nothing else, at the number of people at once that suits it best. Slices of
-it alternate with slices of ours (bare, ours, bare, …, bare), each begun when the homeserver has come to rest; each of
-ours is compared with the mean of the bare slices before and after it. `share_of_limit` is the median of these shares.
+it alternate with slices of ours (bare, ours, bare, …, bare), each at a homeserver of its own that was started for it
+and has no accounts yet. Each of ours is compared with the mean of the bare slices before and after it;
+`share_of_limit` is the median of these shares.
 
-A slice of ours is a new installation with a database of its own: the whole service, whose person keys are looked at by
-its own workers (`person_keys.py`), after a few people to warm up. Requests are counted at the homeserver, in its access
-log, and the accounts that came of them are counted there too. The last line of the output is one JSON object;
-`bench/README.md` explains its keys.
+A slice of ours is a new installation: the whole service, whose person keys are looked at by its own workers
+(`person_keys.py`), after a few people to warm up. Requests are counted at the homeserver, in its access log, and the
+accounts that came of them are counted there too. The last line of the output is one JSON object; `bench/README.md`
+explains its keys.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -30,7 +31,7 @@ from urllib.parse import quote
 import aiohttp
 
 from bench.installation import DOMAIN, Installation
-from bench.sync import IMPOSSIBLE, at_rest, synapse_version, tell
+from bench.sync import IMPOSSIBLE, at_rest, tell
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University
 
@@ -41,9 +42,9 @@ PROVIDER = "oidc-campus"
 MODES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "create": {
         "accounts": {"mode": "create", "login": "sso"},
-        "identity": {"sso_provider": PROVIDER},
+        "identity": {"sso": {"provider": PROVIDER}},
     },
-    "virtual": {"accounts": {"mode": "virtual"}, "identity": {"template": "@later_{username}:{domain}"}},
+    "virtual": {"accounts": {"mode": "virtual"}},
 }
 Request = tuple[str, str, Mapping[str, Any]]
 
@@ -213,62 +214,68 @@ async def make_admin(synapse: EmbeddedSynapse, home: Installation) -> None:
 
 async def measure(people: int, rounds: int) -> dict[str, Any]:
     """The whole benchmark; gives the object that is printed."""
-    with tempfile.TemporaryDirectory(prefix="moodle-appservice-bench-") as folder:
-        homes = {
-            mode: [Installation(Path(folder), f"{mode[:1]}{number}") for number in range(rounds + 1)]
-            for mode in MODES
-        }
-        registrations = [home.registration for found in homes.values() for home in found]
-        result: dict[str, Any] = {"bench": "accounts", "people": people, "rounds": rounds}
-        async with EmbeddedSynapse(server_name=DOMAIN, registrations=registrations) as synapse:
-            for mode, found in homes.items():
-                for home in found[1:]:
-                    await make_admin(synapse, home)
-                result[mode] = await measure_mode(mode, synapse, found[0], found[1:], people)
-            result["synapse"] = await synapse_version(synapse)
-    return {**result, "database": "sqlite", "python": platform.python_version()}
-
-
-async def measure_mode(
-    mode: str, synapse: EmbeddedSynapse, yard: Installation, homes: Sequence[Installation], people: int
-) -> dict[str, Any]:
-    """One way to get an account: find the bare loop's best, then alternate."""
-    bare = Bare(yard, synapse, mode)
-    async with SandboxMoodle(University()) as moodle:
-        yard.connect(synapse, moodle)
-    await yard.start_program(Path(__file__).with_name("bare.py"))
-    await make_admin(synapse, yard)
-    theirs: list[Slice] = []
-    mine: list[Slice] = []
-    try:
-        await bare.slice(WARM_UP, 1, "warm")
-        at_once, trials = await best_at_once(bare, people)
-        for number in range(len(homes) + 1):
-            await at_rest(synapse)
-            theirs.append(await bare.slice(people, at_once, f"slice{number}"))
-            tell(f"{mode}, bare: {theirs[-1].rate:6.1f} people/s")
-            if number < len(homes):
-                mine.append(await Ours(homes[number], synapse, mode).slice(people))
+    result: dict[str, Any] = {"bench": "accounts", "people": people, "rounds": rounds}
+    for mode in MODES:
+        at_once, trials = await best_at_once(mode, people)
+        theirs: list[Slice] = []
+        mine: list[Slice] = []
+        for number in range(2 * rounds + 1):
+            if number % 2:
+                mine.append(await our_slice(mode, people))
                 tell(f"{mode}, ours: {mine[-1].rate:6.1f} people/s")
-    finally:
-        await asyncio.to_thread(yard.stop)
-    return {
-        **summary(theirs, mine),
-        "bare_at_once": at_once,
-        "bare_trials_people_per_s": {str(level): round(rate, 1) for level, rate in trials.items()},
-    }
+            else:
+                (one,) = await bare_slices(mode, [(people, at_once)])
+                theirs.append(one)
+                tell(f"{mode}, bare: {one.rate:6.1f} people/s")
+        result[mode] = {
+            **summary(theirs, mine),
+            "bare_at_once": at_once,
+            "bare_trials_people_per_s": {str(level): round(rate, 1) for level, rate in trials.items()},
+        }
+    return {**result, "synapse": version("matrix-synapse"), "database": "sqlite"}
 
 
-async def best_at_once(bare: Bare, people: int) -> tuple[int, dict[int, float]]:
+async def our_slice(mode: str, people: int) -> Slice:
+    """The service in a new installation, with a homeserver that has nobody's accounts yet."""
+    with tempfile.TemporaryDirectory(prefix="moodle-appservice-bench-") as folder:
+        home = Installation(Path(folder), "ours")
+        async with EmbeddedSynapse(server_name=DOMAIN, registrations=[home.registration]) as synapse:
+            await make_admin(synapse, home)
+            return await Ours(home, synapse, mode).slice(people)
+
+
+async def bare_slices(mode: str, jobs: Sequence[tuple[int, int]]) -> list[Slice]:
+    """The bare loop at such a homeserver, once for each (people, how many of them at once)."""
+    with tempfile.TemporaryDirectory(prefix="moodle-appservice-bench-") as folder:
+        home = Installation(Path(folder), "bare")
+        async with (
+            EmbeddedSynapse(server_name=DOMAIN, registrations=[home.registration]) as synapse,
+            SandboxMoodle(University()) as moodle,
+        ):
+            home.connect(synapse, moodle)
+            try:
+                await home.start_program(Path(__file__).with_name("bare.py"))
+                await make_admin(synapse, home)
+                bare = Bare(home, synapse, mode)
+                await bare.slice(WARM_UP, 1, "warm")
+                slices: list[Slice] = []
+                for number, (people, at_once) in enumerate(jobs):
+                    await at_rest(synapse)
+                    slices.append(await bare.slice(people, at_once, f"n{number}"))
+                return slices
+            finally:
+                await asyncio.to_thread(home.stop)
+
+
+async def best_at_once(mode: str, people: int) -> tuple[int, dict[int, float]]:
     """The number of people at once at which the bare loop is the fastest, and its rate at each."""
-    rates: dict[int, list[float]] = {level: [] for level in AT_ONCE}
-    for turn in range(TRIALS):
-        for level, measured in rates.items():
-            await at_rest(bare.synapse)
-            trial = await bare.slice(max(people // 4, level), level, f"trial{turn}_{level}")
-            measured.append(trial.rate)
-    medians = {level: median(measured) for level, measured in rates.items()}
-    return max(medians, key=lambda level: medians[level]), medians
+    levels = AT_ONCE * TRIALS
+    slices = await bare_slices(mode, [(max(people // 4, level), level) for level in levels])
+    rates = {
+        level: median(one.rate for one, at in zip(slices, levels, strict=True) if at == level)
+        for level in AT_ONCE
+    }
+    return max(rates, key=lambda level: rates[level]), rates
 
 
 def summary(theirs: Sequence[Slice], ours: Sequence[Slice]) -> dict[str, Any]:
