@@ -52,7 +52,7 @@ def accounts_from(
         own = HomeserverApi(found.address, access, session=session, timeout=timeout)
         key = AdminToken(own, pair, _renewal(settings, pair, mas, session), store.settings)
     admin = AdminApi(api, key, bot=rules.bot, clock=clock)
-    synapse = SynapseAccounts(admin)
+    synapse = SynapseAccounts(admin, clock)
     real: SynapseAccounts | MasAccounts = synapse
     if mas is not None:
         real = MasAccounts(

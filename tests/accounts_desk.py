@@ -66,7 +66,7 @@ class Desk:
             own = HomeserverApi(address, admin.access, session=self.session, timeout=20)
             self.token = AdminToken(own, admin, renew, self.settings)
         self.admin = AdminApi(self.api, self.token, bot=UserId(bot), clock=self.clock)
-        synapse = SynapseAccounts(self.admin)
+        synapse = SynapseAccounts(self.admin, self.clock)
         domain = bot.partition(":")[2]
         real: SynapseAccounts | MasAccounts = synapse
         if self.mas is not None:

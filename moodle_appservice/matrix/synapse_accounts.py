@@ -14,8 +14,9 @@ from mautrix.api import Method, PathBuilder, SynapseAdminPath
 
 from ..domain.model import UserId
 from ..errors import NoAdminRights, PermanentFailure, TemporaryFailure
-from ..ports import Account, AccountRights, Attributes
+from ..ports import Account, AccountRights, Attributes, Clock
 from .admin import AdminApi
+from .census import Census
 from .http import HomeserverRefused
 
 LOST = "So sign-on ids are not looked up, deactivated accounts are not recognised, and no accounts are made."
@@ -29,8 +30,9 @@ WITH_MAS = (
 class SynapseAccounts:
     """Real accounts by Synapse's admin API."""
 
-    def __init__(self, admin: AdminApi) -> None:
+    def __init__(self, admin: AdminApi, clock: Clock) -> None:
         self._admin = admin
+        self._census = Census(self._page, clock)
 
     async def rights(self) -> AccountRights:
         """What we may do."""
@@ -43,11 +45,14 @@ class SynapseAccounts:
         return AccountRights(look=True, create=True)
 
     async def look(self, user_id: UserId) -> Account | None:
-        """`GET /v2/users/{id}`."""
+        """`GET /v2/users/{id}`, or none where the list of all accounts was read and does not have it (`census`)."""
+        if await self._census.lacks(user_id):
+            return None
         try:
             reply = await self._admin.ask(Method.GET, _user(user_id))
         except HomeserverRefused as error:
             if error.errcode == "M_NOT_FOUND":
+                self._census.missed()
                 return None
             raise
         return _account(user_id, reply.body)
@@ -82,6 +87,7 @@ class SynapseAccounts:
             reply = await self._admin.ask(Method.PUT, _user(user_id), {}, attempts=1)
         except HomeserverRefused as error:
             raise _unmakable(user_id, error) from None
+        self._census.came(user_id)
         return reply.status == 201
 
     async def fill(self, user_id: UserId, attributes: Attributes) -> None:
@@ -118,6 +124,17 @@ class SynapseAccounts:
         except HomeserverRefused as error:
             if error.errcode != "M_NOT_FOUND":
                 raise
+
+    async def _page(self, offset: int, limit: int) -> Mapping[str, Any]:
+        """`GET /v2/users`: everybody but guests, the deactivated and the locked too."""
+        query = {
+            "from": str(offset),
+            "limit": str(limit),
+            "deactivated": "true",
+            "locked": "true",
+            "guests": "false",
+        }
+        return (await self._admin.ask(Method.GET, SynapseAdminPath.v2.users, query=query)).body
 
     async def _free_email(self, user_id: UserId, address: str) -> Mapping[str, str]:
         holder = await self.by_email(address)

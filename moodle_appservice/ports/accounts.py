@@ -55,7 +55,7 @@ class Accounts(Protocol):
         ...
 
     async def look(self, user_id: UserId) -> Account | None:
-        """An account, None where there is none. Without admin rights by its public profile.
+        """An account, None where there is none (or was none two minutes ago). Without admin rights by its profile.
 
         For an id at another homeserver: None only where that homeserver says so; raises `TemporaryFailure` where it
         can't be reached.

@@ -95,8 +95,8 @@ class Db:
         return await self._to_its_end(lambda connection: connection.fetchrow(query, *values))
 
     async def execute(self, query: str, *values: Any) -> None:
-        """One statement in its own transaction."""
-        await self.transaction(lambda connection: connection.execute(query, *values))
+        """One statement, which is a transaction of its own."""
+        await self._to_its_end(lambda connection: connection.execute(query, *values))
 
     async def fetch_in(self, query: str, values: Iterable[Any], *first: Any) -> list[Row]:
         """Rows of a query with `{in}` for a list of values, in chunks; `first` are the parameters $1… before it."""
@@ -105,7 +105,10 @@ class Db:
         async def work(connection: Connection) -> list[Row]:
             return await fetch_in(connection, query, wanted, *first)
 
-        return await self.transaction(work) if wanted else []
+        if not wanted:
+            return []
+        # One query needs no transaction; several must see the same state.
+        return await (self._to_its_end(work) if len(wanted) <= CHUNK else self.transaction(work))
 
     async def _to_its_end(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async def run() -> T:

@@ -241,7 +241,7 @@ async def test_every_question_and_every_change_is_one_transaction(
 
         return call
 
-    for name in ("transaction", "fetch", "fetch_one"):
+    for name in ("transaction", "fetch", "fetch_one", "fetch_in", "execute"):
         monkeypatch.setattr(db, name, counted(name))
     for number, call in enumerate(calls):
         begun.clear()

@@ -16,6 +16,7 @@ from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.domain.model import RoomId, UserId
 from moodle_appservice.errors import NoAdminRights, PermanentFailure, TemporaryFailure
 from moodle_appservice.matrix.admin_token import STORED, TokenPair
+from moodle_appservice.matrix.census import FEW
 from moodle_appservice.ports import Attributes, Picture
 from tests.accounts_desk import Desk, MemorySettings
 from tests.live.homeserver import People, Seat
@@ -380,6 +381,25 @@ async def test_an_id_that_synapse_does_not_take_is_said(town: Town, desk: Desk, 
 async def test_an_id_in_somebody_s_namespace_is_not_made(town: Town, desk: Desk) -> None:
     with pytest.raises(PermanentFailure, match="namespace of an application service"):
         await desk.accounts.create(town.virtual(7))
+
+
+async def test_many_who_have_no_account_are_found_missing_with_few_requests(town: Town, desk: Desk) -> None:
+    there, gone, late = town.new_id(), town.new_id("gone"), town.new_id("late")
+    for user_id in (there, gone):
+        await desk.accounts.create(user_id)
+    await desk.accounts.deactivate(gone, erase=False)
+    await desk.accounts.rights()
+    mark = town.synapse.mark()
+    looks = [await desk.accounts.look(town.new_id("nobody")) for _ in range(100)]
+    assert looks == [None] * 100
+    assert len(town.synapse.requests_by(town.seat.sender, mark)) == FEW + 1
+    for user_id in (there, gone):
+        assert await desk.accounts.look(user_id) is not None
+    # Who comes after the list was read is missed for two minutes, unless it was we who made the account.
+    await town.admin("PUT", f"/_synapse/admin/v2/users/{late}", {})
+    assert await desk.accounts.look(late) is None
+    assert not await desk.accounts.create(late)
+    assert await desk.accounts.look(late) is not None
 
 
 async def test_a_server_that_can_t_be_reached_is_a_matter_of_time(desk: Desk) -> None:
