@@ -230,19 +230,14 @@ async def test_every_question_and_every_change_is_one_transaction(
         lambda: books.journal.sent("key", EventId("$x")),
         lambda: books.settings.next_number("x"),
     ]
-    begun: list[str] = []
+    begun: list[object] = []
+    original = db._to_its_end
 
-    def counted(name: str) -> Callable[..., Awaitable[object]]:
-        original = getattr(db, name)
+    async def counted(work: Callable[..., Awaitable[object]]) -> object:
+        begun.append(work)
+        return await original(work)
 
-        async def call(*given: Any) -> object:
-            begun.append(name)
-            return await original(*given)
-
-        return call
-
-    for name in ("transaction", "fetch", "fetch_one", "fetch_in", "execute"):
-        monkeypatch.setattr(db, name, counted(name))
+    monkeypatch.setattr(db, "_to_its_end", counted)
     for number, call in enumerate(calls):
         begun.clear()
         await call()
