@@ -26,7 +26,7 @@ from .errors import AppError, Problem
 from .examination import Examination, prepared
 from .registration import Registration
 from .service import Service
-from .show import plan_json, plan_text, report_json, report_text
+from .show import accepted_text, plan_json, plan_text, report_json, report_text
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +56,13 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
             return await _plan(*_read(files, environment), course=course, as_json=as_json)
         case cli.Sync(files, course, confirm):
             return await _sync(*_read(files, environment), course=course, confirm=confirm)
-        case cli.Doctor(files, as_json, reports):
+        case cli.Doctor(files, as_json, reports, accept):
             settings, found = _read(files, environment)
             if reports:
                 moodle = settings.moodle.model_copy(update={"source": "reports"})
                 settings = settings.model_copy(update={"moodle": moodle})
+            if accept:
+                return await _accept(settings, found, as_json=as_json)
             return await _doctor(settings, found, as_json=as_json)
         case cli.LtiInvite(files, replace):
             return await _invite(*_read(files, environment), replace=replace)
@@ -142,6 +144,19 @@ async def _invite(settings: Settings, found: Registration, *, replace: bool) -> 
         "It works once, within an hour, while this service runs; then activate the tool there.",
         file=sys.stderr,
     )
+    return Exit.DONE
+
+
+async def _accept(settings: Settings, found: Registration, *, as_json: bool) -> Exit:
+    answer = await ask(settings.control_socket, "accept")
+    if answer is None:
+        service = Service(settings, found)
+        await service.prepare()
+        try:
+            answer = {"changed": list(await service.source.accept_reports())}
+        finally:
+            await service.stop()
+    print(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else accepted_text(answer))
     return Exit.DONE
 
 

@@ -78,6 +78,8 @@ class Doctor:
     json: bool
     reports: bool = False
     """Examine as if `moodle.source` were `reports`."""
+    accept: bool = False
+    """Take the reports as they are now for the ones that were set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def parse(argv: Sequence[str]) -> Command:
         if words.command is not None:
             parser.error(f"-g stands alone, without {words.command}")
         return Generate(_files(words), words.force)
+    if words.command == "doctor" and words.accept and not words.reports:
+        parser.error("--accept belongs to --reports")
     if words.command == "demo":
         if words.config or words.registration:
             parser.error("the demo makes its own configuration: leave out -c and -r")
@@ -146,7 +150,7 @@ def _command(words: argparse.Namespace) -> Command:
     files = _files(words)
     match words.command:
         case "doctor":
-            return Doctor(files, words.json, words.reports)
+            return Doctor(files, words.json, words.reports, words.accept)
         case "plan":
             return Plan(files, words.course, words.json)
         case "sync":
@@ -230,6 +234,11 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--reports",
         action="store_true",
         help="check the reports in Moodle, also while moodle.source is courses",
+    )
+    made["doctor"].add_argument(
+        "--accept",
+        action="store_true",
+        help="with --reports: take the reports as they are now for the ones that were set up",
     )
     for name in ("plan", "sync"):
         made[name].add_argument("--course", type=_course, metavar="ID", help="only this Moodle course")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,14 @@ PATIENCE = 3600.0
 class ControlDoor:
     """The server side."""
 
-    def __init__(self, path: Path, operations: Operations, registrar: LtiRegistrar) -> None:
+    def __init__(
+        self,
+        path: Path,
+        operations: Operations,
+        registrar: LtiRegistrar,
+        accept_reports: Callable[[], Awaitable[Sequence[str]]],
+    ) -> None:
+        self._accept_reports = accept_reports
         self._path = path
         self._operations = operations
         self._registrar = registrar
@@ -42,6 +49,7 @@ class ControlDoor:
                 web.post("/plan", self._plan),
                 web.post("/sync", self._sync),
                 web.post("/lti/invite", self._invite),
+                web.post("/accept", self._accept),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -85,6 +93,12 @@ class ControlDoor:
     async def _invitation(self, *, replace: bool) -> Mapping[str, Any]:
         return {"url": await self._registrar.invite(replace=replace)}
 
+    async def _accept(self, _request: web.Request) -> web.Response:
+        return await _answer(self._accepted())
+
+    async def _accepted(self) -> Mapping[str, Any]:
+        return {"changed": list(await self._accept_reports())}
+
 
 async def is_running(path: Path) -> bool:
     """Whether a service listens behind this socket."""
@@ -99,7 +113,10 @@ async def is_running(path: Path) -> bool:
 
 
 async def ask(path: Path, what: str, **arguments: Any) -> Mapping[str, Any] | None:
-    """Ask a running service: `plan`, `sync`, `lti/invite`. None if none is running. Raises what the service raised."""
+    """Ask a running service: `plan`, `sync`, `lti/invite`, `accept`. None if none is running.
+
+    Raises what the service raised.
+    """
     if not await asyncio.to_thread(path.exists):
         return None
     timeout = aiohttp.ClientTimeout(total=PATIENCE)

@@ -305,7 +305,9 @@ class Service:
         self.router = Router(desk, max_age=settings.bot.command_max_age)
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn)
         self.browsers = Browsers(settings, store, self.facts, clock)
-        self.door = ControlDoor(settings.control_socket, self.operations, self.browsers.registrar)
+        self.door = ControlDoor(
+            settings.control_socket, self.operations, self.browsers.registrar, self.source.accept_reports
+        )
         self.pushed = Pushed(
             store,
             queue,

@@ -165,3 +165,11 @@ def _how_many(users: int | None) -> str:
     if users is None:
         return "nobody is removed"
     return "1 removal" if users == 1 else f"{users} removals"
+
+
+def accepted_text(answer: Mapping[str, Any]) -> str:
+    """Which reports were accepted as they are now."""
+    changed = answer["changed"]
+    if not changed:
+        return "The reports are as they were set up; there was nothing to accept."
+    return "\n".join((*changed, "Accepted: from now on they are compared with what they are now."))

@@ -22,6 +22,7 @@ from .domain.turns import TurnRules
 from .engine.moments import Moments
 from .engine.site import SITE_URL
 from .engine.turns import Budget, Turns
+from .errors import PermanentFailure
 from .moodle.client import MoodleClient
 from .moodle.group_register import GroupRegister
 from .moodle.read import MoodleFacts
@@ -160,6 +161,22 @@ class Source:
         if self.reports is None and self.known is not None:
             self.courses.stop(self.known.stops)
 
+    async def accept_reports(self) -> tuple[str, ...]:
+        """Take the reports as they are now; what has changed, a sentence each. Where it raises, nothing is accepted."""
+        if self.reports is None:
+            raise PermanentFailure(
+                "There are no reports to accept: moodle.source is courses. Nothing was changed. "
+                "Set it to reports first."
+            )
+        said = await self.reports.accept_reports()
+        await self._store_fingerprint(self.reports)
+        for sentence in said:
+            log.info("Accepted as it is: %s", sentence)
+        return said
+
+    async def _store_fingerprint(self, reports: ReportFacts) -> None:
+        await self._store.settings.set(FINGERPRINT, json.dumps(dict(reports.fingerprint()), sort_keys=True))
+
     async def after_reading(self) -> None:
         """Store what must not be forgotten, and plan looks at courses in which something is known to happen soon."""
         if self.reports is None:
@@ -167,9 +184,7 @@ class Source:
             for course_id, at in self.courses.due_again().items():
                 self.moments.plan(course_id, at)
             return
-        await self._store.settings.set(
-            FINGERPRINT, json.dumps(dict(self.reports.fingerprint()), sort_keys=True)
-        )
+        await self._store_fingerprint(self.reports)
         await self._store_marks(MARKS, self.reports.marks)
         if self.known is not None and self.known.reports != self.reports.numbers():
             await self._know(replace(self.known, reports=self.reports.numbers()))

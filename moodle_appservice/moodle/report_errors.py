@@ -47,7 +47,10 @@ class ReportChanged(ReportFailure):
     """Columns, conditions or the source of a report differ from what was set up: an edit, or an upgrade of Moodle."""
 
     happened = "A Moodle report is not the one that was set up any more, so nothing is read from it"
-    hint = f"Put it back as it was, or look at it and accept it as it is now. {SETUP}"
+    hint = (
+        "Put it back as it was. If it was changed on purpose, accept it as it is now with `moodle-appservice doctor "
+        f"--reports --accept`. {SETUP}"
+    )
 
 
 class ReportUnreadable(ReportFailure):

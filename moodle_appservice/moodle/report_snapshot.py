@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -155,6 +155,33 @@ class SnapshotReader:
                 logger.warning("%s", sentence)
         self.left_out = held
         return placed, by_place(assigned)
+
+    async def accept(self, read: Callable[[], Awaitable[object]]) -> tuple[str, ...]:
+        """Read without comparing, and say what is not as it was. Raises what `read` does; then all is as before."""
+        before = dict(self.expected)
+        self.expected.clear()
+        self.seen.clear()
+        self.forget()
+        try:
+            await read()
+        except BaseException:
+            self.expected.clear()
+            self.expected.update(before)
+            raise
+        names = {kind.name: self._choice.name(kind) for kind in KINDS}
+        said: list[str] = []
+        for name in names:
+            old, now = before.get(name), self.seen.get(name)
+            if old != now:
+                what = (
+                    difference(old, now)
+                    if old and now
+                    else "It is new."
+                    if now
+                    else "It is not there any more."
+                )
+                said.append(f"“{names[name]}”: {what}")
+        return tuple(said)
 
     def forget(self) -> None:
         """Look for reports and read the rare ones anew at the next reading."""

@@ -86,6 +86,7 @@ class ReportFacts:
     ) -> None:
         if client.language != "en":
             raise ValueError("reports are read by their English headers: the client must ask for en")
+        self._clock = clock
         self._courses = courses
         self._choice = choice or Choice()
         self._rules = rules or ShrinkRules()
@@ -197,10 +198,13 @@ class ReportFacts:
         if marks is not None:
             self._marks = marks
 
-    def accept_reports(self) -> None:
-        """Take the reports as they are from the next reading on; their fingerprints are then to be stored anew."""
-        self._reader.expected.clear()
-        self._reader.forget()
+    async def accept_reports(self) -> tuple[str, ...]:
+        """Take the reports as they are now, after a reading of them all; what has changed, a sentence each.
+
+        Their fingerprints are then to be stored anew. Raises `MoodleError`; then nothing is accepted.
+        """
+        self._sites.keep_only(())
+        return await self._reader.accept(lambda: self._get(self._clock.now()))
 
     @property
     def held(self) -> Mapping[CourseId, str]:

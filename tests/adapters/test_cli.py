@@ -49,6 +49,8 @@ THERE = Files(Path("/etc/c.yaml"), Path("r.yaml"))
         ("-g", Generate(HERE, force=False)),
         ("-c /etc/c.yaml -r r.yaml --generate --force", Generate(THERE, force=True)),
         ("doctor", Doctor(HERE, json=False)),
+        ("doctor --reports", Doctor(HERE, json=False, reports=True)),
+        ("doctor --reports --accept", Doctor(HERE, json=False, reports=True, accept=True)),
         ("doctor --json -c /etc/c.yaml -r r.yaml", Doctor(THERE, json=True)),
         ("plan", Plan(HERE, None, json=False)),
         ("plan --course 42 --json", Plan(HERE, CourseId(42), json=True)),

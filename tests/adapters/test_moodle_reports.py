@@ -260,7 +260,9 @@ async def test_what_was_set_up_is_compared_at_every_look() -> None:
         at.moodle.reports.named(MEMBERSHIPS).columns.append(ReportColumn("course:idnumber"))
         with pytest.raises(report_errors.ReportChanged, match="Its columns were"):
             await at.members()
-        at.facts.accept_reports()
+        said = await at.facts.accept_reports()
+        assert len(said) == 1 and "“Matrix memberships”: Its columns were" in said[0]
+        assert await at.facts.accept_reports() == ()
         await at.members()
         assert at.facts.fingerprint() != stored
     async with desk(expected=stored) as at:
@@ -271,12 +273,22 @@ async def test_what_was_set_up_is_compared_at_every_look() -> None:
             await at.members()
 
 
+async def test_a_report_that_can_not_be_read_is_not_accepted_either() -> None:
+    async with desk() as at:
+        await at.members()
+        at.moodle.reports.named(MEMBERSHIPS).drop_column("role:shortname")
+        with pytest.raises(report_errors.ReportIncomplete):
+            await at.facts.accept_reports()
+        with pytest.raises(report_errors.ReportChanged, match="doctor --reports --accept"):
+            await at.members()
+
+
 async def test_an_optional_report_that_was_there_may_not_vanish() -> None:
     async with desk() as at:
         stored_at = at.facts
         await at.members()
         at.moodle.reports.named(GROUP_MEMBERS).name = "gone"
-        stored_at.accept_reports()
+        assert await stored_at.accept_reports() == ("“Matrix groups”: It is not there any more.",)
         await at.members()
     async with desk(expected={"groups": "{}"}) as at:
         at.moodle.reports.named(GROUP_MEMBERS).name = "gone"
