@@ -19,6 +19,7 @@ from .service import Service
 CHECK_MOODLE = "Moodle answers"
 CHECK_REPORTS = "Reports in Moodle"
 CHECK_LISTING = "Moodle lists its courses"
+CHECK_RIGHTS = "Rights in Moodle"
 CHECK_HINTS = "Single courses in Moodle"
 CHECK_OWN_ROOMS = "Rooms that Moodle made itself"
 CHECK_HOMESERVER = "The homeserver knows us"
@@ -98,7 +99,7 @@ class Examination:
                 after=CHECK_MOODLE,
             ),
             Check(
-                "Rights in Moodle",
+                CHECK_RIGHTS,
                 self._rights,
                 "Change the user's role and the service.",
                 after=CHECK_LISTING,
@@ -182,7 +183,7 @@ class Examination:
         if own:
             shown = ", ".join(map(str, own[:20])) + (" …" if len(own) > 20 else "")
             raise Caution(
-                f"Moodle has made rooms for {len(own)} courses itself: {shown}. They get no second one unasked."
+                f"Moodle itself has made rooms for some courses: {shown}. They get no second one unasked."
             )
         if self._service.source.reports is not None:
             return "Reports do not show them."

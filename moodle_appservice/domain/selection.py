@@ -31,8 +31,13 @@ def select(
     *,
     baseline: CourseId,
     choice: Choice | None,
+    was_on: bool = False,
 ) -> Selection:
-    """Decide one course. `category` is None where our token can't read it: then what is above it is not known."""
+    """Decide one course. `category` is None where our token can't read it: then what is above it is not known.
+
+    `was_on`: it has a room by now, or is about to have one. Where Moodle then makes a room of its own, ours is kept:
+    left alone it would keep people who have lost their place.
+    """
     path: tuple[CategoryId, ...] = category.path if category else (course.category_id,)
     if course.id in rules.deny_courses:
         return Selection(False, "The administrator has excluded this course (rooms.deny_courses).")
@@ -45,12 +50,21 @@ def select(
             "Give moodle/category:viewhiddencategories to the role of our account.",
         )
     if choice is not None and choice.on is not None:
-        return Selection(choice.on, f"Switched {'on' if choice.on else 'off'} by {choice.by}.")
-    if course.own_room_url:
+        said = Selection(choice.on, f"Switched {'on' if choice.on else 'off'} by {choice.by}.")
+        return _warned(said, course)
+    if course.own_room_url and not was_on:
         return Selection(
             False, "Moodle itself has made a room for this course; two rooms need a person's word."
         )
-    return _by_default(course, path, rules, baseline)
+    return _warned(_by_default(course, path, rules, baseline), course)
+
+
+def _warned(selection: Selection, course: Course) -> Selection:
+    if not selection.on or not course.own_room_url:
+        return selection
+    return Selection(
+        True, f"{selection.reason} Moodle itself has made a room for this course too, so it has two."
+    )
 
 
 def _by_default(course: Course, path: tuple[CategoryId, ...], rules: Rules, baseline: CourseId) -> Selection:

@@ -194,7 +194,8 @@ class SitePass:
             now=self._clock.now(),
         ) or (before.choice if before else None)
         category = site.categories.get(course.category_id)
-        selection = select(course, category, self._rules, baseline=baseline, choice=choice)
+        was_on = before is not None and before.on
+        selection = select(course, category, self._rules, baseline=baseline, choice=choice, was_on=was_on)
         # A field that has vanished (rights, renamed) says nothing; what it said last is still known.
         seen = course.custom_fields.get(fields.enabled, before.field_seen if before else None)
         row = before or CourseRow(course_id, course.shortname, False, "")

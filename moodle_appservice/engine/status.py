@@ -40,6 +40,8 @@ class CourseStatus:
     held: str = ""
     last_sync: float | None = None
     last_error: str = ""
+    own_room: bool = False
+    """Moodle itself has made a room for the course too, so it has two."""
 
 
 class StatusReader:
@@ -77,6 +79,7 @@ class StatusReader:
             else self._facts.held.get(course_id, ""),
             last_sync=row.last_sync,
             last_error=row.last_error,
+            own_room=bool(prepared.facts.course.own_room_url),
         )
 
     async def _missing(self, prepared: Prepared) -> tuple[Missing, ...]:

@@ -122,7 +122,7 @@ def _custom_fields(rows: Json, language: str) -> tuple[Mapping[str, str], Mappin
     """Short name → text, short name → type. The key is absent where the site has no custom fields."""
     values: dict[str, str] = {}
     types: dict[str, str] = {}
-    for row in rows_of(COURSES, rows if rows else [], "customfields"):
+    for row in rows_of(COURSES, [] if rows is None else rows, "customfields"):
         name = text_of(COURSES, row, "shortname")
         types[name] = text_of(COURSES, row, "type", "")
         values[name] = _custom_value(types[name], row, language)
@@ -181,7 +181,8 @@ def roster(answer: Json, language: str) -> Roster:
             for role in rows_of(ENROLLED, row.get("roles"), "roles")
         )
         into = places.setdefault(user_id, set())
-        for group in rows_of(ENROLLED, row.get("groups") or [], "groups"):
+        groups = row.get("groups")
+        for group in rows_of(ENROLLED, [] if groups is None else groups, "groups"):
             group_id = GroupId(id_of(ENROLLED, group, "id"))
             names[group_id] = plain_text(text_of(ENROLLED, group, "name"), language)
             into.add(group_id)

@@ -11,7 +11,7 @@ from moodle_appservice.domain.rules import Choice, FieldRules
 from moodle_appservice.domain.selection import MOODLE_FIELD, Selection, read_choice, select
 from tests.domain import casefiles, values
 
-OF_SELECTION = ("course", "category", "rules", "choice", "baseline", "selected", "reason")
+OF_SELECTION = ("course", "category", "rules", "choice", "baseline", "was_on", "selected", "reason")
 OF_FIELDS = ("looks", "type", "fields", "before")
 CASES = casefiles.cases("selection", keys=(*OF_SELECTION, *OF_FIELDS))
 SELECTIONS = [case for case in CASES if "selected" in case.values[0]]
@@ -29,6 +29,7 @@ def test_selection(case: dict[str, Any]) -> None:
         values.rules(case.get("rules", {})),
         baseline=CourseId(case.get("baseline", 40)),
         choice=Choice(choice["word"], choice["by"], 0.0) if choice else None,
+        was_on=case.get("was_on", False),
     )
     assert selection == Selection(case["selected"], case["reason"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from moodle_appservice.bot.commands.status import render
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.errors import PermanentFailure, Unreachable
 from moodle_appservice.ports import course_key
@@ -202,3 +203,33 @@ async def test_a_course_that_the_first_listing_only_shows_from_outside_is_not_ne
     await world.pass_over_site()
     rows = await world.store.courses.all()
     assert {number: row.on for number, row in rows.items()} == {CourseId(41): False, hidden: False, new: True}
+
+
+async def test_a_course_with_a_room_that_moodle_made_gets_none_of_ours_unasked_and_says_why(
+    world: World,
+) -> None:
+    world.use(existing_courses=True)
+    world.facts.add_course(42, own_room_url="https://matrix.to/#/!abc")
+    await world.pass_over_site()
+    assert await due(world) == set()
+    status = await world.status.course(OLD)
+    assert status is not None and not status.on
+    assert status.reason == "Moodle itself has made a room for this course; two rooms need a person's word."
+    fields = {"custom_fields": {"matrix_enabled": "on"}, "custom_field_types": {"matrix_enabled": "select"}}
+    world.facts.add_course(42, own_room_url="https://matrix.to/#/!abc", **fields)
+    await world.pass_over_site()
+    assert await due(world) == {42}
+
+
+async def test_a_room_of_ours_is_kept_when_moodle_makes_one_too(world: World) -> None:
+    world.use(existing_courses=True)
+    await world.synced(42, students=[8])
+    world.facts.add_course(42, own_room_url="https://matrix.to/#/!abc")
+    world.facts.enrol(OLD, 9)
+    await world.pass_over_site()
+    await world.work()
+    status = await world.status.course(OLD)
+    assert status is not None and status.on and status.expected == 1
+    assert status.own_room and "so it has two" in status.reason
+    assert "There are two rooms" in render(status, now=0.0, names=False).text
+    assert world.matrix.members(world.room(OLD))[world.user(8)] == "leave"

@@ -49,6 +49,8 @@ def render(status: CourseStatus, *, now: float, names: bool) -> Answer:
             ("errors", _errors(status, names=names)),
         ]
     )
+    if status.own_room:
+        answer.line("Moodle itself has made a room for this course too.", strong="There are two rooms")
     if status.held:
         answer.line(
             status.held if names else "An administrator must confirm it.", strong="Some removals are held"
