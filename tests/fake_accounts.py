@@ -1,7 +1,7 @@
 """A homeserver's accounts in memory, behind `ports.Accounts`: what is there, what was asked, what goes wrong.
 
 Rights are switched by `may_look` and `may_create`. `trouble` holds what a request raises, by its kind or by kind and
-user id; `before_create` runs when a request to make an account has arrived and nothing of it is done yet.
+user id; `appears` names an account that somebody else makes just before our request to make one arrives.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FakeAccounts:
         self.may_create = False
         self.requests: list[tuple[str, ...]] = []
         self.trouble: dict[str | tuple[str, str], Exception] = {}
-        self.before_create: Callable[[], None] | None = None
+        self.appears = ""
 
     # What tests do
 
@@ -79,8 +79,8 @@ class FakeAccounts:
 
     async def create(self, user_id: UserId, *, display_name: str = "") -> bool:
         del display_name
-        if self.before_create is not None:
-            self.before_create()
+        if self.appears:
+            self.add(self.appears)
         self._arrives("create", user_id)
         self._needs(self.may_create)
         if user_id in self.accounts:

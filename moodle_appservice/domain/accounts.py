@@ -49,6 +49,8 @@ class Case:
     """We made the account, to its end."""
     was_held: bool = False
     """The account was this person's before this look."""
+    was_refused: bool = False
+    """The account was kept from this person at the look before this."""
     is_wanted: bool = True
     """The person can sign in to Moodle and is not excluded: only for such ones accounts are made."""
     external_id: tuple[str, str] | None = None
@@ -96,7 +98,8 @@ def must_look(case: Case, rules: Rules, *, can_look: bool, can_create: bool) -> 
         return waits
     if accounts.mode is AccountMode.CREATE and can_create and case.is_wanted:
         # Making it tells whether it is there, in one request instead of two.
-        return case.was_held or case.is_ours or case.claim.trust is Trust.PROVEN
+        is_known = case.was_held or case.is_ours or case.was_refused
+        return is_known or case.claim.trust is not Trust.DERIVED
     return waits or can_look
 
 

@@ -93,6 +93,7 @@ class AccountKeeper:
             was_held=before is not None
             and before.matrix_id == matrix_id
             and before.standing is not Standing.WAITING,
+            was_refused=before is not None and before.wanted == matrix_id,
             is_wanted=self._is_wanted(person),
             external_id=self._expected(person),
         )

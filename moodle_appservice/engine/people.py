@@ -110,7 +110,7 @@ class PersonFinder:
         await self._accounts.follow(person, stored)
         with_virtual = await self._accounts.virtual(person, stored)
         if with_virtual != stored:
-            stored = await self._save(person, Ruling(with_virtual), field)
+            stored = await self._save(person, Ruling(with_virtual), field, is_last=True)
         return stored
 
     async def _judge(self, person: Person, claim: Resolution, before: Resolution | None) -> Ruling:
@@ -136,14 +136,16 @@ class PersonFinder:
             reason = f"The homeserver of {matrix_id} could not be asked; it is tried again. {failure}"
             return Ruling(replace(claim, standing=Standing.WAITING, reason=reason))
 
-    async def _save(self, person: Person, ruling: Ruling, field: FieldSeen) -> Resolution:
+    async def _save(
+        self, person: Person, ruling: Ruling, field: FieldSeen, *, is_last: bool = False
+    ) -> Resolution:
         """Store it, book what was refused, and send those on the way for whom something has changed by it."""
         now = self._clock.now()
         known = await self._store.people.look_up([person.id])
         saved = await self._store.people.save(
             person,
             # The virtual user stays until it is known that nobody needs it.
-            self._with_virtual(ruling.resolution, known.get(person.id)),
+            ruling.resolution if is_last else _with_virtual(ruling.resolution, known.get(person.id)),
             at=now,
             fingerprint=fingerprint(person, self._print),
             field=field,
@@ -162,11 +164,6 @@ class PersonFinder:
         await self._store.journal.note(
             REFUSED, at=self._clock.now(), why=_nameless(found.reason), result=result, person=found.user_id
         )
-
-    def _with_virtual(self, resolution: Resolution, row: PersonRow | None) -> Resolution:
-        if resolution.virtual_id is None and resolution.invitable is None and row is not None:
-            return replace(resolution, virtual_id=row.resolution.virtual_id)
-        return resolution
 
     def _field(self, person: Person, row: PersonRow | None) -> FieldSeen:
         name = self._rules.identity.profile_field
@@ -196,3 +193,9 @@ class PersonFinder:
 def _nameless(text: str) -> str:
     """Lines of the audit log name nobody."""
     return _OF_USER.sub("", _MATRIX_ID.sub("the account", text))
+
+
+def _with_virtual(resolution: Resolution, row: PersonRow | None) -> Resolution:
+    if resolution.virtual_id is None and resolution.invitable is None and row is not None:
+        return replace(resolution, virtual_id=row.resolution.virtual_id)
+    return resolution

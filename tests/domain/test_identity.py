@@ -21,7 +21,7 @@ from moodle_appservice.domain.rules import IdentityRules
 from tests.domain import casefiles, values
 
 CASES = casefiles.cases(
-    "identity", keys=("person", "rules", "id", "trust", "reason", "before", "fresh", "kept")
+    "identity", keys=("person", "rules", "id", "trust", "reason", "remark", "before", "fresh", "kept")
 )
 RESOLVED = [case for case in CASES if "person" in case.values[0]]
 SETTLED = [case for case in CASES if "kept" in case.values[0]]
@@ -37,7 +37,7 @@ def test_resolve(case: dict[str, Any]) -> None:
         assert found == Resolution(MoodleUserId(5), None, None, case["reason"])
     else:
         trust = Trust(case.get("trust", "derived"))
-        assert found == Resolution(MoodleUserId(5), UserId(case["id"]), trust)
+        assert found == Resolution(MoodleUserId(5), UserId(case["id"]), trust, case.get("remark", ""))
 
 
 def resolution(given: dict[str, Any]) -> Resolution:

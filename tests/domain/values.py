@@ -26,10 +26,12 @@ from moodle_appservice.domain.model import (
 )
 from moodle_appservice.domain.plan import Ledger
 from moodle_appservice.domain.rules import (
+    AccountMode,
     AccountRules,
     FieldRules,
     IdentityRules,
     PeopleRules,
+    Rewrite,
     Rules,
     SafetyRules,
 )
@@ -116,6 +118,10 @@ def rules(given: Mapping[str, Any]) -> Rules:
         **given,
     }
     values["identity"] = {"trust_for_moderators": Trust.DERIVED, **values.get("identity", {})}
+    rewrites = values["identity"].get("rewrite", ())
+    values["identity"]["rewrite"] = tuple(Rewrite(pattern, new) for pattern, new in rewrites)
+    if "mode" in values.get("accounts", {}):
+        values["accounts"] = {**values["accounts"], "mode": AccountMode(values["accounts"]["mode"])}
     for name, kind in SECTIONS.items():
         if name in values:
             values[name] = kind(**_sets(values[name]))
