@@ -299,7 +299,7 @@ class _Parts:
 def assemble(parts: _Parts, began: float, last: SiteSnapshot | None, register: GroupRegister) -> SiteSnapshot:
     """One snapshot of what was read. Whatever is as it was is the object that it was."""
     digests = hash_people(parts.people)
-    made: dict[tuple[MoodleUserId, frozenset[Role]], Enrolment] = {}
+    made: dict[MoodleUserId, Enrolment] = {}
     spelled: dict[frozenset[Role], str] = {}
     above: dict[CategoryId, dict[MoodleUserId, frozenset[Role]]] = {}
     courses, hashes = dict[CourseId, Course](), dict[CourseId, str]()
@@ -328,9 +328,9 @@ def _enrolments(
     places: Mapping[MoodleUserId, frozenset[Role]],
     groups: Sequence[SeenGroup],
     before: Sequence[Enrolment],
-    made: dict[tuple[MoodleUserId, frozenset[Role]], Enrolment],
+    made: dict[MoodleUserId, Enrolment],
 ) -> tuple[Enrolment, ...]:
-    """Everybody in one course; `before` is who was there, `made` is a store to share between courses."""
+    """Everybody in one course; `before` is who was there, `made` has a place of each person elsewhere, to share."""
     into: dict[MoodleUserId, list[GroupId]] = {}
     for seen in groups:
         for user_id in seen.members:
@@ -342,13 +342,8 @@ def _enrolments(
     for user_id in sorted(places):
         roles = places[user_id]
         inside = frozenset(into[user_id]) if user_id in into else none
-        enrolment = known.get(user_id)
+        enrolment = known.get(user_id) or made.get(user_id)
         if enrolment is None or enrolment.roles != roles or enrolment.groups != inside:
-            if inside:
-                enrolment = Enrolment(user_id, roles, sets.setdefault(inside, inside))
-            else:
-                enrolment = made.get((user_id, roles))
-                if enrolment is None:
-                    enrolment = made[user_id, roles] = Enrolment(user_id, roles)
+            enrolment = made[user_id] = Enrolment(user_id, roles, sets.setdefault(inside, inside))
         found.append(enrolment)
     return tuple(found)

@@ -47,16 +47,15 @@ class CourseBooks:
         ]
 
         async def work(connection: Connection) -> None:
-            for value in values:
-                await connection.execute(
-                    "INSERT INTO course "
-                    "(id, shortname, is_on, reason, choice_on, choice_by, choice_at, field_seen, gone) "
-                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET "
-                    "shortname = excluded.shortname, is_on = excluded.is_on, reason = excluded.reason, "
-                    "choice_on = excluded.choice_on, choice_by = excluded.choice_by, choice_at = excluded.choice_at, "
-                    "field_seen = excluded.field_seen, gone = excluded.gone",
-                    *value,
-                )
+            await connection.executemany(
+                "INSERT INTO course "
+                "(id, shortname, is_on, reason, choice_on, choice_by, choice_at, field_seen, gone) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET "
+                "shortname = excluded.shortname, is_on = excluded.is_on, reason = excluded.reason, "
+                "choice_on = excluded.choice_on, choice_by = excluded.choice_by, choice_at = excluded.choice_at, "
+                "field_seen = excluded.field_seen, gone = excluded.gone",
+                values,
+            )
 
         if values:
             await self._db.transaction(work)
