@@ -18,7 +18,7 @@ from typing import Any, assert_never
 from . import cli, config, generate, logs, registration
 from .cli import Exit
 from .config import Settings
-from .control import ask
+from .control import about_user, ask
 from .doctor import FAILED, as_text, examine
 from .doctor import as_json as as_json_object
 from .domain.model import CourseId
@@ -66,6 +66,8 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
             return await _doctor(settings, found, as_json=as_json)
         case cli.LtiInvite(files, replace):
             return await _invite(*_read(files, environment), replace=replace)
+        case cli.User():
+            return await _user(*_read(command.files, environment), command)
         case cli.Demo():
             from .demo.play import play
 
@@ -158,6 +160,46 @@ async def _accept(settings: Settings, found: Registration, *, as_json: bool) -> 
             await service.stop()
     print(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else accepted_text(answer))
     return Exit.DONE
+
+
+async def _user(settings: Settings, found: Registration, command: cli.User) -> Exit:
+    what = "message" if command.what == "link" and command.message else command.what
+    if what == "erase" and not command.yes:
+        shown = await _about_user(settings, found, "show", command.person)
+        print("\n".join(shown["sentences"]))
+        if not await _agreed():
+            print("Nothing was erased.", file=sys.stderr)
+            return Exit.OTHER
+    answer = await _about_user(settings, found, what, command.person)
+    if what == "export":
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(answer["sentences"]))
+    return Exit.DONE
+
+
+async def _about_user(settings: Settings, found: Registration, what: str, person: str) -> Mapping[str, Any]:
+    answer = await ask(settings.control_socket, "user", do=what, person=person)
+    if answer is not None:
+        return answer
+    service = Service(settings, found)
+    if what in ("show", "export"):
+        await service.prepare()
+    else:
+        await service.start(timer=False)
+    try:
+        return await about_user(service.personal, what, person)
+    finally:
+        await service.stop()
+
+
+async def _agreed() -> bool:
+    """Whether somebody at a terminal wants it; a script says --yes."""
+    if not sys.stdin.isatty():
+        print("Erasing can't be undone. In a script, say so with --yes.", file=sys.stderr)
+        return False
+    answer = await asyncio.to_thread(input, "Erase all of this for good? It can't be undone. Write yes: ")
+    return answer.strip().lower() == "yes"
 
 
 async def _doctor(settings: Settings, found: Registration, *, as_json: bool) -> Exit:

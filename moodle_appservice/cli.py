@@ -117,7 +117,19 @@ class Demo:
     homeserver_port: int
 
 
-Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | Demo
+@dataclass(frozen=True, slots=True)
+class User:
+    """Something about one person; `what` is show, export, erase, link or unlink. `yes`: without asking back."""
+
+    files: Files
+    what: str
+    person: str
+    yes: bool = False
+    message: bool = False
+    """Send the code as a Moodle message instead of showing it."""
+
+
+Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -157,6 +169,8 @@ def _command(words: argparse.Namespace) -> Command:
             return Sync(files, words.course, words.confirm)
         case "lti":
             return LtiInvite(files, words.replace)
+        case "user":
+            return User(files, words.what, words.person, words.yes, words.message)
         case _:
             return Run(files)
 
@@ -218,6 +232,7 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         "plan": "show what would be done; nothing is changed",
         "sync": "look at everything now and do what is to be done",
         "lti": "the link in Moodle's courses that leads into the chat (LTI 1.3)",
+        "user": "show, export, erase, link or unlink one person",
         "demo": "show it on a homeserver and a Moodle of its own; needs the extra [demo]",
     }
     made = {
@@ -225,7 +240,7 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         for name, text in texts.items()
     }
     made["invite"] = _add_invite(made["lti"])
-    for name in ("run", "doctor", "plan", "sync", "invite"):
+    for name in ("run", "doctor", "plan", "sync", "user", "invite"):
         # Suppressed, so that the words before the command keep what they said.
         _add_files(made[name], default=argparse.SUPPRESS)
     for name in ("doctor", "plan"):
@@ -243,6 +258,7 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     for name in ("plan", "sync"):
         made[name].add_argument("--course", type=_course, metavar="ID", help="only this Moodle course")
     made["sync"].add_argument("--confirm", action="store_true", help="also do what safety holds back")
+    _add_user(made["user"])
     made["demo"].add_argument(
         "--once", action="store_true", help="end after the story; 0 only if all of it happened"
     )
@@ -258,6 +274,22 @@ def _add_invite(lti: _Parser) -> _Parser:
         "--replace", action="store_true", help="let it take the place of the registration that exists"
     )
     return invite
+
+
+def _add_user(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        choices=("show", "export", "erase", "link", "unlink"),
+        help="show: what is known, in sentences; export: everything that is stored or was sent, as JSON; erase: remove "
+        "it everywhere, for good; link: make a code for proving a Matrix account; unlink: undo that",
+    )
+    parser.add_argument(
+        "person", metavar="PERSON", help="a Moodle user id, a Moodle user name, or a Matrix id"
+    )
+    parser.add_argument("--yes", action="store_true", help="with erase: do not ask back")
+    parser.add_argument(
+        "--message", action="store_true", help="with link: send the code as a Moodle message, do not show it"
+    )
 
 
 def _add_port(parser: argparse.ArgumentParser, flag: str, what: str) -> None:

@@ -17,7 +17,8 @@ from aiohttp import web
 
 from .domain.model import CourseId
 from .engine.operations import Operations
-from .errors import AppError, Unreachable
+from .engine.personal import Personal
+from .errors import AppError, PermanentFailure, Unreachable
 from .show import plan_json, report_json
 from .web.lti_registration import LtiRegistrar
 
@@ -33,12 +34,14 @@ class ControlDoor:
         path: Path,
         operations: Operations,
         registrar: LtiRegistrar,
+        personal: Personal,
         accept_reports: Callable[[], Awaitable[Sequence[str]]],
     ) -> None:
         self._accept_reports = accept_reports
         self._path = path
         self._operations = operations
         self._registrar = registrar
+        self._personal = personal
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -50,6 +53,7 @@ class ControlDoor:
                 web.post("/sync", self._sync),
                 web.post("/lti/invite", self._invite),
                 web.post("/accept", self._accept),
+                web.post("/user", self._user),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -99,6 +103,30 @@ class ControlDoor:
     async def _accepted(self) -> Mapping[str, Any]:
         return {"changed": list(await self._accept_reports())}
 
+    async def _user(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        return await _answer(about_user(self._personal, str(asked.get("do")), str(asked.get("person"))))
+
+
+async def about_user(personal: Personal, what: str, person: str) -> Mapping[str, Any]:
+    """What `user` answers: `{"sentences": [...]}`, or the export. `what` as on the command line."""
+    if what == "export":
+        return await personal.export(person)
+    match what:
+        case "show":
+            said = await personal.show(person)
+        case "erase":
+            said = await personal.erase(person)
+        case "unlink":
+            said = await personal.unlink(person)
+        case "link" | "message":
+            said = await personal.give_code(person, message=what == "message")
+        case _:
+            raise PermanentFailure(
+                f"This service knows no “user {what}”. Nothing was done. Is it an older version?"
+            )
+    return {"sentences": list(said)}
+
 
 async def is_running(path: Path) -> bool:
     """Whether a service listens behind this socket."""
@@ -113,7 +141,7 @@ async def is_running(path: Path) -> bool:
 
 
 async def ask(path: Path, what: str, **arguments: Any) -> Mapping[str, Any] | None:
-    """Ask a running service: `plan`, `sync`, `lti/invite`, `accept`. None if none is running.
+    """Ask a running service: `plan`, `sync`, `user`, `lti/invite`, `accept`. None if none is running.
 
     Raises what the service raised.
     """

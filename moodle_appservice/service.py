@@ -39,6 +39,7 @@ from .engine.linking import Linking
 from .engine.notices import Notices
 from .engine.operations import Operations
 from .engine.people import PersonFinder
+from .engine.personal import Outside, Personal
 from .engine.queues.memory import MemoryQueue
 from .engine.rooms import RoomFinder
 from .engine.settled import Settled
@@ -305,8 +306,14 @@ class Service:
         self.router = Router(desk, max_age=settings.bot.command_max_age)
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn)
         self.browsers = Browsers(settings, store, self.facts, clock)
+        outside = Outside(self.matrix, self.accounts, hands, self.gate, self.inbox)
+        self.personal = Personal(store, queue, clock, self.linking, outside)
         self.door = ControlDoor(
-            settings.control_socket, self.operations, self.browsers.registrar, self.source.accept_reports
+            settings.control_socket,
+            self.operations,
+            self.browsers.registrar,
+            self.personal,
+            self.source.accept_reports,
         )
         self.pushed = Pushed(
             store,

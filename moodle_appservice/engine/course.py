@@ -124,10 +124,11 @@ class CoursePlanner:
         self, facts: CourseFacts
     ) -> tuple[dict[MoodleUserId, Resolution], tuple[MoodleUserId, ...], tuple[MoodleUserId, ...]]:
         ids = list(roles_in(facts, self._rules))
+        # Who was erased has no account here, also as long as the erasing goes on.
+        erased = await self._store.people.excluded(ids)
+        ids = [user for user in ids if user not in erased]
         rows = await self._store.people.look_up(ids)
         unseen = tuple(user for user in ids if user not in rows and user in facts.people)
-        erased = await self._store.people.excluded(unseen)
-        unseen = tuple(user for user in unseen if user not in erased)
         changed = tuple(
             user
             for user, row in rows.items()

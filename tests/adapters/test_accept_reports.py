@@ -24,7 +24,7 @@ from moodle_appservice.source import FINGERPRINT, Source, extra_roles, report_na
 from moodle_appservice.store.books import Books
 
 NOW = 1795204800
-NO_OPERATIONS, NO_REGISTRAR = cast(Any, None), cast(Any, None)
+NO_OPERATIONS, NO_REGISTRAR, NO_PERSONAL = cast(Any, None), cast(Any, None), cast(Any, None)
 
 
 class HandClock:
@@ -62,7 +62,9 @@ async def test_what_is_accepted_is_what_the_next_run_compares_with(books: Books,
         await second.recall()
         with pytest.raises(report_errors.ReportChanged):
             await second.facts.site(not_older_than=NOW + 100)
-        door = ControlDoor(tmp_path / "s.sock", NO_OPERATIONS, NO_REGISTRAR, second.accept_reports)
+        door = ControlDoor(
+            tmp_path / "s.sock", NO_OPERATIONS, NO_REGISTRAR, NO_PERSONAL, second.accept_reports
+        )
         await door.start()
         try:
             answer = await ask(tmp_path / "s.sock", "accept")
@@ -86,7 +88,7 @@ async def test_without_reports_there_is_nothing_to_accept(books: Books, tmp_path
         one = source(moodle, session, books, source="courses")
         with pytest.raises(PermanentFailure, match="There are no reports"):
             await one.accept_reports()
-        door = ControlDoor(tmp_path / "s.sock", NO_OPERATIONS, NO_REGISTRAR, one.accept_reports)
+        door = ControlDoor(tmp_path / "s.sock", NO_OPERATIONS, NO_REGISTRAR, NO_PERSONAL, one.accept_reports)
         await door.start()
         try:
             with pytest.raises(AppError, match="Nothing was changed"):

@@ -20,6 +20,7 @@ from moodle_appservice.cli import (
     Plan,
     Run,
     Sync,
+    User,
     exit_code,
     parse,
 )
@@ -58,6 +59,12 @@ THERE = Files(Path("/etc/c.yaml"), Path("r.yaml"))
         ("-c /etc/c.yaml -r r.yaml sync --confirm --course 7", Sync(THERE, CourseId(7), confirm=True)),
         ("lti invite", LtiInvite(HERE, replace=False)),
         ("-c /etc/c.yaml lti invite --replace -r r.yaml", LtiInvite(THERE, replace=True)),
+        ("user show anna", User(HERE, "show", "anna")),
+        (
+            "-c /etc/c.yaml -r r.yaml user erase @anna:uni.test --yes",
+            User(THERE, "erase", "@anna:uni.test", yes=True),
+        ),
+        ("user link 5 --message", User(HERE, "link", "5", message=True)),
         ("demo", Demo(once=False, port=0, homeserver_port=0)),
         ("demo --once --port 8080 --homeserver-port 8008", Demo(once=True, port=8080, homeserver_port=8008)),
     ],

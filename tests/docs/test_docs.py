@@ -204,7 +204,7 @@ def test_every_exit_code_is_documented() -> None:
 
 def test_every_word_of_the_command_line_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
     text = (DOCS / "commands.md").read_text(encoding="utf-8")
-    for words in ([], ["run"], ["doctor"], ["plan"], ["sync"], ["demo"]):
+    for words in ([], ["run"], ["doctor"], ["plan"], ["sync"], ["user"], ["demo"]):
         with pytest.raises(SystemExit):
             cli.parse([*words, "--help"])
         for flag in re.findall(r"(?m)--[a-z-]+", capsys.readouterr().out):
