@@ -126,6 +126,9 @@ class AdminApi:
             if error.errcode == "M_NOT_FOUND":
                 # Only an administrator is told that an account does not exist.
                 return ""
+            if error.errcode == "M_UNKNOWN_TOKEN":
+                # The as_token itself is wrong: nothing works, which is said elsewhere.
+                raise
             if _says_no_admin(error):
                 return (
                     "homeserver.admin_token is not a server administrator's."

@@ -34,6 +34,7 @@ class Census:
         self._read = read
         self._clock = clock
         self._names: set[str] | None = None
+        self._came: set[str] = set()
         self._read_at = 0.0
         self._misses: list[float] = []
         self._one_at_a_time = asyncio.Lock()
@@ -44,7 +45,9 @@ class Census:
             async with self._one_at_a_time:
                 if self._is_due():
                     await self._list()
-        return self._names is not None and self._is_fresh() and user_id not in self._names
+        if self._names is None or not self._is_fresh() or user_id in self._came:
+            return False
+        return user_id not in self._names
 
     def missed(self) -> None:
         """A look has found nobody."""
@@ -53,9 +56,8 @@ class Census:
         self._misses.append(now)
 
     def came(self, user_id: UserId) -> None:
-        """This account exists now."""
-        if self._names is not None:
-            self._names.add(user_id)
+        """This account exists now, or may do so: it is always looked for."""
+        self._came.add(user_id)
 
     def _is_due(self) -> bool:
         return len(self._misses) >= FEW and not self._is_fresh()

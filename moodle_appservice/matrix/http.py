@@ -82,6 +82,8 @@ class HomeserverApi(HTTPAPI):
             URL(address), token, client_session=session, log=cast(TraceLogger, log.getChild("request"))
         )
         self._timeout = ClientTimeout(total=timeout)
+        # aiohttp sends a PUT again by itself after a cut connection; how often something is sent is for `ask` to say.
+        session._retry_connection = False
 
     async def call(
         self,

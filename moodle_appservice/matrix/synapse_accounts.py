@@ -83,11 +83,12 @@ class SynapseAccounts:
         """`PUT /v2/users/{id}` with `{}`."""
         # The name would overwrite that of an account that is there; `fill` gives it.
         del display_name
+        # Also where the answer is lost.
+        self._census.came(user_id)
         try:
             reply = await self._admin.ask(Method.PUT, _user(user_id), {}, attempts=1)
         except HomeserverRefused as error:
             raise _unmakable(user_id, error) from None
-        self._census.came(user_id)
         return reply.status == 201
 
     async def fill(self, user_id: UserId, attributes: Attributes) -> None:

@@ -79,10 +79,11 @@ async def test_a_list_that_is_too_long_is_not_read_and_says_nothing() -> None:
 
 async def test_who_has_come_since_is_not_lacking() -> None:
     register = Register(10)
-    register.census.came(user(99))
+    register.census.came(user(98))
     register.miss()
     assert await register.census.lacks(user(99))
     register.census.came(user(99))
+    assert not await register.census.lacks(user(98))
     assert not await register.census.lacks(user(99))
 
 
