@@ -185,8 +185,12 @@ class Examination:
             raise Caution(
                 f"Moodle itself has made rooms for some courses: {shown}. They get no second one unasked."
             )
-        if self._service.source.reports is not None:
-            return "Reports do not show them."
+        reports = self._service.source.reports
+        if reports is not None and not reports.shows_own_rooms:
+            return (
+                "Reports do not show them. With the function core_course_get_courses_by_field in the service, and "
+                "moodle/course:view, they are known."
+            )
         return "There are none."
 
     async def _field(self) -> str:

@@ -35,6 +35,7 @@ from .client import MoodleClient
 from .course_groups import fit_groups
 from .group_register import GroupRegister
 from .memory import Memory, Outcomes
+from .own_rooms import OwnRooms
 from .read import MoodleFacts
 from .report_check import ReportCheck, ReportFinding
 from .report_fetch import RETRIEVE, Choice, ReportReader
@@ -104,6 +105,7 @@ class ReportFacts:
             groups=groups or courses.groups.register,
             extra=extra,
         )
+        self._own_rooms = OwnRooms(client, every=6 * rare)
         self._sites: Memory[str, _Reading] = Memory(clock)
         self._last: SiteSnapshot | None = None
         self._held: Mapping[CourseId, str] = MappingProxyType({})
@@ -187,6 +189,11 @@ class ReportFacts:
         """What the reports looked like at the last reading, by kind: to be stored, and given back as `expected`."""
         return dict(self._reader.seen)
 
+    @property
+    def shows_own_rooms(self) -> bool:
+        """Whether it is known which courses have a room that Moodle made itself."""
+        return self._own_rooms.is_known
+
     def numbers(self) -> Mapping[str, int]:
         """The number in Moodle of each report that was read, by kind."""
         return self._reader.numbers
@@ -249,7 +256,7 @@ class ReportFacts:
     async def _read(self, keys: list[str], began: float) -> Outcomes[str, _Reading]:
         info = await self._courses.site_info()
         fresh = await self._reader.read(info, began, self._last)
-        snapshot = self._judge(fresh)
+        snapshot = await self._own_rooms.put_into(self._judge(fresh), info.functions)
         if self._last is not None:
             self._arrived = newcomers(self._last, snapshot, self._arrived)
         self._last = snapshot

@@ -127,11 +127,19 @@ async def test_rooms_that_moodle_made_itself_are_a_warning(
     )
 
 
-async def test_with_reports_it_says_what_reports_do_not_show_and_whether_hints_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize("knows", [True, False])
+async def test_with_reports_it_says_whether_hints_work_and_such_rooms_are_known(
+    tmp_path: Path, knows: bool
+) -> None:
     async with (
         SandboxMoodle() as sandbox,
         started(sandbox.url, sandbox.token, tmp_path / "ours.db", FakeClock(), source="reports") as at,
     ):
+        if not knows:
+            sandbox.site.service.functions.remove(FUNCTIONS[1])
         results = await examined(at, tmp_path)
-        assert results[CHECK_OWN_ROOMS].found == "Reports do not show them."
-        assert results[CHECK_HINTS].found.startswith("Can be read by themselves")
+        assert results[CHECK_OWN_ROOMS].found.startswith(
+            "There are none." if knows else "Reports do not show"
+        )
+        hints = results[CHECK_HINTS].found
+        assert hints.startswith("Can be read") if knows else f"has no {FUNCTIONS[1]}: who asks" in hints

@@ -442,6 +442,24 @@ async def test_fields_come_by_short_name_or_by_the_header_that_is_configured() -
         assert all("matrix_enabled" in course.custom_fields for course in site.courses.values())
 
 
+async def test_a_room_that_moodle_made_itself_is_known_where_courses_can_be_listed() -> None:
+    for right in (True, False):
+        async with desk(crowd()) as at:
+            at.moodle.site.communication_enabled = True
+            at.moodle.university.courses[3].communication = ("Room", "https://matrix.to/#/!abc")
+            if not right:
+                at.moodle.rights.revoke("moodle/course:view")
+            site = await at.facts.site(not_older_than=0)
+            assert site.courses[CourseId(3)].own_room_url == ("https://matrix.to/#/!abc" if right else "")
+            facts = await at.facts.course_facts(CourseId(3), not_older_than=0)
+            assert bool(facts.course.own_room_url) is right
+            assert not site.courses[TWO].own_room_url
+            assert at.facts.shows_own_rooms is right
+            asked = at.moodle.counts["core_course_get_courses_by_field"]
+            await at.members()
+            assert at.moodle.counts["core_course_get_courses_by_field"] == asked == 1
+
+
 async def test_known_starts_and_ends_are_told() -> None:
     async with desk(crowd()) as at:
         at.moodle.university.enrol(3, 2, timeend=NOW + 3601)

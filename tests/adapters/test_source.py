@@ -15,15 +15,17 @@ from moodle_appservice.config import Settings
 from moodle_appservice.demo.sandbox import SandboxMoodle, University
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.engine.queues.memory import MemoryQueue
+from moodle_appservice.engine.site import SitePass
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure
 from moodle_appservice.moodle import MoodleClient, errors
 from moodle_appservice.moodle.shapes import SITE_INFO
-from moodle_appservice.ports import course_key
+from moodle_appservice.ports import SITE, Priority, Taken, course_key
 from moodle_appservice.source import COURSE_MARKS, SITE_FACTS, Source
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from tests.adapters.moodle_server import TOKEN, Moodle
 from tests.domain import values
+from tests.engine.world import World
 from tests.fakes import FakeClock
 
 TWO = CourseId(2)
@@ -46,17 +48,21 @@ class Desk:
         await self.source.after_reading()
 
 
-@asynccontextmanager
-async def started(
-    address: str, token: str, database: Path, clock: FakeClock, **moodle: Any
-) -> AsyncIterator[Desk]:
-    settings = Settings.model_validate(
+def settings_for(address: str, token: str, **moodle: Any) -> Settings:
+    return Settings.model_validate(
         {
             "site": "uni",
             "moodle": {"url": address, "token": token, **moodle},
             "homeserver": {"address": "http://127.0.0.1:1", "domain": "uni.test"},
         }
     )
+
+
+@asynccontextmanager
+async def started(
+    address: str, token: str, database: Path, clock: FakeClock, **moodle: Any
+) -> AsyncIterator[Desk]:
+    settings = settings_for(address, token, **moodle)
     rules = values.rules({})
     db = Db(f"sqlite:{database}")
     async with aiohttp.ClientSession() as session:
@@ -70,6 +76,14 @@ async def started(
         finally:
             await source.close()
             await db.stop()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path / "world.db")
+    await world.db.start()
+    yield world
+    await world.db.stop()
 
 
 class Site:
@@ -255,3 +269,36 @@ async def test_a_known_start_or_end_in_the_reports_is_a_signal_for_its_minute(tm
                 await at.queue.done(taken)
         site = await at.store.settings.get(SITE_FACTS)
         assert site is not None and '"memberships": ' in site
+
+
+@pytest.mark.parametrize(("source", "requests"), [("reports", 1 + 5), ("courses", 3 + 1)])
+async def test_a_pass_over_an_unchanged_site_asks_little_and_plans_nothing(
+    world: World, source: str, requests: int
+) -> None:
+    """Reports: one request and one for each report. Courses: the listing and one request for all lists."""
+    world.clock.time = NOW
+    world.use(existing_courses=True)
+    async with SandboxMoodle(clock=world.clock.now) as moodle, aiohttp.ClientSession() as session:
+        client = MoodleClient(moodle.url, moodle.token, session=session, attempts=1, batch=50)
+        settings = settings_for(moodle.url, moodle.token, source=source)
+        built = Source(settings, world.rules, client, world.store, world.queue, world.clock)
+        world.facts = built.facts  # type: ignore[assignment]
+        world.rebuild()
+        site = SitePass(
+            built.facts, world.store, world.queue, world.gate, world.rules, world.clock, world.freshness,
+            world.settled, before_courses=built.before_courses, after_reading=built.after_reading,
+            turns=built.turns,
+        )  # fmt: skip
+        for _ in range(3):
+            world.clock.advance(300)
+            await site.run(Taken(SITE, Priority.PASS, 0, frozenset({"pass"})))
+            await world.work(most=2000)
+        assert len(world.matrix.rooms) > 3
+        world.clock.advance(300)
+        world.matrix.forget_requests()
+        before = client.requests
+        await site.run(Taken(SITE, Priority.PASS, 0, frozenset({"pass"})))
+        assert client.requests - before <= requests
+        assert world.queue.depth() == 0
+        assert {request[0] for request in world.matrix.requests} == {"get_state"}
+        await built.close()
