@@ -37,6 +37,10 @@ class Session:
     """Moodle called the person an administrator; `permissions.admins` must agree."""
 
 
+class NotSignedIn(Exception):
+    """Somebody followed a plain link: no refusal, only the question who it is."""
+
+
 class Cookies:
     """Sets and reads both cookies. `public_url` decides on TLS."""
 
@@ -91,7 +95,9 @@ class Cookies:
         )
 
     def require(self, request: web.Request) -> Session:
-        """The session. Raises `Refusal` where there is none."""
+        """The session. Raises `NotSignedIn` without a cookie, `Refusal` with one that does not hold."""
+        if self.session_name not in request.cookies:
+            raise NotSignedIn
         session = self.session(request)
         if session is None:
             raise Refusal(Why.NO_SESSION, Advice.SIGN_IN)

@@ -40,6 +40,11 @@ class Advice(Enum):
         "Tell the number below to whoever looks after the chat.",
     )
     LATER = (503, "Moodle does not answer at the moment.", "Try it again in a few minutes.")
+    NOT_NOW = (
+        503,
+        "This page can't be made at the moment.",
+        "Try it again in a few minutes. If it stays like this, tell the number below to whoever looks after the chat.",
+    )
     INVITATION = (
         403,
         "This link to register is not valid, was used already, or is older than an hour.",
@@ -47,7 +52,7 @@ class Advice(Enum):
     )
     SIGN_IN = (
         401,
-        "You are not signed in here, or not any more.",
+        "You are not signed in here any more.",
         "Open the chat from your course in Moodle.",
     )
 
@@ -99,7 +104,7 @@ class Why(StrEnum):
     FOREIGN_ADDRESS = "An address of the registration is not below Moodle's own."
     REGISTRATION_UNREAD = "Moodle did not give its configuration, or did not take the registration."
     REGISTRATION_WRONG = "Moodle's answer to the registration is not usable."
-    NO_SESSION = "There is no valid session."
+    NO_SESSION = "The session has ended, or was not opened by us."
 
 
 class Refusal(Exception):

@@ -13,6 +13,8 @@ audit log.
 
 from __future__ import annotations
 
+import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -20,8 +22,9 @@ from typing import Any
 from aiohttp import web
 
 from ..domain.model import CourseId
+from ..errors import AppError
 from ..ports import Clock, CourseBook, Journal
-from .cookies import Cookies, Session
+from .cookies import Cookies, NotSignedIn, Session
 from .forms import read_form, read_query, text
 from .keyring import Keyring
 from .lti_launch import LAUNCH, LtiLaunches
@@ -29,8 +32,9 @@ from .lti_registration import LtiRegistrar
 from .origins import origin
 from .pages import STATIC, harmless, render, set_up
 from .platforms import Platforms
-from .refusals import Refusal, Refusals
+from .refusals import Advice, Refusal, Refusals
 
+log = logging.getLogger(__name__)
 _LONGEST_TOKEN = 8192
 _CHECKED = "with_cookie"
 _FRAMES = ("iframe", "frame", "embed", "object")
@@ -84,13 +88,27 @@ class Pages:
     def _guarded(self, handler: Handler) -> Handler:
         async def answer(request: web.Request) -> web.Response:
             try:
-                return await handler(request)
-            except Refusal as refusal:
-                reference = await self._refusals.book(refusal)
-                context = {"advice": refusal.advice, "detail": refusal.detail, "reference": reference}
-                return await self._framed("refused.html", request, context, status=refusal.advice.status)
+                try:
+                    return await handler(request)
+                except Refusal as refusal:
+                    return await self._refused(request, refusal)
+                except NotSignedIn:
+                    return render("sign_in.html", request, {}, status=401)
+            except AppError as failure:
+                reference = secrets.token_hex(4)
+                log.warning("A page could not be made [%s]: %s", reference, failure)
+            except Exception:
+                reference = secrets.token_hex(4)
+                log.exception("A page ended in a bug of ours [%s].", reference)
+            context = {"advice": Advice.NOT_NOW, "detail": "", "reference": reference}
+            return render("refused.html", request, context, status=Advice.NOT_NOW.status)
 
         return answer
+
+    async def _refused(self, request: web.Request, refusal: Refusal) -> web.Response:
+        reference = await self._refusals.book(refusal)
+        context = {"advice": refusal.advice, "detail": refusal.detail, "reference": reference}
+        return await self._framed("refused.html", request, context, status=refusal.advice.status)
 
     async def _framed(
         self, template: str, request: web.Request, context: Mapping[str, object], **given: Any

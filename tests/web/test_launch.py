@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unittest.mock import AsyncMock
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -9,6 +10,7 @@ from aiohttp import web
 from yarl import URL
 
 from moodle_appservice.domain.model import CourseId, MoodleUserId, Role
+from moodle_appservice.errors import TemporaryFailure
 from moodle_appservice.ports import CourseRow
 from moodle_appservice.web.cookies import Session
 from tests.web.platform import CLIENT_ID, LAUNCHES, key, recorded
@@ -216,6 +218,7 @@ async def test_a_person_without_a_session_is_told_the_way(world: World) -> None:
     reply = await world.browser().get("/c/2")
     assert reply.status == 401
     assert "Open the chat from your course in Moodle" in reply.text
+    assert await world.audit() == []
 
 
 async def test_our_own_key_set_shows_public_numbers_only(world: World) -> None:
@@ -224,3 +227,15 @@ async def test_our_own_key_set_shows_public_numbers_only(world: World) -> None:
     assert '"n"' in reply.text
     for private in ('"d"', '"p"', '"q"', '"dp"'):
         assert private not in reply.text
+
+
+async def test_what_fails_on_our_side_is_a_page_with_a_number_that_the_log_has(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (TemporaryFailure("The database can't be used now."), ZeroDivisionError("secret detail")):
+        monkeypatch.setattr(world.books.lti, "platform", AsyncMock(side_effect=error))
+        reply = await world.browser().get("/lti/login")
+        assert reply.status == 503
+        reference = reply.text.partition("<code>")[2].partition("</code>")[0]
+        assert f"[{reference}]" in caplog.text
+        assert str(error) not in reply.text

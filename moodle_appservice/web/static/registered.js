@@ -1,5 +1,6 @@
-// Tells Moodle that its window may be closed (LTI Dynamic Registration 1.0). The page says everything without it, too.
-(window.opener || window.parent).postMessage(
-  { subject: "org.imsglobal.lti.close" },
-  document.currentScript.dataset.moodle,
-);
+// A button that tells Moodle to close its window (LTI Dynamic Registration 1.0). Without it the person closes the window.
+const button = document.getElementById("close");
+button.hidden = false;
+button.addEventListener("click", () => {
+  (window.opener || window.parent).postMessage({ subject: "org.imsglobal.lti.close" }, button.dataset.moodle);
+});
