@@ -13,11 +13,13 @@ from .doctor import Caution, Check
 from .domain.model import CourseId
 from .errors import AppError, PermanentFailure
 from .moodle.rights import State, missing_functions, reason_to_stop, sample
+from .moodle.shapes import COURSE_GROUPS
 from .registration import Registration
 from .service import Service
 
 CHECK_MOODLE = "Moodle answers"
 CHECK_REPORTS = "Reports in Moodle"
+CHECK_GROUPS = "Groups, and roles above the courses"
 CHECK_LISTING = "Moodle lists its courses"
 CHECK_RIGHTS = "Rights in Moodle"
 CHECK_HINTS = "Single courses in Moodle"
@@ -83,6 +85,12 @@ class Examination:
             "Where both are wanted, switch the course on by its field in Moodle; else leave it as it is.",
             after=CHECK_LISTING,
         )
+        above = Check(
+            CHECK_GROUPS,
+            self._groups_and_roles,
+            "What is not known is left out, and nobody is removed for it.",
+            after=CHECK_LISTING,
+        )
         if self._service.source.reports is not None:
             listing = Check(CHECK_LISTING, self._listing, "See the reports above.", after=CHECK_REPORTS)
             return (
@@ -90,6 +98,7 @@ class Examination:
                 listing,
                 Check(CHECK_HINTS, self._hints, "Add them to the service.", after=CHECK_MOODLE),
                 own_rooms,
+                above,
             )
         return (
             Check(
@@ -105,6 +114,7 @@ class Examination:
                 after=CHECK_LISTING,
             ),
             own_rooms,
+            above,
         )
 
     async def _reports(self) -> str:
@@ -116,6 +126,23 @@ class Examination:
             raise PermanentFailure(" ".join(" ".join((one.sentence, *one.clicks)) for one in wrong))
         other = [finding.sentence for finding in findings if finding.state is not State.HELD]
         return " ".join(other) or "All are as they should be."
+
+    async def _groups_and_roles(self) -> str:
+        """Why groups get no rooms, and which roles from above could not be placed."""
+        source = self._service.source
+        if source.reports is not None:
+            said = source.reports.left_out
+        else:
+            courses = sorted((await source.courses.site(not_older_than=0.0)).courses)
+            if COURSE_GROUPS in await source.courses.functions() and courses:
+                # Whether the right to list groups is there shows in a course.
+                await source.courses.course_facts(courses[0], not_older_than=0.0)
+            said = source.courses.extra.left_out
+            why = source.courses.groups.why_unknown()
+            said = (why, *said) if why else said
+        if said:
+            raise Caution(" ".join(said))
+        return "It is known who may see which group, and where every role from above counts."
 
     async def _registration(self) -> str:
         if self._found.rate_limited:

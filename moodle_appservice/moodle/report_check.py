@@ -7,15 +7,16 @@ follow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..domain.model import SiteInfo
 from . import errors, report_columns, report_tables
 from .report_errors import ReportAmbiguous, ReportMissing, ReportUnreadable
 from .report_fetch import LIST, RETRIEVE, Choice, Listed, Page, ReportReader, find
 from .report_kinds import COURSE_GROUPS, ENDS, KINDS, MEMBERSHIPS, ROLE_HOLDERS, STARTS, Kind, clicks
-from .report_layout import SAMPLE, Layout, narrowing, recognise
+from .report_layout import SAMPLE, Layout, difference, narrowing, recognise
 from .report_roles import role_holders
 from .report_snapshot import problems
 from .rights import State
@@ -34,9 +35,19 @@ class ReportFinding:
 
 
 class ReportCheck:
-    """Looks at the reports with our token. `info`: who the token belongs to and what it may call."""
+    """Looks at the reports with our token.
 
-    def __init__(self, reader: ReportReader, choice: Choice, info: SiteInfo) -> None:
+    `info`: who the token belongs to and what it may call; `expected`: fingerprints of the reports as they were set up.
+    """
+
+    def __init__(
+        self,
+        reader: ReportReader,
+        choice: Choice,
+        info: SiteInfo,
+        expected: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._expected = expected
         self._reader = reader
         self._choice = choice
         self._info = info
@@ -80,6 +91,9 @@ class ReportCheck:
         layout = recognise(kind, page.description, page.rows)
         if layout.problems:
             return [self._wrong(kind, page, problem) for problem in problems(layout, self._info)]
+        before, now = self._expected.get(kind.name), page.description.fingerprint()
+        if before is not None and before != now:
+            return [self._changed(kind, page, difference(before, now))]
         fault = _fault(kind, page, layout)
         return [self._wrong(kind, page, fault)] if fault else [*self._fine(kind, page, layout)]
 
@@ -101,6 +115,16 @@ class ReportCheck:
         seen = page.description
         sentence = f"Report {seen.id}, “{seen.name}”: {problem}"
         return ReportFinding(kind.name, State.MISSING, sentence, clicks(kind, self._choice.name(kind)))
+
+    def _changed(self, kind: Kind, page: Page, what: str) -> ReportFinding:
+        seen = page.description
+        sentence = (
+            f"Report {seen.id}, “{seen.name}”, is not the one that was set up, and nothing is read: {what}"
+        )
+        click = (
+            "Put it back as it was, or accept it as it is now: moodle-appservice doctor --reports --accept."
+        )
+        return ReportFinding(kind.name, State.MISSING, sentence, (click,))
 
     def _fine(self, kind: Kind, page: Page, layout: Layout) -> list[ReportFinding]:
         seen = page.description

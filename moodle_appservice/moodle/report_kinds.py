@@ -260,7 +260,7 @@ BY_NAME: Final[Mapping[str, Kind]] = MappingProxyType({kind.name: kind for kind 
 def clicks(kind: Kind, name: str) -> tuple[str, ...]:
     """What to click in Moodle to make this report, a sentence each. `name`: what to call it."""
     columns = "; ".join(
-        f"{column.entity} > {column.headers[0]}{'' if column.needed else ' (if this Moodle has it)'}"
+        f"{column.entity} > {_title(column, kind)}{'' if column.needed else ' (if this Moodle has it)'}"
         for column in kind.columns
     )
     found = [
@@ -279,3 +279,9 @@ def clicks(kind: Kind, name: str) -> tuple[str, ...]:
         "Open the tab Audience, add “Manually added users” and choose the account of our token, then save."
     )
     return tuple(found)
+
+
+def _title(column: Column, kind: Kind) -> str:
+    """What Moodle's editor calls a column."""
+    twin = next((other for other in kind.columns if other.key == column.twin_of), column)
+    return twin.headers[0]

@@ -247,7 +247,8 @@ class ReportFacts:
 
     async def check(self) -> list[ReportFinding]:
         """What is right and what is missing, report by report, with what to click. Raises what stops even the list."""
-        found = await ReportCheck(self._reports, self._choice, await self.site_info()).run()
+        info = await self.site_info()
+        found = await ReportCheck(self._reports, self._choice, info, self._reader.expected).run()
         return found + [ReportFinding("roles", State.OPTIONAL, one) for one in self.left_out]
 
     async def _get(self, not_older_than: float) -> _Reading:

@@ -273,6 +273,46 @@ async def test_what_was_set_up_is_compared_at_every_look() -> None:
             await at.members()
 
 
+async def test_the_check_names_a_report_that_was_changed_and_how_to_accept_it() -> None:
+    async with desk() as at:
+        await at.members()
+        at.moodle.reports.named(COURSE_LIST).columns.append(ReportColumn("course:timemodified"))
+        (wrong,) = [finding for finding in await at.facts.check() if finding.state is State.MISSING]
+        assert (wrong.kind, "Its columns were" in wrong.sentence) == ("courses", True)
+        assert "doctor --reports --accept" in wrong.clicks[0]
+
+
+@pytest.mark.parametrize("added", [("enrol:plugin",), ("group:name",), ("enrol:plugin", "group:name")])
+async def test_a_column_that_multiplies_rows_adds_and_removes_nobody(added: tuple[str, ...]) -> None:
+    async with desk() as plain, desk() as at:
+        at.moodle.university.enrol(3, 2, method="self")
+        plain.moodle.university.enrol(3, 2, method="self")
+        at.moodle.reports.named(MEMBERSHIPS).columns += [ReportColumn(column) for column in added]
+        await plain.members()
+        await at.members()
+        for course_id in (await at.facts.site(not_older_than=0)).courses:
+            seen = await at.facts.course_facts(course_id, not_older_than=0)
+            known = await plain.facts.course_facts(course_id, not_older_than=0)
+            assert seen.enrolments == known.enrolments
+
+
+async def test_unique_rows_that_are_switched_on_later_hold_the_source() -> None:
+    async with desk() as at:
+        before = await at.members()
+        at.moodle.reports.named(MEMBERSHIPS).uniquerows = True
+        with pytest.raises(report_errors.ReportChanged, match="Its unique rows were false and are true"):
+            await at.members()
+        await at.facts.accept_reports()
+        assert await at.members() == before
+
+
+async def test_a_column_that_stands_twice_is_not_guessed() -> None:
+    async with desk() as at:
+        at.moodle.reports.named(MEMBERSHIPS).columns.append(ReportColumn("role:shortname"))
+        with pytest.raises(report_errors.ReportIncomplete, match="2 columns are called “Short name”"):
+            await at.members()
+
+
 async def test_a_report_that_can_not_be_read_is_not_accepted_either() -> None:
     async with desk() as at:
         await at.members()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,12 +15,15 @@ import pytest
 from moodle_appservice.demo.sandbox import SandboxMoodle, University
 from moodle_appservice.demo.sandbox.report_seed import MEMBERSHIPS, ROLE_HOLDERS
 from moodle_appservice.domain.above import Assignment, ExtraRole
+from moodle_appservice.domain.groups import may_have_room
 from moodle_appservice.domain.model import Category, CategoryId, CourseFacts, CourseId, MoodleUserId, Role
 from moodle_appservice.moodle import MoodleClient, MoodleFacts, State, report_errors
-from moodle_appservice.moodle.report_fetch import Page
+from moodle_appservice.moodle.report_fetch import Page, ReportReader, parse_page
+from moodle_appservice.moodle.report_kinds import COURSE_GROUPS, clicks
 from moodle_appservice.moodle.report_kinds import ROLE_HOLDERS as KIND
 from moodle_appservice.moodle.report_layout import Description, recognise
 from moodle_appservice.moodle.report_roles import place_categories, role_holders
+from moodle_appservice.moodle.report_tables import groups
 from moodle_appservice.moodle.reports import ReportFacts
 
 NOW = 1795204800
@@ -204,3 +210,82 @@ def test_categories_that_only_a_path_names_are_put_in_their_place() -> None:
         known, {CategoryId(5): "Arts / Music / Jazz"}, {**names, CategoryId(3): "Arts"}
     )
     assert len(said) == 2
+
+
+RECORDINGS = Path(__file__).parents[1] / "fixtures" / "moodle-above"
+
+
+def recorded(name: str) -> Page:
+    return parse_page(json.loads((RECORDINGS / f"{name}.json").read_text()))
+
+
+@pytest.mark.parametrize("version", ["4.5", "5.1"])
+def test_a_recorded_report_of_roles_comes_out_as_what_it_is(version: str) -> None:
+    rows = recorded(f"{version}-roles")
+    layout = recognise(KIND, rows.description, rows.rows)
+    assert layout.problems == ()
+    found = role_holders(rows, layout)
+    above = {(int(one.user_id), str(one.role), one.category_id) for one in found.assignments}
+    assert above >= {
+        (44, "manager", 8), (44, "manager", 10), (45, "teacher", 9), (46, "manager", None), (46, "coursecreator", None),
+    }  # fmt: skip
+    assert {found.names[CategoryId(8)], found.names[CategoryId(10)]} == {"Music"}, "a name says nothing"
+
+
+async def test_the_sandbox_writes_a_context_as_the_recorded_moodle_does() -> None:
+    site = university()
+    site.assign_category_role(10, 1, "manager")
+    site.assign_system_role(11, "manager")
+    async with sources(site) as (moodle, _, _, _), aiohttp.ClientSession() as session:
+        report = moodle.reports.named(ROLE_HOLDERS)
+        report.conditions = None
+        client = MoodleClient(moodle.url, moodle.token, session=session, attempts=1)
+        mine = await ReportReader(client).read(report.id)
+        theirs = recorded("5.1-roles")
+        for header in mine.description.headers:
+            at, there = mine.description.headers.index(header), theirs.description.headers.index(header)
+            if header != "Short name":
+                shapes = {shape(row[there]) for row in theirs.rows}
+                assert {shape(row[at]) for row in mine.rows} <= shapes, header
+
+
+def shape(cell: object) -> str:
+    """A cell without names, numbers and the site's address."""
+    text = re.sub(r"https?://[^/\"]+", "", str(cell))
+    return re.sub(r"\d+", "7", re.sub(r">(Category|Course): [^<]*<|>[^<:]*<", r">\1<", text))
+
+
+@pytest.mark.parametrize("version", ["4.4", "4.5", "5.1"])
+def test_recorded_groups_in_two_groupings_come_out_once_with_everybody(version: str) -> None:
+    rows = recorded(f"{version}-groups-groupings")
+    layout = recognise(COURSE_GROUPS, rows.description, rows.rows)
+    assert layout.problems == () and layout.has("grouping")
+    found = {one.group.name: one for one in groups(rows, layout)[CourseId(10)]}
+    told = {
+        name: (
+            one.group.visibility.value,
+            may_have_room(one.group),
+            len(one.members),
+            len(one.group.groupings),
+        )
+        for name, one in found.items()
+    }
+    assert told == {
+        "Open group": ("all", True, 2, 2),
+        "Members' group": ("members", True, 2, 1),
+        "Own group": ("own", False, 1, 0),
+        "Hidden group": ("none", False, 1, 0),
+        "Empty group": ("all", True, 0, 0),
+    }
+
+
+def test_the_clicks_call_every_column_as_moodles_editor_does() -> None:
+    said = " ".join(clicks(COURSE_GROUPS, "Matrix groups"))
+    assert "Group > Name; " in said and "Grouping > Name (if" in said
+    said = " ".join(clicks(KIND, "Matrix roles"))
+    assert "report source “Roles”" in said
+    assert (
+        "Context > Context URL; Context > Context level; Role > Short name; User > Full name with link"
+        in said
+    )
+    assert "Context > Context level is not equal to Course" in said
