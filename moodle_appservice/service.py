@@ -253,6 +253,7 @@ class Service:
         self.accounts = accounts_from(
             settings, self.registration, rules, session=session, store=store, clock=clock
         )
+        self.inbox = MoodleMessages(self.moodle, Functions(self.facts, clock), store)
         self.gate = Gate(self.matrix, store, rules)
         rooms = RoomFinder(self.matrix, store, rules, clock)
         self.planner = CoursePlanner(self.facts, store, rooms, rules)
@@ -285,7 +286,7 @@ class Service:
                 rules,
                 clock,
                 freshness,
-                AccountKeeper(self.accounts, store, rules, clock),
+                AccountKeeper(self.accounts, store, rules, clock, inbox=self.inbox),
             ),
             courses=CourseSync(
                 self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled
@@ -297,7 +298,6 @@ class Service:
             store, queue, self.workers, self.planner, site, status, troubles, self.facts
         )
         messenger = MatrixMessenger(self.matrix, store)
-        self.inbox = MoodleMessages(self.moodle, Functions(self.facts, clock), store)
         self.linking = Linking(
             *(store, queue, self.facts, rules, clock, Notices(messenger, self.inbox)),
             secret=self.registration.as_token.get_secret_value().encode(),

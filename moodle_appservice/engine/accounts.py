@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from ..domain.accounts import (
@@ -28,10 +28,10 @@ from ..domain.accounts import (
     virtual_id_of,
 )
 from ..domain.identity import FieldSeen, Sources, derives
-from ..domain.model import MoodleUserId, Person, Resolution, Standing, UserId
+from ..domain.model import Person, Resolution, Standing, UserId
 from ..domain.rules import AccountMode, Rules
 from ..domain.template import Missing, external_id_from
-from ..errors import PermanentFailure
+from ..errors import AppError, PermanentFailure
 from ..ports import (
     AccountKind,
     AccountRights,
@@ -40,19 +40,18 @@ from ..ports import (
     AccountState,
     Attributes,
     Clock,
+    MoodleInbox,
     Store,
 )
 
 log = logging.getLogger(__name__)
-HandOut = Callable[[MoodleUserId, UserId, str], Awaitable[None]]
-"""Gives a person the first password of a new account, once."""
 FEW_ACCOUNTS = 100
 FEW_STRANGERS = 20
 PASSWORD_BYTES = 12
 
 
 class AccountKeeper:
-    """What the homeserver can tell about a person, and what is to be done there. `hand_out` None: no passwords."""
+    """What the homeserver can tell about a person, and what is to be done there. `inbox` takes first passwords."""
 
     def __init__(
         self,
@@ -61,13 +60,13 @@ class AccountKeeper:
         rules: Rules,
         clock: Clock,
         *,
-        hand_out: HandOut | None = None,
+        inbox: MoodleInbox | None = None,
     ) -> None:
         self._accounts = accounts
         self._store = store
         self._rules = rules
         self._clock = clock
-        self._hand_out = hand_out
+        self._inbox = inbox
         self._nobody_signs_in: bool | None = None
 
     async def sources(self, person: Person, field: FieldSeen) -> Sources:
@@ -115,7 +114,7 @@ class AccountKeeper:
         matrix_id = claim.matrix_id
         assert matrix_id is not None
         claim = replace(claim, standing=Standing.READY)
-        attributes, lacking = self._attributes(person)
+        attributes, lacking = await self._attributes(person)
         if attributes is None:
             return Ruling(replace(claim, standing=Standing.WAITING, reason=lacking))
         row = await self._store.accounts.get(matrix_id)
@@ -124,7 +123,7 @@ class AccountKeeper:
                 row = await self._create(person, matrix_id, row, name=attributes.display_name)
             if row is None:
                 return await self._taken_by_somebody(person, claim, matrix_id)
-            await self._fill(person, row, attributes)
+            await self._fill(row, attributes)
         except PermanentFailure as failure:
             # Where it is the sign-on id that is taken, the next look asks who has it.
             self._nobody_signs_in = False
@@ -189,7 +188,7 @@ class AccountKeeper:
             return await self._written(replace(row, state=AccountState.EMPTY))
         return None
 
-    async def _fill(self, person: Person, row: AccountRow, attributes: Attributes) -> None:
+    async def _fill(self, row: AccountRow, attributes: Attributes) -> None:
         if row.state is AccountState.MADE:
             return
         await self._accounts.fill(row.matrix_id, attributes)
@@ -202,8 +201,25 @@ class AccountKeeper:
                 email_written=attributes.email or None,
             )
         )
-        if attributes.password is not None and self._hand_out is not None:
-            await self._hand_out(person.id, row.matrix_id, attributes.password)
+        if attributes.password is not None and self._inbox is not None:
+            await self._hand_out(self._inbox, row, attributes.password)
+
+    async def _hand_out(self, inbox: MoodleInbox, row: AccountRow, password: str) -> None:
+        """Tell the person the first password, once and nowhere else."""
+        text = (
+            f"A Matrix account was made for you: {row.matrix_id}\n"
+            f"Your first password: {password}\n"
+            "Please sign in and change it, then delete this message."
+        )
+        try:
+            await inbox.send(row.user_id, text, key=f"password {secrets.token_hex(8)}")
+        except AppError as failure:
+            log.warning(
+                "The first password of Moodle user %d was not handed out, and is known to nobody: %s They can have a "
+                "new one by “forgot password”.",
+                row.user_id,
+                failure,
+            )
 
     async def _taken_by_somebody(self, person: Person, claim: Resolution, matrix_id: UserId) -> Ruling:
         await self._store.accounts.forget(matrix_id)
@@ -212,7 +228,7 @@ class AccountKeeper:
             return account_exists(claim)
         return judge(Case(claim, external_id=self._expected(person)), account, self._rules)
 
-    def _attributes(self, person: Person) -> tuple[Attributes | None, str]:
+    async def _attributes(self, person: Person) -> tuple[Attributes | None, str]:
         """What the new account gets; None with the reason where Moodle lacks something for it."""
         rules = self._rules.accounts
         name = display_name_of(person, self._rules) or person.username
@@ -223,9 +239,9 @@ class AccountKeeper:
             return Attributes(name, (expected,), person.email if rules.follow_email else ""), ""
         if not person.email:
             return None, "No account is made: without an e-mail address in Moodle nobody could sign in to it."
-        password = (
-            secrets.token_urlsafe(PASSWORD_BYTES) if rules.hand_out_password and self._hand_out else None
-        )
+        # Where Moodle takes no messages a password would reach nobody.
+        hands_out = rules.hand_out_password and self._inbox is not None and await self._inbox.is_on()
+        password = secrets.token_urlsafe(PASSWORD_BYTES) if hands_out else None
         return Attributes(name, (), person.email, password), ""
 
     async def _written(self, row: AccountRow) -> AccountRow:

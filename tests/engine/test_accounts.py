@@ -33,6 +33,24 @@ CREATE = AccountRules(mode=AccountMode.CREATE)
 SIGNS_IN = frozenset({("oidc", "p8")})
 
 
+class Inbox:
+    """Moodle's messages."""
+
+    def __init__(self, *, is_on: bool = True, failure: Exception | None = None) -> None:
+        self.sent: list[tuple[MoodleUserId, str]] = []
+        self._is_on = is_on
+        self._failure = failure
+
+    async def is_on(self) -> bool:
+        return self._is_on
+
+    async def send(self, user_id: MoodleUserId, text: str, *, key: str) -> None:
+        assert "p8" not in key
+        if self._failure is not None:
+            raise self._failure
+        self.sent.append((user_id, text))
+
+
 class Crash(BaseException):
     """The process ends here."""
 
@@ -214,23 +232,34 @@ async def test_without_an_address_nobody_could_sign_in_so_nothing_is_made(world:
 
 
 async def test_a_random_password_is_handed_out_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    handed: list[tuple[MoodleUserId, UserId, str]] = []
-
-    async def hand_out(user_id: MoodleUserId, matrix_id: UserId, password: str) -> None:
-        handed.append((user_id, matrix_id, password))
-
+    inbox = Inbox()
     world.use(accounts=replace(CREATE, login="password", hand_out_password=True))
     world.accounts.admin()
     world.facts.add_person(8, email="sam@uni.test")
-    world.people._accounts = AccountKeeper(
-        world.accounts, world.store, world.rules, world.clock, hand_out=hand_out
-    )
+    world.people._accounts = AccountKeeper(world.accounts, world.store, world.rules, world.clock, inbox=inbox)
     await look(world)
     await look(world)
-    ((user_id, matrix_id, password),) = handed
-    assert (user_id, matrix_id) == (SAM, ID)
-    assert len(password) >= 16 and password == world.accounts.filled[ID].password
+    ((user_id, text),) = inbox.sent
+    password = world.accounts.filled[ID].password
+    assert password is not None and len(password) >= 16
+    assert user_id == SAM and ID in text and password in text
     assert password not in caplog.text
+
+
+@pytest.mark.parametrize(("is_on", "failure"), [(False, None), (True, Unreachable("down"))])
+async def test_who_gets_no_message_has_an_account_all_the_same(
+    world: World, is_on: bool, failure: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox = Inbox(is_on=is_on, failure=failure)
+    world.use(accounts=replace(CREATE, login="password", hand_out_password=True))
+    world.accounts.admin()
+    world.facts.add_person(8, email="sam@uni.test")
+    world.people._accounts = AccountKeeper(world.accounts, world.store, world.rules, world.clock, inbox=inbox)
+    assert (await look(world)).invitable == ID
+    password = world.accounts.filled[ID].password
+    assert (password is None) is not is_on
+    assert ("forgot password" in caplog.text) is is_on
+    assert password is None or password not in caplog.text
 
 
 # Following Moodle
