@@ -59,6 +59,7 @@ class Source:
         profile = profile_fields_for(rules.identity)
         limits = ShrinkRules(max_share=settings.safety.max_shrink)
         self.groups = GroupRegister(store.groups)
+        self._is_probed = False
         self.known: KnownSite | None = None
         """The site and our rights there, as they were probed last."""
         self.courses = MoodleFacts(
@@ -129,7 +130,8 @@ class Source:
     async def before_courses(self, site: SiteFacts) -> None:
         """Look at our rights where they may be other ones. Raises `SourceHeld` where nothing may be read with them."""
         info, now = site.site, self._clock.now()
-        if self.known is None or not self.known.is_valid(info, now):
+        in_doubt = self.courses.lacks_rights
+        if self.known is None or not self._is_probed or not self.known.is_valid(info, now, in_doubt=in_doubt):
             if self.known is not None and self.known.release != info.release:
                 log.info(
                     "Moodle is %s now, and was %s: our rights are probed.", info.release, self.known.release
@@ -138,6 +140,7 @@ class Source:
             if self.reports is None:
                 findings = tuple(await self.courses.probe_rights(sample(site, await self.of_interest())))
             await self._know(KnownSite(info.url, info.release, info.user_id, info.functions, findings, now))
+            self._is_probed, self.courses.lacks_rights = True, False
             for finding in findings:
                 if finding.state is State.MISSING:
                     log.warning("%s", finding.sentence)

@@ -48,6 +48,7 @@ from .shapes import COURSES, FRONT_PAGE, NEEDED
 logger = logging.getLogger(__name__)
 
 _SITE: Final = "site"
+_RIGHTS: Final = (errors.RightMissing, errors.ListIncomplete, errors.MissingCapability)
 
 
 class MoodleFacts:
@@ -85,6 +86,8 @@ class MoodleFacts:
         self._courses: Memory[CourseId, CourseFacts] = Memory(clock)
         self._people: Memory[MoodleUserId, Person | None] = Memory(clock)
         self._url = self._expected = self._stopped = ""
+        self.lacks_rights = False
+        """A course could not be read for want of a right; whoever has probed our rights takes this back."""
         self._judge = ListJudge(rules) if rules else None
         # Outlives the facts themselves: after a failed reading, who was there still has to be missed.
         self._seen: dict[CourseId, frozenset[MoodleUserId]] = {}
@@ -303,6 +306,7 @@ class MoodleFacts:
         facts = {
             course_id: _course_facts(one, people, began, self._above(one)) for course_id, one in found.items()
         }
+        self.lacks_rights |= any(isinstance(one, _RIGHTS) for one in facts.values())
         for course_id, one in facts.items():
             if isinstance(one, CourseFacts):
                 self._seen[course_id] = frozenset(enrolment.user_id for enrolment in one.enrolments)

@@ -1,7 +1,9 @@
 """What was found out about the site itself: which Moodle it is, what our token may do there, and when we looked.
 
-It is kept over a restart. Rights are probed (`rights`) when they were never, when the release, the account or the
-functions of the service are other ones, once a day, and as long as a right is missing without which nothing is read.
+It is kept over a restart, so that a right that was missing is missed from the first moment on. Rights are probed
+(`rights`) by the first pass after a start, when the release, the account or the functions of the service are other
+ones, once a day, soon after courses could not be read for want of a right, and with every pass as long as a right is
+missing without which nothing is read.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from .rights import Finding, State, reason_to_stop
 
 PROBE_EVERY = 86400.0
 """Seconds between two probes of a site that stays as it is."""
+PROBE_IN_DOUBT = 600.0
+"""Seconds between two probes while courses can't be read for want of a right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,10 @@ class KnownSite:
         """Why nothing may be read, as sentences; empty where it may."""
         return reason_to_stop(self.findings)
 
-    def is_valid(self, info: SiteInfo, now: float) -> bool:
-        """Whether a probe would find the same."""
+    def is_valid(self, info: SiteInfo, now: float, *, in_doubt: bool = False) -> bool:
+        """Whether a probe would find the same. `in_doubt`: courses could not be read for want of a right."""
         same = (self.url, self.release, self.user_id) == (info.url, info.release, info.user_id)
-        aged = not 0 <= now - self.probed_at < PROBE_EVERY
+        aged = not 0 <= now - self.probed_at < (PROBE_IN_DOUBT if in_doubt else PROBE_EVERY)
         return same and self.functions == info.functions and not aged and not self.stops
 
     def to_data(self) -> dict[str, Any]:

@@ -111,21 +111,34 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield Site(str(server.make_url("/")), moodle, tmp_path / "ours.db")
 
 
-async def test_rights_are_probed_once_and_known_after_a_restart(site: Site) -> None:
+async def test_rights_are_probed_at_every_start_and_known_before(site: Site) -> None:
     async with site.start() as at:
         await at.look(site.clock)
         known = at.source.known
         assert known is not None and known.release and known.functions and not known.stops
-        first = site.rosters()
-        await at.look(site.clock)
-        plain = site.rosters() - first
+        for _ in range(3):
+            await at.look(site.clock)
+            assert at.source.known == known
     async with site.start() as at:
         assert at.source.known == known
-        site.moodle.asked.clear()
         await at.look(site.clock)
-        proofs = 2 * 2 + 1
-        assert site.rosters() == plain + proofs
-        assert at.source.known == known
+        assert at.source.known is not None and at.source.known.probed_at > known.probed_at
+
+
+async def test_while_a_course_can_t_be_read_for_want_of_a_right_rights_are_probed_now_and_then(
+    site: Site,
+) -> None:
+    async with site.start() as at:
+        await at.look(site.clock)
+        known = at.source.known
+        site.moodle.rights.discard("moodle/user:viewalldetails")
+        await at.look(site.clock)
+        assert at.source.known == known, "each list is refused by itself"
+        with pytest.raises(errors.RightMissing):
+            await at.source.facts.course_facts(TWO, not_older_than=site.clock.now())
+        site.clock.advance(600)
+        with pytest.raises(errors.SourceHeld, match="viewalldetails"):
+            await at.look(site.clock)
 
 
 @pytest.mark.parametrize("what", ["release", "functions", "a day"])
