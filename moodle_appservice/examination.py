@@ -58,6 +58,18 @@ class Examination:
                 after=CHECK_LISTING,
             ),
             Check(
+                "Messages in Moodle",
+                self._messages,
+                "Add core_message_send_instant_messages to the service, and moodle/site:messageanyuser to the role.",
+                after=CHECK_MOODLE,
+            ),
+            Check(
+                "Writing into Moodle's profiles",
+                self._writing,
+                "See “Matrix ids in people's profiles” in the page on setting up Moodle.",
+                after=CHECK_MOODLE,
+            ),
+            Check(
                 CHECK_HOMESERVER,
                 self._homeserver,
                 "List the registration in homeserver.yaml under app_service_config_files and restart Synapse.",
@@ -237,6 +249,39 @@ class Examination:
                 f"{name} is a checkbox: only changes of it count. A drop-down “as the site | on | off” says more."
             )
         return f"Courses have the field {name}."
+
+    async def _messages(self) -> str:
+        if not await self._service.inbox.is_on():
+            return "Off: the function is not in the service. Codes are shown on the command line only."
+        return (
+            "On: codes and notices of changed links can go to people's inboxes. Without moodle/site:messageanyuser "
+            "only to those who take messages from everybody."
+        )
+
+    async def _writing(self) -> str:
+        profile = self._service.profile
+        has_function = await profile.is_on()
+        if not self._settings.moodle.write_matrix_id:
+            if has_function:
+                raise Caution(
+                    "Off (moodle.write_matrix_id), but the service of our token holds core_user_update_users. Take it "
+                    "out: who has the token and the right moodle/user:update can change people's accounts."
+                )
+            return "Off (moodle.write_matrix_id)."
+        if not has_function:
+            raise PermanentFailure(
+                "moodle.write_matrix_id is on, and core_user_update_users is not in the service of our token. "
+                "Nothing is written."
+            )
+        if not await profile.may_write():
+            raise PermanentFailure(
+                "moodle.write_matrix_id is on, and our Moodle account lacks moodle/user:update. Nothing is written."
+            )
+        return (
+            "On. Our account holds moodle/user:update: with the token everything can be changed in every account "
+            "but the administrators', password and e-mail address included. Guard it: restrict it to this "
+            "machine's address."
+        )
 
     async def _homeserver(self) -> str:
         taken_for = await self._service.matrix.whoami()

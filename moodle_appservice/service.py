@@ -49,6 +49,7 @@ from .engine.status import StatusReader
 from .engine.troubles import Troubles
 from .engine.waiting import WaitingList
 from .engine.worker import Workers
+from .engine.writeback import WriteBack
 from .errors import PermanentFailure, Unreachable
 from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
@@ -56,6 +57,7 @@ from .matrix.messenger import MatrixMessenger
 from .moodle.client import MoodleClient
 from .moodle.functions import Functions
 from .moodle.messages import MoodleMessages
+from .moodle.profile import ProfileField
 from .ownrules import own_rules
 from .registration import Registration
 from .source import Source
@@ -253,7 +255,13 @@ class Service:
         self.accounts = accounts_from(
             settings, self.registration, rules, session=session, store=store, clock=clock
         )
-        self.inbox = MoodleMessages(self.moodle, Functions(self.facts, clock), store)
+        self.waiting = WaitingList(self.accounts, store, queue, rules, clock)
+        functions = Functions(self.facts, clock)
+        self.inbox = MoodleMessages(self.moodle, functions, store)
+        self.profile = ProfileField(self.moodle, functions, settings.identity.profile_field)
+        self.write_back = (
+            WriteBack(self.profile, store, rules, clock) if settings.moodle.write_matrix_id else None
+        )
         self.gate = Gate(self.matrix, store, rules)
         rooms = RoomFinder(self.matrix, store, rules, clock)
         self.planner = CoursePlanner(self.facts, store, rooms, rules)
@@ -272,7 +280,7 @@ class Service:
             before_courses=self.source.before_courses,
             after_reading=self._after_reading,
             turns=self.source.turns,
-            after_pass=WaitingList(self.accounts, store, queue, rules, clock).look,
+            after_pass=self._after_pass,
         )
         self.workers = Workers(
             queue,
@@ -306,7 +314,7 @@ class Service:
         self.router = Router(desk, max_age=settings.bot.command_max_age)
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn)
         self.browsers = Browsers(settings, store, self.facts, clock)
-        outside = Outside(self.matrix, self.accounts, hands, self.gate, self.inbox)
+        outside = Outside(self.matrix, self.accounts, hands, self.gate, self.inbox, self.profile)
         self.personal = Personal(store, queue, clock, self.linking, outside)
         self.door = ControlDoor(
             settings.control_socket,
@@ -347,6 +355,11 @@ class Service:
     async def _after_reading(self) -> None:
         await self.source.after_reading()
         await self.linking.wake()
+
+    async def _after_pass(self, *, at_once: bool) -> None:
+        await self.waiting.look(at_once=at_once)
+        if self.write_back is not None:
+            await self.write_back.run()
 
     async def _check_bot(self) -> None:
         taken_for = await self.matrix.whoami()

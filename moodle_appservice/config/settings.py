@@ -96,6 +96,11 @@ class Moodle(Section):
         "At most so many requests per minute; with courses, each turn reads what fits into it. Unset: no limit.",
         ge=1,
     )
+    write_matrix_id: bool = Field(
+        default=False,
+        description="Write each person's Matrix id into the profile field identity.profile_field. "
+        "It takes a strong right: see the page on setting up Moodle.",
+    )
     language: Language = Field(
         default="en", description="The language in which Moodle is asked, as Moodle spells it: en, de, pt_br."
     )
@@ -219,6 +224,17 @@ class Settings(Section):
     web: Web = Web()
     sync: Sync = Sync()
     logging: Logging = Logging()
+
+    @field_validator("identity")
+    @classmethod
+    def _has_field(cls, identity: Identity, info: ValidationInfo) -> Identity:
+        moodle = info.data.get("moodle")
+        if isinstance(moodle, Moodle) and moodle.write_matrix_id and not identity.profile_field:
+            raise wrong(
+                "names no profile field, and moodle.write_matrix_id is on",
+                "Name the field in identity.profile_field, or switch moodle.write_matrix_id off.",
+            )
+        return identity
 
     @field_validator("accounts")
     @classmethod

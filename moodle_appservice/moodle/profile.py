@@ -20,6 +20,8 @@ from .people import read_people
 
 MOST: Final = 50
 """People in one request."""
+NOBODY: Final = 2_147_483_646
+"""An id that no account has."""
 _REASONS: Final[Mapping[str, str]] = {
     "usernotupdatedadmin": "Moodle lets nobody change a site administrator's profile from outside",
     "usernotupdatedguest": "it is Moodle's guest account",
@@ -40,6 +42,14 @@ class ProfileField:
     async def is_on(self) -> bool:
         """Whether the service of our token has the function."""
         return await self._functions.has(UPDATE_USERS)
+
+    async def may_write(self) -> bool:
+        """Whether our account has the right: found out on an account that does not exist, so nothing is changed."""
+        try:
+            await self._client.call(UPDATE_USERS, {"users": [{"id": NOBODY}]})
+        except errors.MissingCapability:
+            return False
+        return True
 
     async def read(self, user_ids: list[MoodleUserId]) -> Mapping[MoodleUserId, str]:
         """What the field holds, empty text for nothing; who is not shown is absent."""

@@ -16,7 +16,7 @@ from .groups import GroupBook
 from .inbox import MoodleInbox
 from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
-from .profile import ProfileWriter
+from .profile import ProfileWriter, ToWrite
 from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
 from .store import (
     AuditRow,
@@ -82,6 +82,7 @@ __all__ = [
     "Settings",
     "Store",
     "Taken",
+    "ToWrite",
     "course_key",
     "person_key",
 ]

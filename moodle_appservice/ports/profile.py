@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-from ..domain.model import MoodleUserId
+from ..domain.model import MoodleUserId, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class ToWrite:
+    """Whose field may have to be written: with which value (empty: the id is not theirs any more), by what trust.
+
+    `written`: what we wrote last, None for nothing ever.
+    """
+
+    user_id: MoodleUserId
+    username: str
+    value: str
+    trust: Trust | None
+    written: str | None
 
 
 class ProfileWriter(Protocol):

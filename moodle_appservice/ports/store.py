@@ -30,6 +30,7 @@ from .accounts import AccountBook
 from .groups import GroupBook
 from .links import LinkBook
 from .personal import PersonalBook
+from .profile import ToWrite
 from .requests import RequestBook
 from .world import Event
 
@@ -308,6 +309,10 @@ class PeopleBook(Protocol):
 
     async def wrote_field(self, user_id: MoodleUserId, value: str) -> None:
         """Remember what we wrote into the person's profile field, before it is written: it is no source any more."""
+        ...
+
+    async def to_write(self, *, everybody: bool) -> Sequence[ToWrite]:
+        """Whose id is not what we wrote last; `everybody`: whoever has an id that counts, or had one written."""
         ...
 
     async def written_fields(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:

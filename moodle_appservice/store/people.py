@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from mautrix.util.async_db import Connection
 
 from ..domain.identity import FieldSeen
 from ..domain.model import MoodleUserId, Person, Resolution, Standing, Trust, UserId
-from ..ports import PersonRow, Saved
+from ..ports import PersonRow, Saved, ToWrite
 from .db import Db, Row
 from .exclusion import excluded, hash_of, salt
 from .settings import next_number
@@ -109,6 +109,27 @@ class PeopleBooks:
     async def wrote_field(self, user_id: MoodleUserId, value: str) -> None:
         """Remember what we wrote into the person's profile field."""
         await self._db.execute("UPDATE person SET field_written = $2 WHERE moodle_id = $1", user_id, value)
+
+    async def to_write(self, *, everybody: bool) -> Sequence[ToWrite]:
+        """Whose id is not what we wrote last."""
+        # Who waits for an account has nothing yet that others could write to.
+        condition = "standing = 'ready' AND (matrix_id IS NOT NULL OR COALESCE(field_written, '') <> '')"
+        if not everybody:
+            condition += " AND COALESCE(matrix_id, '') <> COALESCE(field_written, '')"
+        rows = await self._db.fetch(
+            "SELECT moodle_id, username, matrix_id, trust, field_written FROM person "
+            f"WHERE {condition} ORDER BY moodle_id"
+        )
+        return [
+            ToWrite(
+                user_id=MoodleUserId(row["moodle_id"]),
+                username=row["username"],
+                value=row["matrix_id"] or "",
+                trust=None if row["trust"] is None else Trust(row["trust"]),
+                written=row["field_written"],
+            )
+            for row in rows
+        ]
 
     async def written_fields(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
         """What we last wrote into the profile fields of these people."""

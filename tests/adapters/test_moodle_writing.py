@@ -145,6 +145,13 @@ async def test_without_the_right_nothing_is_written(desk: Desk) -> None:
     assert desk.value(desk.people[0]) == ""
 
 
+async def test_whether_we_may_write_is_found_out_without_writing(desk: Desk) -> None:
+    assert await desk.field.may_write()
+    desk.moodle.rights.revoke(rights.USER_UPDATE)
+    assert not await desk.field.may_write()
+    assert {desk.value(one) for one in desk.people} == {""}
+
+
 async def test_writing_is_off_unless_the_function_is_in_the_service(desk: Desk) -> None:
     assert await desk.field.is_on()
     desk.moodle.site.service.functions.remove(UPDATE_USERS)
