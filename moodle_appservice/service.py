@@ -264,9 +264,9 @@ class Service:
         )
         self.gate = Gate(self.matrix, store, rules)
         rooms = RoomFinder(self.matrix, store, rules, clock)
-        self.planner = CoursePlanner(self.facts, store, rooms, rules)
+        self.planner = CoursePlanner(self.facts, store, rooms, rules, clock)
         limits = Limits(actions=settings.sync.slice_actions)
-        hands = Hands(self.matrix, self.matrix, store, rooms, rules, clock, limits)
+        hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits)
         freshness, troubles, settled = Freshness(), Troubles(), Settled()
         site = SitePass(
             self.facts,

@@ -72,12 +72,12 @@ def is_local(matrix_id: UserId, rules: Rules) -> bool:
 
 def is_excluded(person: Person, rules: Rules) -> bool:
     """Whether `people.exclude` names this person, by user name or Moodle id."""
-    return person.username in rules.people.exclude or str(person.id) in rules.people.exclude
+    return rules.people.excludes(person.id, person.username)
 
 
 def virtual_id_of(user_id: MoodleUserId, rules: Rules) -> UserId:
     """The virtual user of a person: by number, for an id stays in a room's history for ever."""
-    return UserId(f"@moodle_{rules.site}_{user_id}:{rules.domain}")
+    return rules.virtual_user(user_id)
 
 
 def display_name_of(person: Person, rules: Rules) -> str:

@@ -7,7 +7,7 @@ hold them, the engine carries them out and nothing else changes membership or st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .model import CourseId, MoodleUserId, RoomAlias, UserId
@@ -101,6 +101,11 @@ Departure = Remove | Ban
 Action = CreateRoom | SetState | SetPower | OfPerson
 
 
+def takes_out(action: Action) -> bool:
+    """Whether somebody has no place any more after this: not where another account of the person has it."""
+    return isinstance(action, Ban) or (isinstance(action, Remove) and action.instead is None)
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something that the plan leaves alone on purpose, with the reason. `person` None: it concerns the room."""
@@ -116,6 +121,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Bookings:
+    """What the room itself tells our books, without any request.
+
+    `found`: accounts that are where they belong, and have no place in the books. `banned`: accounts that the bot has
+    banned, with the books none the wiser. `unwanted`: places of people who are neither here nor wanted here.
+    """
+
+    found: Mapping[UserId, MoodleUserId] = field(default_factory=dict)
+    banned: Mapping[UserId, MoodleUserId] = field(default_factory=dict)
+    unwanted: frozenset[UserId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be done for one course, in order. Empty `actions` means: everything is as it should be."""
 
@@ -124,12 +142,9 @@ class Plan:
     notes: tuple[Note, ...]
     next_look: float | None = None
     """Unix seconds: when a period of grace ends, so that the same facts mean something else."""
+    bookings: Bookings = field(default_factory=Bookings)
 
     @property
     def removals(self) -> tuple[Departure, ...]:
         """Only what takes people out, in order. Who keeps the place with another account is not taken out."""
-        return tuple(
-            action
-            for action in self.actions
-            if isinstance(action, Ban) or (isinstance(action, Remove) and action.instead is None)
-        )
+        return tuple(action for action in self.actions if isinstance(action, Departure) and takes_out(action))

@@ -2,41 +2,24 @@
 
 The ledger is what we last wrote and whom we invited; it tells a human's rename from a stale name, and somebody who
 left by choice from somebody who was never asked. Order: removals, then one power-level event, then state, then
-invites with the person who is waiting first, teachers next and the rest by id. Only people whom we know from Moodle
-are ever removed: strangers that a teacher invited are not ours.
+invites with the person who is waiting first, teachers next and the rest by id. Who comes and who goes: see `places`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .actions import Action, CreateRoom, Invite, Note, Plan, Remove, SetPower, SetState
-from .mapping import DesiredMember, DesiredRoom, creation_content
-from .model import ActualMember, ActualRoom, Membership, MoodleUserId, UserId
+from .actions import Action, CreateRoom, Note, Plan, SetPower, SetState
+from .mapping import DesiredRoom, creation_content
+from .model import ActualRoom, MoodleUserId, UserId
+from .places import PRESENT, Ledger, Places, places_of
 from .power import power_levels, same_power
 from .rules import Rules
 
-PRESENT = frozenset({Membership.INVITE, Membership.JOIN})
+__all__ = ["PRESENT", "Ledger", "plan_room"]
 NAME = ("m.room.name", "name")
 TOPIC = ("m.room.topic", "topic")
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What we last did in one room.
-
-    `places`: everyone whom we invited, or found where they belong, and who has been wanted ever since. `intended`:
-    whom we were about to invite, and do not know whether we did. `bans`: whom we have banned ourselves.
-    """
-
-    name: str | None = None
-    topic: str | None = None
-    levels: Mapping[UserId, int] = field(default_factory=dict)
-    places: frozenset[UserId] = frozenset()
-    intended: frozenset[UserId] = frozenset()
-    bans: frozenset[UserId] = frozenset()
 
 
 def plan_room(
@@ -49,91 +32,43 @@ def plan_room(
     waiting: MoodleUserId | None = None,
 ) -> Plan:
     """Plan one room. `known`: Matrix id → Moodle person for everyone in the room whom we know from Moodle."""
-    desired = _without_absent_guests(desired, actual)
+    places = places_of(desired, actual, ledger, known, rules)
+    next_look = min((one.until for one in desired.treatments.values() if one.until is not None), default=None)
     if actual is None:
-        power = power_levels(rules.room_version, rules, desired.levels)
+        power = power_levels(rules.room_version, rules, places.levels())
         content = creation_content(desired, power, rules)
         create = CreateRoom(
             desired.course_id, desired.alias, content, "The course is on and has no room yet."
         )
-        return Plan(desired.course_id, (create, *_invites(desired, {}, waiting)), desired.notes)
-    notes = list(desired.notes)
-    wanted: dict[UserId, DesiredMember] = {}
-    for user, member in desired.members.items():
-        reason = _not_invited(user, actual.members.get(user), ledger)
-        if reason is not None:
-            notes.append(Note(member.person, *reason))
-        elif member.required:
-            wanted[user] = member
-    actions: list[Action] = [
-        *_removals(desired, actual, known, rules),
-        *_power(desired, actual, ledger, known, rules),
+        actions: tuple[Action, ...] = (create, *places.arrivals(waiting))
+        return Plan(desired.course_id, actions, desired.notes, next_look)
+    notes = [*places.unasked(desired.notes), *places.notes, *places.guests()]
+    actions = (
+        *places.removals(),
+        *_power(actual, places, rules),
         *_naming(desired, actual, ledger, notes),
         *_fixed_state(actual, rules),
-        *_invites_of(wanted, actual.members, waiting),
-    ]
-    return Plan(desired.course_id, tuple(actions), tuple(notes))
+        *places.unbans(),
+        *places.arrivals(waiting),
+    )
+    return Plan(desired.course_id, actions, tuple(notes), next_look, places.bookings())
 
 
-def _without_absent_guests(desired: DesiredRoom, actual: ActualRoom | None) -> DesiredRoom:
-    """A manager of the whole site stands in the levels of those rooms alone in which the manager is."""
-    members = actual.members if actual else {}
-    there = {user for user, member in members.items() if member.membership in PRESENT}
-    kept = {user: one for user, one in desired.members.items() if not one.guest or user in there}
-    return desired if len(kept) == len(desired.members) else replace(desired, members=kept)
-
-
-def _not_invited(user: UserId, member: ActualMember | None, ledger: Ledger) -> tuple[str, str] | None:
-    if member is None:
-        return None
-    if member.membership is Membership.BAN:
-        return "A moderator has banned this person from the room.", "banned"
-    if member.membership is Membership.LEAVE and member.sender == user and user in ledger.places:
-        return "Left or declined by choice; not invited again until asked for.", "left"
-    return None
-
-
-def _removals(
-    desired: DesiredRoom, actual: ActualRoom, known: Mapping[UserId, MoodleUserId], rules: Rules
-) -> list[Remove]:
-    gone = [
-        user
-        for user, member in actual.members.items()
-        if member.membership in PRESENT
-        and user in known
-        and user not in desired.members
-        and user != rules.bot
-    ]
-    reasons = {note.person: note.text for note in desired.notes if note.kind == "unusable"}
-    return [
-        Remove(user, known[user], reasons.get(known[user], "No active enrolment in this course."))
-        for user in sorted(gone)
-    ]
-
-
-def _power(
-    desired: DesiredRoom,
-    actual: ActualRoom,
-    ledger: Ledger,
-    known: Mapping[UserId, MoodleUserId],
-    rules: Rules,
-) -> list[SetPower]:
-    current = actual.content("m.room.power_levels")
-    # Whom we know is ours even where the ledger has lost the level: nobody who is removed keeps it.
-    managed = frozenset(ledger.levels) | frozenset(desired.members) | frozenset(known)
-    content = power_levels(actual.version, rules, desired.levels, current=current, managed=managed)
+def _power(actual: ActualRoom, places: Places, rules: Rules) -> list[SetPower]:
+    current, levels = actual.content("m.room.power_levels"), places.levels()
+    content = power_levels(actual.version, rules, levels, current=current, managed=places.managed())
     if same_power(content, current):
         return []
-    return [SetPower(content, desired.levels, _why_power(desired, current))]
+    return [SetPower(content, levels, _why_power(levels, current))]
 
 
-def _why_power(desired: DesiredRoom, current: Mapping[str, Any]) -> str:
+def _why_power(levels: Mapping[UserId, int], current: Mapping[str, Any]) -> str:
     has = current.get("users")
-    changed = [
-        user
-        for user, level in desired.levels.items()
-        if not isinstance(has, Mapping) or has.get(user) != level
-    ]
+    known = has if isinstance(has, Mapping) else {}
+    changed = [level for user, level in levels.items() if known.get(user) != level]
+    muted = sum(1 for level in changed if level < 0)
+    if muted:
+        return f"The Moodle accounts of {muted} people can't be used, so they may not write."
     return (
         f"Roles in Moodle changed for {len(changed)} people."
         if changed
@@ -170,23 +105,3 @@ def _fixed_state(actual: ActualRoom, rules: Rules) -> list[SetState]:
         for event_type, key, want in fixed
         if actual.content(event_type).get(key) != want
     ]
-
-
-def _invites(
-    desired: DesiredRoom, present: Mapping[UserId, ActualMember], waiting: MoodleUserId | None
-) -> list[Invite]:
-    required = {user: member for user, member in desired.members.items() if member.required}
-    return _invites_of(required, present, waiting)
-
-
-def _invites_of(
-    wanted: Mapping[UserId, DesiredMember],
-    present: Mapping[UserId, ActualMember],
-    waiting: MoodleUserId | None,
-) -> list[Invite]:
-    missing = [
-        Invite(user, member.person, member.level, member.why)
-        for user, member in wanted.items()
-        if user not in present or present[user].membership not in PRESENT
-    ]
-    return sorted(missing, key=lambda invite: (invite.person != waiting, -invite.level, invite.person))

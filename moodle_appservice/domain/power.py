@@ -33,6 +33,8 @@ _BOT_ONLY = (
 )
 STAFF_LEVEL = 50
 """From this level on somebody counts as staff: may see names, start calls where only staff may."""
+MUTED_LEVEL = -1
+"""Below every `events_default`: may read, and send nothing at all."""
 
 
 def creator_is_above(version: str) -> bool:
@@ -88,7 +90,7 @@ def _users(
     managed: frozenset[UserId],
 ) -> dict[str, Any]:
     users = {user: level for user, level in current.items() if user not in managed and user not in wanted}
-    users.update({user: min(level, BOT_LEVEL - 1) for user, level in wanted.items() if level > 0})
+    users.update({user: min(level, BOT_LEVEL - 1) for user, level in wanted.items() if level != 0})
     users.pop(rules.bot, None)
     if not creator_is_above(version):
         users[rules.bot] = BOT_LEVEL

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from .model import CategoryId, Claim, CourseId, Person, Role, RoomAlias, Trust, UserId, nothing
+from .model import CategoryId, Claim, CourseId, MoodleUserId, Person, Role, RoomAlias, Trust, UserId, nothing
 
 DEFAULT_LEVELS: Mapping[Role, int] = MappingProxyType(
     {Role("manager"): 60, Role("editingteacher"): 60, Role("teacher"): 50, Role("student"): 0}
@@ -107,6 +107,10 @@ class PeopleRules:
     when: str = "always"
     """`always`, or `on-request`: invite only who has asked for it."""
 
+    def excludes(self, person: MoodleUserId, username: str) -> bool:
+        """Whether this person is not managed. `username` is empty where it is not known."""
+        return str(person) in self.exclude or (username != "" and username in self.exclude)
+
 
 @dataclass(frozen=True, slots=True)
 class FieldRules:
@@ -163,6 +167,18 @@ class Rules:
         """`#moodle_<site>_course_42:domain`; from the second generation on (after a reset) with `_g2` behind."""
         suffix = f"_g{generation}" if generation > 1 else ""
         return RoomAlias(f"#moodle_{self.site}_course_{course_id}{suffix}:{self.domain}")
+
+    def virtual_user(self, person: MoodleUserId) -> UserId:
+        """The virtual user that holds this person's places, `@moodle_<site>_<user id>:domain`: no name is in it."""
+        return UserId(f"@moodle_{self.site}_{person}:{self.domain}")
+
+    def person_of_virtual(self, user: UserId) -> MoodleUserId | None:
+        """The person whose places this user holds; None where it is no virtual user of ours."""
+        number = user.removeprefix(f"@moodle_{self.site}_").removesuffix(f":{self.domain}")
+        if not (number.isascii() and number.isdigit()):
+            return None
+        person = MoodleUserId(int(number))
+        return person if user == self.virtual_user(person) else None
 
     @property
     def control_alias(self) -> RoomAlias:

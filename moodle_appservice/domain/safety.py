@@ -2,8 +2,9 @@
 
 Held are removals that are many for this room (more than the share *and* more than the number in the rules), and any
 removal at all when Moodle says that nobody is enrolled: missing rights make Moodle answer with an empty or shortened
-list and no error. Whoever is held keeps the power level too. A confirmation names the people whom it covers; it does
-not cover anybody else.
+list and no error. A ban counts as one, for an accident may as well suspend everybody; one account of a person that
+gives way to another does not, for nobody loses anything. Whoever is held keeps the power level too. A confirmation
+names the people whom it covers; it does not cover anybody else.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .actions import Action, Plan, Remove, SetPower
+from .actions import Action, Ban, Plan, Remove, SetPower
 from .mapping import DesiredRoom
 from .model import ActualRoom, UserId
 from .plan import PRESENT
@@ -60,7 +61,7 @@ def judge(
 
 def _without(action: Action, held: frozenset[UserId], actual: ActualRoom) -> Action | None:
     """What is left of an action when nothing may happen to those who are held."""
-    if isinstance(action, Remove):
+    if isinstance(action, Remove | Ban):
         return None if action.matrix_id in held else action
     if not isinstance(action, SetPower):
         return action
@@ -73,7 +74,8 @@ def _without(action: Action, held: frozenset[UserId], actual: ActualRoom) -> Act
 
 
 def _reason(removed: int, present: int, desired: DesiredRoom, rules: Rules) -> str:
-    if not desired.members and not desired.notes:
+    guests = {member.person for member in desired.members.values() if member.guest}
+    if not desired.enrolled - guests:
         return (
             f"Moodle lists nobody as enrolled, so all {removed} known members would be removed. "
             "Check that the web service user may still see the participants of this course, then confirm."

@@ -224,5 +224,4 @@ class Hands:
 
 def _must_wait(action: Action, result: SliceResult) -> bool:
     """Whether what this action depends on has just failed."""
-    needed = after(action)
-    return needed is not None and needed in {name_of(failed) for failed, _ in result.failures}
+    return bool(after(action) & {name_of(failed) for failed, _ in result.failures})

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from hashlib import sha256
 
-from ..domain.actions import Plan, Remove
+from ..domain.actions import Plan, takes_out
 from ..domain.digest import digest
 from ..domain.identity import fingerprint, print_of_rules, resolve
-from ..domain.mapping import DesiredRoom, desired_room, roles_in
+from ..domain.mapping import DesiredRoom, desired_room
+from ..domain.members import Circumstances, Leaver, roles_in, why_unusable
 from ..domain.model import (
     ActualRoom,
     CourseFacts,
     CourseId,
     MoodleUserId,
     Person,
-    Resolution,
     Role,
     RoomId,
     UserId,
@@ -75,15 +75,18 @@ class Prepared:
     nobody_looked_at: tuple[MoodleUserId, ...]
     changed_people: tuple[MoodleUserId, ...]
     digest: int
-    """Of everything that decided this plan, see `domain.digest`."""
+    """Of everything that the facts say for this plan, see `domain.digest`."""
     roles: Mapping[MoodleUserId, frozenset[Role]]
     """Everybody who counts in the course, enrolled or by a role from above."""
+    usability: Mapping[MoodleUserId, float | None]
+    """Whose account has become unusable, with the time, or usable again (None), since it was last booked."""
 
 
 class CoursePlanner:
     """Facts × mirror × ledger → plan and verdict. Writes nothing; reads the homeserver only for distrusted rooms."""
 
-    def __init__(self, facts: Facts, store: Store, rooms: RoomFinder, rules: Rules) -> None:
+    def __init__(self, facts: Facts, store: Store, rooms: RoomFinder, rules: Rules, clock: Clock) -> None:
+        self._clock = clock
         self._facts = facts
         self._store = store
         self._rooms = rooms
@@ -94,19 +97,22 @@ class CoursePlanner:
         """Plan one course. Raises what the reading raises."""
         facts = await self._facts.course_facts(course_id, not_older_than=not_older_than)
         site = await self._facts.site(not_older_than=0.0)
-        resolutions, unseen, changed = await self._people(facts)
-        # For a preview; the people's own keys decide before anything is done.
-        resolutions.update({user: resolve(facts.people[user], self._rules) for user in unseen})
-        category = site.categories.get(facts.course.category_id)
-        desired = desired_room(facts, category, resolutions, self._rules)
         room_id = await self._rooms.find(course_id)
         actual = await self._rooms.actual(room_id, course_id) if room_id else None
         room_id = actual.room_id if actual else None
         ledger = await self._store.ledger.read(room_id) if room_id else Ledger()
         known = await self._known(room_id, actual)
+        rows, unseen, changed = await self._people(facts, known)
+        resolutions = {user: row.resolution for user, row in rows.items()}
+        # For a preview; the people's own keys decide before anything is done.
+        resolutions.update({user: resolve(facts.people[user], self._rules) for user in unseen})
+        circumstances = await self._circumstances(facts, rows, ledger, known, not_older_than=not_older_than)
+        category = site.categories.get(facts.course.category_id)
+        desired = desired_room(facts, category, resolutions, self._rules, circumstances=circumstances)
         plan = plan_room(desired, actual, ledger, known, self._rules)
         confirmed = await self._confirmed(course_id)
         verdict = judge(plan, desired, actual, self._rules, confirmed=confirmed)
+        usability = _usability(facts, rows, circumstances)
         return Prepared(
             facts,
             desired,
@@ -118,23 +124,56 @@ class CoursePlanner:
             changed,
             digest(facts, category),
             roles_in(facts, self._rules),
+            usability,
         )
 
     async def _people(
-        self, facts: CourseFacts
-    ) -> tuple[dict[MoodleUserId, Resolution], tuple[MoodleUserId, ...], tuple[MoodleUserId, ...]]:
+        self, facts: CourseFacts, known: Mapping[UserId, MoodleUserId]
+    ) -> tuple[Mapping[MoodleUserId, PersonRow], tuple[MoodleUserId, ...], tuple[MoodleUserId, ...]]:
         ids = list(roles_in(facts, self._rules))
         # Who was erased has no account here, also as long as the erasing goes on.
         erased = await self._store.people.excluded(ids)
         ids = [user for user in ids if user not in erased]
-        rows = await self._store.people.look_up(ids)
+        rows = await self._store.people.look_up([*ids, *(set(known.values()) - set(ids) - erased)])
         unseen = tuple(user for user in ids if user not in rows and user in facts.people)
         changed = tuple(
             user
             for user, row in rows.items()
             if user in facts.people and self._may_differ(row, facts.people[user])
         )
-        return {user: row.resolution for user, row in rows.items()}, unseen, changed
+        return rows, unseen, changed
+
+    async def _circumstances(
+        self,
+        facts: CourseFacts,
+        rows: Mapping[MoodleUserId, PersonRow],
+        ledger: Ledger,
+        known: Mapping[UserId, MoodleUserId],
+        *,
+        not_older_than: float,
+    ) -> Circumstances:
+        counted = roles_in(facts, self._rules).keys()
+        booked = ledger.places | ledger.intended | ledger.bans
+        gone = {person for user, person in known.items() if user in booked} - counted
+        people = self._rules.people
+        # Where whoever is not enrolled goes at once, whatever the reason, nobody needs to ask Moodle for it.
+        all_alike = people.on_suspend == "remove" and people.grace_period <= 0 and not ledger.bans
+        leavers = {
+            user: Leaver()
+            if all_alike
+            else Leaver.of(await self._facts.person(user, not_older_than=not_older_than))
+            for user in sorted(gone)
+        }
+        by_request = people.when == "on-request"
+        return Circumstances(
+            now=self._clock.now(),
+            unusable_since={
+                user: row.unusable_since for user, row in rows.items() if row.unusable_since is not None
+            },
+            usernames={user: row.username for user, row in rows.items()},
+            asked=await self._store.requests.of_course(facts.course.id) if by_request else frozenset(),
+            leavers=leavers,
+        )
 
     def _may_differ(self, row: PersonRow, person: Person) -> bool:
         """Whether a look at the person may find another id: the account has changed, or the rules have.
@@ -209,11 +248,11 @@ class CourseSync:
         enrolled = facts_hash(prepared.roles)
         if enrolled != row.facts_hash:
             await self._store.courses.set_enrolments(row.id, prepared.roles, facts_hash=enrolled)
+        if prepared.usability:
+            await self._store.people.unusable(prepared.usability)
         if prepared.room_id is not None:
             await self._book_hold(row.id, prepared, prepared.room_id)
-            if prepared.verdict.hold is None:
-                # While Moodle's list is doubted, nobody counts as not wanted any more.
-                await self._forget_unwanted(prepared, prepared.room_id)
+            await self._book_what_is(prepared, prepared.room_id)
 
     async def _book_hold(self, course_id: CourseId, prepared: Prepared, room_id: RoomId) -> None:
         hold = prepared.verdict.hold
@@ -228,15 +267,21 @@ class CourseSync:
     def _removes_now(self, course_id: CourseId, prepared: Prepared) -> bool:
         """Whether confirmed removals are being carried out: who is held beside them is booked after them."""
         actions = self._troubles.due(course_id, prepared.verdict.actions, now=self._clock.now())
-        return any(isinstance(action, Remove) for action in actions)
+        return any(takes_out(action) for action in actions)
 
-    async def _forget_unwanted(self, prepared: Prepared, room_id: RoomId) -> None:
-        """Who left by choice and is not enrolled any more is invited again when enrolled anew."""
-        ledger = await self._store.ledger.read(room_id)
-        gone = ledger.places - set(prepared.desired.members)
-        present = {action.matrix_id for action in prepared.plan.removals}
-        if gone - present:
-            await self._store.ledger.unwanted(room_id, gone - present)
+    async def _book_what_is(self, prepared: Prepared, room_id: RoomId) -> None:
+        """What the room tells our books: who is where they belong, and who left and is not enrolled any more."""
+        bookings = prepared.plan.bookings
+        if bookings.found or bookings.banned:
+            await self._store.ledger.found(
+                room_id,
+                {**bookings.found, **bookings.banned},
+                bans=bookings.banned,
+                at=self._clock.now(),
+            )
+        # While Moodle's list is doubted, nobody counts as not wanted any more.
+        if bookings.unwanted and prepared.verdict.hold is None:
+            await self._store.ledger.unwanted(room_id, bookings.unwanted)
 
     async def _carry_out(self, course_id: CourseId, prepared: Prepared, taken: Taken, epoch: int) -> Outcome:
         now = self._clock.now()
@@ -257,7 +302,7 @@ class CourseSync:
                     self._troubles.solved(course_id, action)
             for action, failure in result.failures:
                 self._troubles.add(course_id, action, failure, now=self._clock.now())
-            holds_more = prepared.verdict.hold is not None and any(isinstance(one, Remove) for one in actions)
+            holds_more = prepared.verdict.hold is not None and any(takes_out(one) for one in actions)
             if result.left or not result.done or holds_more:
                 return Outcome.MORE
         await self._finish(course_id, prepared)
@@ -268,8 +313,17 @@ class CourseSync:
         now = self._clock.now()
         await self._store.courses.synced(course_id, at=now)
         troubles = list(self._troubles.of(course_id).values())
-        if not troubles and prepared.verdict.hold is None and not prepared.changed_people:
+        is_quiet = not troubles and prepared.verdict.hold is None and not prepared.changed_people
+        # Of people who are not enrolled the facts of the course say nothing, so each pass asks for them.
+        if is_quiet and prepared.desired.treatments.keys() <= prepared.desired.enrolled:
             self._settled.settle(course_id, prepared.digest)
+        if prepared.plan.next_look is not None:
+            await self._queue.add(
+                course_key(course_id),
+                priority=Priority.PASS,
+                signal="moment",
+                not_before=prepared.plan.next_look,
+            )
         if troubles:
             text = f"{len(troubles)} actions failed and are tried again, the first: {troubles[0].failure}"
             await self._store.courses.synced(course_id, at=now, error=text)
@@ -279,6 +333,25 @@ class CourseSync:
                 signal="retry",
                 not_before=min(trouble.retry_at for trouble in troubles),
             )
+
+
+def _usability(
+    facts: CourseFacts, rows: Mapping[MoodleUserId, PersonRow], circumstances: Circumstances
+) -> dict[MoodleUserId, float | None]:
+    """What is new about whose account can be used, by the facts and by what was asked beside them."""
+    unusable = {user: bool(why_unusable(person)) for user, person in facts.people.items()}
+    unusable.update(
+        {
+            user: bool(leaver.unusable)
+            for user, leaver in circumstances.leavers.items()
+            if leaver.unusable is not None
+        }
+    )
+    return {
+        user: circumstances.now if is_unusable else None
+        for user, is_unusable in unusable.items()
+        if user in rows and is_unusable != (rows[user].unusable_since is not None)
+    }
 
 
 def facts_hash(roles: Mapping[MoodleUserId, frozenset[Role]]) -> str:

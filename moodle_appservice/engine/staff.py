@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..domain.mapping import level_of
+from ..domain.members import level_of
 from ..domain.model import MoodleUserId, Role
 from ..domain.power import STAFF_LEVEL
 from ..domain.rules import Rules

@@ -5,6 +5,7 @@ Made from the same plan that a sync would carry out, so that a status never tell
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..domain.actions import Invite
@@ -13,10 +14,13 @@ from ..ports import Facts, Store
 from .course import CoursePlanner, Prepared
 from .troubles import Troubles
 
+NOT_THERE = frozenset({"unresolved", "waiting", "blocked", "unasked", "left", "banned"})
+"""Kinds of notes about people who are enrolled and not in the room."""
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Somebody who is enrolled and not in the room, with the reason as a sentence."""
+    """Somebody who is enrolled and lacks a place in the room, or the level of the role, with the reason."""
 
     person: MoodleUserId
     name: str
@@ -25,7 +29,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class CourseStatus:
-    """The state of one course. Times are Unix seconds. `expected` = joined + invited + missing."""
+    """The state of one course. Times are Unix seconds. `expected` = joined + invited + missing.
+
+    `virtual`: for how many of those who are missing a virtual user holds the place. `without_level`: who is there or
+    expected, and lacks the level of the role, with the reason. `guests`: people whom we know and did not invite.
+    """
 
     course_id: CourseId
     shortname: str
@@ -36,6 +44,9 @@ class CourseStatus:
     joined: int = 0
     invited: int = 0
     missing: tuple[Missing, ...] = ()
+    virtual: int = 0
+    without_level: tuple[Missing, ...] = ()
+    guests: int = 0
     to_do: int = 0
     held: str = ""
     last_sync: float | None = None
@@ -61,8 +72,9 @@ class StatusReader:
         if not row.on:
             return CourseStatus(course_id, row.shortname, False, row.reason)
         prepared = await self._planner.prepare(course_id, not_older_than=0.0)
-        joined, invited = _count(prepared)
+        joined, invited, virtual = _count(prepared)
         missing = await self._missing(prepared)
+        notes = prepared.plan.notes
         return CourseStatus(
             course_id=course_id,
             shortname=row.shortname,
@@ -73,6 +85,16 @@ class StatusReader:
             joined=joined,
             invited=invited,
             missing=missing,
+            virtual=virtual,
+            without_level=await self._named(
+                prepared,
+                {
+                    note.person: note.text
+                    for note in notes
+                    if note.kind == "untrusted" and note.person is not None
+                },
+            ),
+            guests=sum(1 for note in notes if note.kind == "guest"),
             to_do=len(prepared.plan.actions),
             held=prepared.verdict.hold.reason
             if prepared.verdict.hold
@@ -86,14 +108,19 @@ class StatusReader:
         reasons = {
             note.person: note.text
             for note in prepared.plan.notes
-            if note.person is not None and note.kind in {"unresolved", "left", "banned"}
+            if note.person is not None and note.kind in NOT_THERE and not _is_there(prepared, note.person)
         }
         for trouble in self._troubles.of(prepared.facts.course.id).values():
-            if isinstance(trouble.action, Invite):
+            if isinstance(trouble.action, Invite) and not _is_there(prepared, trouble.action.person):
                 reasons[trouble.action.person] = f"The invite failed and is tried again: {trouble.failure}"
         for member in prepared.desired.members.values():
+            if member.virtual:
+                continue
             if member.person not in reasons and member.required and not _is_there(prepared, member.person):
                 reasons[member.person] = "The invite has not been sent yet."
+        return await self._named(prepared, reasons)
+
+    async def _named(self, prepared: Prepared, reasons: Mapping[MoodleUserId, str]) -> tuple[Missing, ...]:
         names = await self._store.people.names(list(reasons))
         return tuple(
             Missing(person, names.get(person) or _name(prepared, person), reason)
@@ -101,16 +128,27 @@ class StatusReader:
         )
 
 
-def _count(prepared: Prepared) -> tuple[int, int]:
+def _count(prepared: Prepared) -> tuple[int, int, int]:
+    """Joined, invited, and places held by virtual users."""
     members = prepared.actual.members if prepared.actual else {}
-    wanted = [members[user].membership for user in prepared.desired.members if user in members]
-    return wanted.count(Membership.JOIN), wanted.count(Membership.INVITE)
+    desired = prepared.desired.members.items()
+    own = [members[user].membership for user, member in desired if user in members and not member.virtual]
+    virtual = sum(
+        1
+        for user, member in desired
+        if member.virtual
+        and user in members
+        and members[user].membership is Membership.JOIN
+        and not _is_there(prepared, member.person)
+    )
+    return own.count(Membership.JOIN), own.count(Membership.INVITE), virtual
 
 
 def _is_there(prepared: Prepared, person: MoodleUserId) -> bool:
     members = prepared.actual.members if prepared.actual else {}
     return any(
         member.person == person
+        and not member.virtual
         and user in members
         and members[user].membership in (Membership.JOIN, Membership.INVITE)
         for user, member in prepared.desired.members.items()

@@ -72,9 +72,7 @@ class Troubles:
         """The actions that may be tried now, those that never failed first, without what depends on one of the rest."""
         known = self.of(course_id)
         fresh = [
-            action
-            for action in actions
-            if name_of(action) not in known and (after(action) is None or after(action) not in known)
+            action for action in actions if name_of(action) not in known and not after(action) & known.keys()
         ]
         again = [
             action
@@ -92,9 +90,11 @@ class Troubles:
         return self._of
 
 
-def after(action: Action) -> str | None:
-    """The name of the action without which this one must not happen: who takes a place is invited first."""
-    return f"Invite {action.instead}" if isinstance(action, Remove) and action.instead is not None else None
+def after(action: Action) -> frozenset[str]:
+    """The names of actions without which this one must not happen: who takes a place comes before who gives way."""
+    if not isinstance(action, Remove) or action.instead is None:
+        return frozenset()
+    return frozenset({f"Invite {action.instead}", f"Join {action.instead}"})
 
 
 def name_of(action: Action) -> str:

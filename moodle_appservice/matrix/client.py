@@ -159,10 +159,6 @@ class MatrixClient:
                 ) from None
             raise
 
-    async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
-        """`POST /join/{id}` as a virtual user of ours."""
-        await self._api.call(Method.POST, Path.v3.join[room_id], query={"user_id": user_id})
-
     async def join(self, room_id: RoomId) -> None:
         """`POST /join/{id}`."""
         await self._api.call(Method.POST, Path.v3.join[room_id])

@@ -63,7 +63,7 @@ def test_the_creator_is_never_among_the_levels_from_12_on_and_alone_has_100_befo
     others = {user: level for user, level in users.items() if user != RULES.bot}
     for user, level in wanted.items():
         if user != RULES.bot:
-            assert others.get(user, 0) == (min(level, 99) if level > 0 else 0)
+            assert others.get(user, 0) == min(level, 99)
     for user, level in current.items():
         if user not in wanted and user not in managed and user != RULES.bot:
             assert others[user] == level

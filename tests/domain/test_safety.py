@@ -64,7 +64,7 @@ def verdict_of(case: dict[str, Any]) -> Verdict:
     strangers = [f"@s{number}:else.test" for number in range(case.get("strangers", 0))]
     actual = room([*(user(number) for number in range(1, total + 1)), *strangers], rules, wanted)
     known = values.known({user(number): number for number in range(1, total + 1)})
-    plan = plan_room(wanted, actual, Ledger(), known, rules)
+    plan = plan_room(wanted, actual, Ledger(places=frozenset(known)), known, rules)
     assert len(plan.removals) == gone
     confirmed = frozenset(user(number) for number in range(1, case.get("confirmed", 0) + 1))
     return judge(plan, wanted, actual, rules, confirmed=confirmed)
@@ -84,7 +84,8 @@ def test_what_is_not_a_removal_goes_on_while_removals_are_held() -> None:
     wanted = desired(people(range(8, 10)), rules)
     actual = room([user(number) for number in range(1, 9)], rules, wanted)
     known = values.known({user(number): number for number in range(1, 9)})
-    verdict = judge(plan_room(wanted, actual, Ledger(), known, rules), wanted, actual, rules)
+    plan = plan_room(wanted, actual, Ledger(places=frozenset(known)), known, rules)
+    verdict = judge(plan, wanted, actual, rules)
     assert verdict.hold is not None and len(verdict.hold.users) == 7
     assert [values.shown(action) for action in verdict.actions] == [
         {"do": "Invite", "matrix_id": user(9), "person": 9, "level": 0, "why": "Active enrolment (student)."}
@@ -105,7 +106,7 @@ def held_teachers(*, promoted: bool, confirmed: frozenset[UserId] = frozenset())
     actual = room([user(number) for number in range(1, 9)], rules, before)
     wanted = desired(people(range(8, 9), "manager" if promoted else "teacher"), rules)
     known = values.known({user(number): number for number in range(1, 9)})
-    ledger = Ledger(levels=before.levels)
+    ledger = Ledger(levels=before.levels, places=frozenset(known))
     return judge(plan_room(wanted, actual, ledger, known, rules), wanted, actual, rules, confirmed=confirmed)
 
 

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from moodle_appservice.domain.actions import Action, Note
+from moodle_appservice.domain.members import Circumstances, Leaver
 from moodle_appservice.domain.model import (
     ActualMember,
     ActualRoom,
@@ -21,6 +22,7 @@ from moodle_appservice.domain.model import (
     Resolution,
     Role,
     RoomId,
+    Standing,
     Trust,
     UserId,
 )
@@ -73,11 +75,12 @@ def course_facts(given: Mapping[str, Any]) -> tuple[CourseFacts, dict[MoodleUser
     """Facts and resolutions from `course` and `people`: Moodle user id → roles, state, and id or reason.
 
     `above`: roles from above; without `roles` the person is not enrolled. `state: unknown`: Moodle did not tell it.
-    Neither `id` nor `reason`: nobody has looked at this person yet.
+    None of `id`, `reason` and `virtual`: nobody has looked at this person yet. An id is known from a directory, and its
+    account ready, where nothing else is said.
     """
     enrolments, people, resolutions, inherited = [], {}, {}, {}
     for number, one in given.get("people", {}).items():
-        extra = set(one) - {"roles", "above", "state", "id", "reason"}
+        extra = set(one) - {"roles", "above", "state", "id", "reason", "trust", "standing", "virtual"}
         assert not extra, f"person {number}: unknown keys {extra}"
         user_id = MoodleUserId(number)
         if "above" in one:
@@ -87,12 +90,15 @@ def course_facts(given: Mapping[str, Any]) -> tuple[CourseFacts, dict[MoodleUser
         state = one.get("state", "usable")
         if state != "unknown":
             people[user_id] = person(number, **STATES[state])
-        if "id" in one:
+        if {"id", "reason", "virtual"} & set(one):
             resolutions[user_id] = Resolution(
-                user_id, UserId(one["id"]), Trust.DERIVED, one.get("reason", "")
+                user_id,
+                UserId(one["id"]) if "id" in one else None,
+                Trust(one.get("trust", "directory")) if "id" in one else None,
+                one.get("reason", ""),
+                Standing(one.get("standing", "ready")),
+                UserId(one["virtual"]) if "virtual" in one else None,
             )
-        elif "reason" in one:
-            resolutions[user_id] = Resolution(user_id, None, None, one["reason"])
     facts = CourseFacts(
         course(given["course"]), tuple(enrolments), people, (), read_at=0.0, inherited=inherited
     )
@@ -129,7 +135,12 @@ def rules(given: Mapping[str, Any]) -> Rules:
 
 
 def _sets(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: frozenset(value) if isinstance(value, list) else value for key, value in given.items()}
+    found: dict[str, Any] = {
+        key: frozenset(value) if isinstance(value, list) else value for key, value in given.items()
+    }
+    if "trust_for_moderators" in found:
+        found["trust_for_moderators"] = Trust(found["trust_for_moderators"])
+    return found
 
 
 def actual_room(given: Mapping[str, Any] | None) -> ActualRoom | None:
@@ -161,6 +172,16 @@ def ledger(given: Mapping[str, Any] | None) -> Ledger:
         intended=frozenset(UserId(user) for user in given.get("intended", ())),
         bans=frozenset(UserId(user) for user in given.get("bans", ())),
     )
+
+
+def circumstances(given: Mapping[str, Any] | None) -> Circumstances:
+    """What decides beside Moodle's list. `leavers`: Moodle id → why the account is unusable, empty if it is not."""
+    values = dict(given or {})
+    if "asked" in values:
+        values["asked"] = frozenset(values["asked"])
+    if "leavers" in values:
+        values["leavers"] = {number: Leaver(why) for number, why in values["leavers"].items()}
+    return Circumstances(**values)
 
 
 def known(given: Mapping[str, int] | None) -> dict[UserId, MoodleUserId]:

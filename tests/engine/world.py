@@ -55,7 +55,7 @@ class World:
         self.queue = MemoryQueue(self.clock)
         self.gate = Gate(self.matrix, self.store, self.rules, patience=self.patience)
         self.rooms = RoomFinder(self.matrix, self.store, self.rules, self.clock)
-        self.planner = CoursePlanner(self.facts, self.store, self.rooms, self.rules)
+        self.planner = CoursePlanner(self.facts, self.store, self.rooms, self.rules, self.clock)
         hands = Hands(self.matrix, self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
         self.courses = CourseSync(

@@ -44,7 +44,13 @@ def render(status: CourseStatus, *, now: float, names: bool) -> Answer:
             ("expected", str(status.expected)),
             ("joined", str(status.joined)),
             ("invited", str(status.invited)),
-            ("missing", str(len(status.missing))),
+            ("missing", _missing(status)),
+            *(
+                [("without the level of their role", str(len(status.without_level)))]
+                if status.without_level
+                else []
+            ),
+            *([("guests", str(status.guests))] if status.guests else []),
             ("last sync", "never" if status.last_sync is None else ago(now - status.last_sync)),
             ("errors", _errors(status, names=names)),
         ]
@@ -60,6 +66,11 @@ def render(status: CourseStatus, *, now: float, names: bool) -> Answer:
     return answer
 
 
+def _missing(status: CourseStatus) -> str:
+    held = f" (virtual users hold the places of {status.virtual})" if status.virtual else ""
+    return f"{len(status.missing)}{held}"
+
+
 def _errors(status: CourseStatus, *, names: bool) -> str:
     if not status.last_error:
         return "none"
@@ -67,8 +78,12 @@ def _errors(status: CourseStatus, *, names: bool) -> str:
 
 
 def _add_names(answer: Answer, status: CourseStatus) -> None:
-    shown = [(missing.name, f"– {missing.reason}") for missing in status.missing[:MOST_NAMES]]
-    if shown:
-        answer.line("Not there yet:").items(shown)
-    if len(status.missing) > MOST_NAMES:
-        answer.line(f"and {len(status.missing) - MOST_NAMES} more.")
+    for title, people in (
+        ("Not there yet:", status.missing),
+        ("Without the level of their role:", status.without_level),
+    ):
+        shown = [(one.name, f"– {one.reason}") for one in people[:MOST_NAMES]]
+        if shown:
+            answer.line(title).items(shown)
+        if len(people) > MOST_NAMES:
+            answer.line(f"and {len(people) - MOST_NAMES} more.")
