@@ -67,14 +67,32 @@ async def test_after_the_loss_of_the_database_the_room_is_found_by_its_alias(
     await other.db.stop()
 
 
-async def test_after_the_loss_of_the_database_who_is_not_enrolled_any_more_is_removed(
+async def test_after_the_loss_of_the_database_nobody_is_removed_but_an_open_invite_of_ours_is_withdrawn(
+    world: World, tmp_path: Path
+) -> None:
+    room_id = await world.synced(students=[8, 9, 10], teachers=[7])
+    world.matrix.member(room_id, world.user(10), "invite", by=world.rules.bot)
+    other = await with_lost_books(world, tmp_path / "other.db")
+    other.facts.enrol(other.facts.add_course(43), 9, 10)
+    await other.switch_on(CourseId(43))
+    await other.sync(CourseId(43))
+    other.facts.unenrol(COURSE, 9, 10)
+    await other.sync(COURSE)
+    assert other.matrix.members(room_id) == {
+        other.user(7): "join",
+        other.user(8): "join",
+        other.user(9): "join",
+        other.user(10): "leave",
+    }
+    await other.db.stop()
+
+
+async def test_after_the_loss_of_the_database_who_is_found_where_they_belong_has_a_place_again(
     world: World, tmp_path: Path
 ) -> None:
     room_id = await world.synced(students=[8, 9], teachers=[7])
     other = await with_lost_books(world, tmp_path / "other.db")
-    other.facts.enrol(other.facts.add_course(43), 9)
-    await other.switch_on(CourseId(43))
-    await other.sync(CourseId(43))
+    await other.sync(COURSE)
     other.facts.unenrol(COURSE, 9)
     await other.sync(COURSE)
     assert other.matrix.members(room_id)[other.user(9)] == "leave"
