@@ -5,18 +5,22 @@ While the real service runs it owns the database and the port; then those two ch
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from .config import Settings
 from .control import is_running
 from .doctor import Caution, Check
-from .domain.model import CourseId
+from .domain.identity import UNKNOWN_AUTH, derives
+from .domain.model import CourseId, MoodleUserId, Person
 from .errors import AppError, PermanentFailure
 from .moodle.rights import State, missing_functions, reason_to_stop, sample
 from .moodle.shapes import COURSE_GROUPS
 from .registration import Registration
 from .service import Service
 
+FEW_COURSES = 5
+"""Courses whose people are looked at."""
 CHECK_MOODLE = "Moodle answers"
 CHECK_REPORTS = "Reports in Moodle"
 CHECK_GROUPS = "Groups, and roles above the courses"
@@ -103,6 +107,13 @@ class Examination:
             "What is not known is left out, and nobody is removed for it.",
             after=CHECK_LISTING,
         )
+        sign_in = Check(
+            "How people sign in",
+            self._sign_in,
+            "List a method in identity.same_directory_auth if its user names are the homeserver's too; others prove "
+            "their accounts with the bot's command link.",
+            after=CHECK_LISTING,
+        )
         if self._service.source.reports is not None:
             listing = Check(CHECK_LISTING, self._listing, "See the reports above.", after=CHECK_REPORTS)
             return (
@@ -111,6 +122,7 @@ class Examination:
                 Check(CHECK_HINTS, self._hints, "Add them to the service.", after=CHECK_MOODLE),
                 own_rooms,
                 above,
+                sign_in,
             )
         return (
             Check(
@@ -127,6 +139,7 @@ class Examination:
             ),
             own_rooms,
             above,
+            sign_in,
         )
 
     async def _reports(self) -> str:
@@ -294,6 +307,23 @@ class Examination:
         if rights.sentences:
             raise Caution(" ".join(rights.sentences))
         return "Accounts can be looked up with their sign-on ids, made and changed."
+
+    async def _sign_in(self) -> str:
+        """By which methods people of a few courses sign in to Moodle, and for which of them no id is derived."""
+        site = await self._service.facts.site(not_older_than=0.0)
+        people: dict[MoodleUserId, Person] = {}
+        for course_id in sorted(site.courses)[:FEW_COURSES]:
+            facts = await self._service.facts.course_facts(course_id, not_older_than=0.0)
+            people.update(facts.people)
+        left_out = Counter(
+            person.auth or UNKNOWN_AUTH
+            for person in people.values()
+            if person.usable and not derives(person, self._service.rules)
+        )
+        if left_out:
+            listed = ", ".join(f"{auth} ({number})" for auth, number in sorted(left_out.items()))
+            raise Caution(f"For people who sign in to Moodle with these methods no id is derived: {listed}.")
+        return f"From each of {len(people)} people that were looked at an id may be derived."
 
     async def _ping(self) -> str:
         if await is_running(self._settings.control_socket):

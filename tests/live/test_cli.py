@@ -202,6 +202,19 @@ async def test_doctor_names_the_right_that_is_missing(house: House, right: str) 
     assert right in out
 
 
+async def test_doctor_names_the_sign_in_methods_from_which_no_id_is_derived(house: House) -> None:
+    university = house.moodle.university
+    for number, auth in enumerate(["oauth2", "oauth2", "email"]):
+        person = university.add_person(f"guest{number}", "Gue", "St", auth=auth)
+        university.enrol(person.id, 2, "student")
+    code, out = await ask(house, "doctor")
+    assert code == 0, out
+    assert (
+        "! How people sign in: For people who sign in to Moodle with these methods no id is derived: " in out
+    )
+    assert "email (1), oauth2 (2)." in out and "identity.same_directory_auth" in out
+
+
 async def test_a_moodle_in_maintenance_is_a_clear_error_and_nothing_is_lost(house: House) -> None:
     await ask(house, "sync")
     before = await house.members(2)
