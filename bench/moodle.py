@@ -16,7 +16,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -101,9 +101,15 @@ def together(sandbox: Sandbox, rounds: Sequence[Mapping[str, Any]]) -> dict[str,
     for phase in PHASES:
         parts = [one[phase] for one in rounds]
         found[phase] = {
-            key: (median if key in VARYING else max)(part[key] for part in parts) for key in parts[0]
+            key: middle(part[key] for part in parts) if key in VARYING else max(part[key] for part in parts)
+            for key in parts[0]
         }
-    return found | {key: median(one[key] for one in rounds) for key in VARYING if key in rounds[0]}
+    return found | {key: middle(one[key] for one in rounds) for key in VARYING if key in rounds[0]}
+
+
+def middle(values: Iterable[float]) -> float:
+    """The median, in as few digits as the values have."""
+    return round(median(values), 3)
 
 
 def slopes(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], times: float) -> dict[str, float]:

@@ -263,5 +263,14 @@ def test_any_reply_is_an_answer_or_a_moodle_error(status: int, body: bytes, star
         str(error).encode()
 
 
+@given(text=st.text(), start=st.sampled_from([b"", b"\xef\xbb\xbf"]), size=st.integers(1, 5))
+def test_text_is_the_same_in_whatever_pieces_it_comes(text: str, start: bytes, size: int) -> None:
+    body, decoder = start + text.encode(), text_decoder()
+    pieces = [decoder.decode(body[at : at + size]) for at in range(0, len(body), size)]
+    assert "".join(pieces) + decoder.decode(b"", final=True) == text.removeprefix(
+        "\ufeff" if not start else ""
+    )
+
+
 def test_the_people_of_a_page_keep_their_order() -> None:
     assert shapes.user_ids([{"id": 9}, {"id": "3"}]) == [MoodleUserId(9), MoodleUserId(3)]
