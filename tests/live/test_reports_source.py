@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from moodle_appservice.demo.sandbox import SandboxMoodle
+from moodle_appservice.demo.sandbox.reports import ReportColumn
 from moodle_appservice.domain.model import CourseId
 from tests.live.house import House
 from tests.live.test_cli import ask
@@ -107,3 +110,42 @@ async def test_doctor_says_which_report_is_missing_and_what_to_click(
     reports.reports.remove("Matrix memberships")
     code, out = await ask(house, "doctor", "--reports")
     assert (code, "✗ Reports in Moodle" in out, "Matrix memberships" in out) == (1, True, True), out
+
+
+async def test_a_manager_of_the_category_may_be_in_the_room_and_is_not_asked_to_come(
+    house: House, reports: SandboxMoodle
+) -> None:
+    university = reports.university
+    boss = university.add_person("boss", "Bo", "Ss").id
+    university.assign_category_role(boss, 2, "manager")
+    await house.start()
+    assert (await house.sync()).failures == {}
+    assert house.mxid("boss") not in await house.members(2)
+    room_id = quote(await house.room_of(2))
+    body = {"user_id": house.mxid("boss")}
+    await house.ask("POST", f"/_matrix/client/v3/rooms/{room_id}/invite", body=body)
+    await house.sync()
+    assert (await house.members(2))[house.mxid("boss")] == "invite"
+    assert (await house.state(2))["m.room.power_levels", ""]["users"][house.mxid("boss")] == 60
+    university.unassign_category_role(boss, 2, "manager")
+    await house.sync()
+    assert (await house.members(2))[house.mxid("boss")] == "leave"
+    assert house.mxid("boss") not in (await house.state(2))["m.room.power_levels", ""]["users"]
+
+
+async def test_a_running_service_accepts_reports_that_were_changed_on_purpose(
+    house: House, reports: SandboxMoodle
+) -> None:
+    await house.start()
+    await house.sync()
+    reports.reports.named("Matrix courses").columns.append(ReportColumn("course:fullname"))
+    assert [str(key) for key in (await house.sync()).failures] == ["site"]
+    code, out = await ask(house, "doctor", "--reports", "--accept")
+    assert (code, "“Matrix courses”: Its columns were" in out) == (0, True), out
+    assert (await house.sync()).failures == {}
+    await house.stop()
+    await house.start()
+    assert (await house.sync()).failures == {}
+    await house.stop()
+    code, out = await ask(house, "doctor", "--reports", "--accept")
+    assert (code, "nothing to accept" in out) == (0, True), out
