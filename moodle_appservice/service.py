@@ -300,6 +300,7 @@ class Service:
                 self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled
             ),
             number=settings.sync.rooms_at_once,
+            for_people=settings.sync.people_at_once,
         )
         status = StatusReader(self.planner, store, troubles, self.facts)
         self.operations = Operations(

@@ -181,6 +181,13 @@ class Sync(Section):
     """How much is done at the same time."""
 
     rooms_at_once: int = number(8, "Rooms that are written at the same time, one write each.", ge=1, le=64)
+    people_at_once: int = number(
+        16,
+        "People whose accounts are looked for or made at the same time, beside the rooms: each takes a few short "
+        "requests.",
+        ge=0,
+        le=64,
+    )
     slice_actions: int = number(20, "Changes to a room before a newer state of Moodle is looked at.", ge=1)
 
 

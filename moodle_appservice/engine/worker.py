@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Workers:
-    """So many tasks over one queue. `failures` holds the last failure of each key that has not succeeded since."""
+    """`number` tasks over one queue, and `for_people` more that only look at people: short work, many of a kind.
+
+    `failures` holds the last failure of each key that has not succeeded since.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Workers:
         people: PersonFinder,
         courses: CourseSync,
         number: int,
+        for_people: int = 0,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -44,14 +48,17 @@ class Workers:
         self._site = site
         self._people = people
         self._courses = courses
-        self._number = number
+        self._kinds = [""] * number + ["person"] * for_people
         self._tasks: list[asyncio.Task[None]] = []
         self._waiters: dict[Key, list[asyncio.Future[AppError | None]]] = {}
         self.failures: dict[Key, AppError] = {}
 
     def start(self) -> None:
         """Begin to take keys."""
-        self._tasks = [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._number)]
+        self._tasks = [
+            asyncio.create_task(self._work(only), name=f"worker {number} {only}".rstrip())
+            for number, only in enumerate(self._kinds)
+        ]
 
     async def stop(self) -> None:
         """Stop taking keys; a request that is under way ends at the homeserver, its key is due after a restart."""
@@ -72,9 +79,9 @@ class Workers:
         await self._queue.add(key, priority=Priority.WAITING_PERSON, signal=signal)
         return await waiter
 
-    async def _work(self) -> None:
+    async def _work(self, only: str) -> None:
         while True:
-            taken = await self._queue.take()
+            taken = await self._queue.take(only=only)
             try:
                 await self._look(taken)
             except asyncio.CancelledError:

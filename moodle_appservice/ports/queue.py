@@ -70,8 +70,8 @@ class Queue(Protocol):
         """Ask for a look at this key. While it waits, the higher priority and the earlier time win."""
         ...
 
-    async def take(self) -> Taken:
-        """Wait for the next key that is due and that nobody works on."""
+    async def take(self, *, only: str = "") -> Taken:
+        """Wait for the next key that is due and that nobody works on; `only`: of this kind."""
         ...
 
     async def done(self, taken: Taken) -> None:

@@ -396,3 +396,24 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(max_examples=200, stateful_step_count=40)
+
+
+async def test_who_takes_only_one_kind_waits_for_it_and_leaves_the_others(queue: MemoryQueue) -> None:
+    await queue.add(A, priority=Priority.WAITING_PERSON)
+    only = asyncio.create_task(queue.take(only="person"))
+    assert not await settled(only)
+    await queue.add(C, priority=Priority.PASS)
+    assert (await only).key == C
+    assert (await take_now(queue)).key == A
+
+
+async def test_who_takes_every_kind_takes_the_most_urgent_first_then_the_oldest(queue: MemoryQueue) -> None:
+    person = Key("person", 2)
+    for key, priority in (
+        (C, Priority.PASS),
+        (A, Priority.WAITING_PERSON),
+        (B, Priority.PASS),
+        (person, Priority.WAITING_PERSON),
+    ):
+        await queue.add(key, priority=priority)
+    assert [(await take_now(queue)).key for _ in range(4)] == [A, person, C, B]

@@ -327,3 +327,27 @@ async def test_a_database_that_takes_nothing_neither_ends_the_worker_nor_keeps_t
         world.clock.advance(60)
         assert await workers.ask(course_key(CourseId(first)), signal="command") is None
     assert not workers.failures
+
+
+async def test_people_are_looked_at_while_every_other_worker_has_a_room_in_hand(world: World) -> None:
+    is_held, go_on = asyncio.Event(), asyncio.Event()
+
+    class Looks:
+        async def run(self, taken: Taken) -> Outcome:
+            if taken.key.kind == "course":
+                is_held.set()
+                await go_on.wait()
+            return Outcome.DONE
+
+    looks: Any = Looks()
+    workers = Workers(
+        world.queue, world.store, world.clock, site=looks, people=looks, courses=looks, number=1, for_people=1
+    )
+    workers.start()
+    await world.queue.add(ONE)
+    await is_held.wait()
+    async with asyncio.timeout(30):
+        assert await workers.ask(Key("person", 7), signal="course:1") is None
+    assert world.queue.depth() == 1, "the room is still in hand"
+    go_on.set()
+    await workers.stop()

@@ -1,8 +1,8 @@
 """The queue of one process. Nothing of it is kept on disk: a start looks at everything anyway.
 
-A key is in one of three places: waiting for its time (`later`), due (`due`, ordered by priority, then by age), or
-with a worker (`running`). Signals for a waiting key merge into it; signals for a running key are kept beside it and
-make it due again when it is given back.
+A key is in one of three places: waiting for its time (`later`), due (`due`, for each kind of key ordered by priority,
+then by age), or with a worker (`running`). Signals for a waiting key merge into it; signals for a running key are kept
+beside it and make it due again when it is given back.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class MemoryQueue:
         self._waiting: dict[Key, _Waiting] = {}
         self._running: dict[Key, Taken] = {}
         self._again: dict[Key, _Waiting] = {}
-        self._due: list[tuple[int, int, Key]] = []
+        self._due: dict[str, list[tuple[int, int, Key]]] = {}
         self._later: list[tuple[float, int, Key]] = []
         self._numbers = count(1)
         self._changed = asyncio.Condition()
@@ -71,11 +71,11 @@ class MemoryQueue:
                 self._put(key, waiting)
         await self._wake()
 
-    async def take(self) -> Taken:
+    async def take(self, *, only: str = "") -> Taken:
         """Wait for the next key that is due and that nobody works on."""
         async with self._changed:
             while True:
-                taken = self._pop()
+                taken = self._pop(only)
                 if taken is not None:
                     self._running[taken.key] = taken
                     return taken
@@ -125,24 +125,34 @@ class MemoryQueue:
         waiting.number = next(self._numbers)
         self._waiting[key] = waiting
         if waiting.not_before <= self._clock.now():
-            heapq.heappush(self._due, (waiting.priority, waiting.number, key))
+            self._make_due(key, waiting)
         else:
             heapq.heappush(self._later, (waiting.not_before, waiting.number, key))
 
-    def _pop(self) -> Taken | None:
+    def _make_due(self, key: Key, waiting: _Waiting) -> None:
+        heapq.heappush(self._due.setdefault(key.kind, []), (waiting.priority, waiting.number, key))
+
+    def _pop(self, only: str) -> Taken | None:
         now = self._clock.now()
         while self._later and self._later[0][0] <= now:
             _, number, key = heapq.heappop(self._later)
             waiting = self._waiting.get(key)
             if waiting is not None and waiting.number == number:
-                heapq.heappush(self._due, (waiting.priority, number, key))
-        while self._due:
-            _, number, key = heapq.heappop(self._due)
-            waiting = self._waiting.get(key)
-            if waiting is not None and waiting.number == number:
-                del self._waiting[key]
-                return Taken(key, waiting.priority, waiting.attempt, frozenset(waiting.signals))
-        return None
+                self._make_due(key, waiting)
+        heaps = [heap for kind, heap in self._due.items() if not only or kind == only]
+        for heap in heaps:
+            while heap and not self._is_valid(heap[0]):
+                heapq.heappop(heap)
+        first = min((heap for heap in heaps if heap), key=lambda heap: heap[0][:2], default=None)
+        if first is None:
+            return None
+        key = heapq.heappop(first)[2]
+        waiting = self._waiting.pop(key)
+        return Taken(key, waiting.priority, waiting.attempt, frozenset(waiting.signals))
+
+    def _is_valid(self, entry: tuple[int, int, Key]) -> bool:
+        waiting = self._waiting.get(entry[2])
+        return waiting is not None and waiting.number == entry[1]
 
     def _until_next(self) -> float | None:
         if not self._later:
