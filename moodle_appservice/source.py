@@ -101,7 +101,7 @@ class Source:
     @staticmethod
     def _turn_rules(settings: Settings, turn: float) -> TurnRules:
         moodle = settings.moodle
-        return TurnRules(fastest=moodle.interval, slowest=moodle.slowest_interval, turn=turn)
+        return TurnRules(moodle.interval, moodle.slowest_interval, turn, batch=moodle.batch)
 
     @property
     def facts(self) -> Facts:
@@ -212,7 +212,7 @@ class Source:
 
 def _budget(settings: Settings, client: MoodleClient) -> Budget | None:
     per_minute = settings.moodle.requests_per_minute
-    return Budget(per_minute, lambda: client.requests) if per_minute else None
+    return Budget(per_minute, lambda: client.requests, batch=client.batch) if per_minute else None
 
 
 def report_names(settings: Settings) -> dict[str, int | str]:

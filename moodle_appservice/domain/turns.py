@@ -23,7 +23,8 @@ class TurnRules:
     """Seconds: between two readings of a lively course, of the quietest one, and between two turns.
 
     A course that has been quiet for q seconds is read every q / `calm` seconds, within those limits; `near` is how
-    close a known moment makes it lively.
+    close a known moment makes it lively. `batch`: courses that travel in one request; ahead of their time they are only
+    read in whole batches, or a small site would be asked more often for less.
     """
 
     fastest: float
@@ -31,6 +32,7 @@ class TurnRules:
     turn: float
     calm: float = 8.0
     near: float = 86400.0
+    batch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def choose(
     # Whoever would be late by half a turn or more at the next one is read in this one.
     late = sum(1 for due, _ in order if due <= now + rules.turn / 2)
     work = sum(rules.turn / interval_of(seen, now, rules) for seen in courses.values())
-    share = int(work + 1e-6)
+    share = int(work + 1e-6) // rules.batch * rules.batch
     number = max(late, share)
     chosen = [course_id for _, course_id in order]
     return chosen[: number if room is None else min(number, room)]

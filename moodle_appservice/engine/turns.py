@@ -16,31 +16,44 @@ from ..domain.turns import Seen, TurnRules, choose
 from ..ports import Clock, Store
 
 CHANGED = "courses_changed"
-_FIRST_GUESS = 0.25
-"""Requests per course before any was read: its row and list in bulk, a proof, and its share of accounts."""
-_FOR_OTHERS = 0.2
-"""Share of the budget that turns leave to listings, hints and people who ask."""
+_FIRST_GUESS = 3.0
+"""Requests for a batch of courses before any was read: their lists, the proof of those, their people's accounts."""
+_MOST_SAVED = 300.0
+"""Seconds of budget that may be saved up for a turn."""
 
 
 class Budget:
-    """Requests per minute in courses per turn. `spent`: how many requests were made so far, by anybody."""
+    """Requests per minute in courses per turn. `spent`: how many requests were made so far, by anybody.
 
-    def __init__(self, per_minute: int, spent: Callable[[], int]) -> None:
-        self._per_minute = per_minute
+    What is not spent is saved for later turns, and what was spent too much, by whomever, is paid back by them. `batch`:
+    courses that travel in one request.
+    """
+
+    def __init__(self, per_minute: int, spent: Callable[[], int], *, batch: int = 1) -> None:
+        self._per_second = per_minute / 60
         self._spent = spent
+        self._batch = batch
         self._cost = _FIRST_GUESS
-        self._began = spent()
+        # Enough for one batch, however small the budget is, or nothing would ever be read.
+        self._credit = max(_FIRST_GUESS, self._per_second * 60)
+        self._seen = spent()
+        self._at: float | None = None
 
-    def room(self, seconds: float) -> int:
-        """How many courses fit into so many seconds; at least one, or nothing would ever be read."""
-        requests = self._per_minute * seconds / 60 * (1 - _FOR_OTHERS)
-        self._began = self._spent()
-        return max(1, int(requests / self._cost))
+    def room(self, now: float) -> int:
+        """How many courses may be read now (Unix seconds)."""
+        if self._at is not None:
+            most = max(self._per_second * _MOST_SAVED, self._cost)
+            self._credit = min(self._credit + self._per_second * max(0.0, now - self._at), most)
+        self._at = now
+        self._credit -= self._spent() - self._seen
+        self._seen = self._spent()
+        return max(0, int(self._credit / self._cost)) * self._batch
 
     def learn(self, courses: int) -> None:
         """So many courses were read since `room` was asked for."""
         if courses:
-            self._cost = max(0.01, (self._cost + (self._spent() - self._began) / courses) / 2)
+            batches = -(-courses // self._batch)
+            self._cost = max(1.0, (self._cost + (self._spent() - self._seen) / batches) / 2)
 
 
 @dataclass(slots=True)
@@ -75,7 +88,7 @@ class Turns:
             course_id: self._seen(course_id, site, changed.get(course_id, now), course_id in restless)
             for course_id in on
         }
-        room = self._budget.room(self._rules.turn) if self._budget else None
+        room = self._budget.room(now) if self._budget else None
         return choose(seen, now, self._rules, room=room)
 
     async def took(

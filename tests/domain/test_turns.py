@@ -74,6 +74,12 @@ def test_what_was_read_together_is_spread_evenly_over_the_interval() -> None:
     assert [len(chosen) for chosen in read(100, 40)] == [10] * 40
 
 
+def test_ahead_of_their_time_courses_are_read_in_whole_batches() -> None:
+    seen = {CourseId(number): Seen(NOW, NOW) for number in range(2, 352)}
+    now = NOW + RULES.turn
+    assert [len(choose(seen, now, replace(RULES, batch=batch))) for batch in (1, 20, 36)] == [35, 20, 0]
+
+
 def test_a_few_courses_are_read_when_they_are_due_and_not_before() -> None:
     assert [len(chosen) for chosen in read(3, 20)] == [0] * 9 + [3] + [0] * 9 + [3]
 

@@ -149,36 +149,62 @@ async def test_a_restart_reads_every_course_and_still_knows_the_quiet_ones(three
     assert await turn(three, after=300) == {TWO}
 
 
+class Spender:
+    """Counts requests: so many for each course that was read ahead."""
+
+    def __init__(self, world: World, each: int) -> None:
+        self.world, self.each = world, each
+
+    def __call__(self) -> int:
+        return self.each * sum(map(len, self.world.facts.ahead))
+
+
 async def test_a_pass_reads_no_more_than_fits_into_the_budget_and_all_in_the_end(world: World) -> None:
     world.turn_rules = RULES
-    world.budget = Budget(1, lambda: 0)
+    spent = Spender(world, each=3)
+    world.budget = Budget(2, spent)
     world.use(existing_courses=True)
     for number in range(2, 12):
         world.facts.add_course(number)
     await world.pass_over_site()
     assert len(world.facts.ahead[0]) == 1
     assert len(await world.due()) == 1, "who was not read is not due"
-    for _ in range(40):
-        await turn(world)
+    for minutes in range(1, 31):
+        for _ in range(2):
+            await turn(world)
+        assert spent() <= 2 * minutes + 3
     assert set().union(*world.facts.ahead) == {CourseId(number) for number in range(2, 12)}
 
 
 def test_the_room_in_a_turn_follows_from_what_readings_have_cost() -> None:
-    spent = 0
-    budget = Budget(60, lambda: spent)
-    assert budget.room(30) == 96
+    spent, now = 0, 0.0
+    budget = Budget(60, lambda: spent, batch=20)
+    assert budget.room(now) == 20 * 20
     for _ in range(20):
-        budget.room(30)
-        spent += 20
-        budget.learn(10)
-    assert budget.room(30) == 12
-    for _ in range(20):
-        budget.room(30)
-        spent += 1
-        budget.learn(20)
-    assert budget.room(30) == 479
-    budget.learn(0)
-    assert Budget(1, lambda: 0).room(0.1) == 1
+        spent += 50
+        budget.learn(400)
+        now += 50
+        budget.room(now)
+    now += 10_000
+    # What was saved up in five minutes, at two and a half requests a batch.
+    assert 119 * 20 <= budget.room(now) <= 120 * 20
+    spent += 1000
+    assert budget.room(now) == 0, "whoever else asks is counted"
+    now += 700
+    assert budget.room(now) == 0
+    now += 3
+    assert budget.room(now) == 20
+
+
+def test_the_smallest_budget_is_enough_for_something() -> None:
+    spent, now, read = 0, 0.0, 0
+    budget = Budget(1, lambda: spent)
+    for _ in range(120):
+        if budget.room(now):
+            spent, read = spent + 2, read + 1
+            budget.learn(1)
+        now += 30
+    assert 25 <= read <= 31 and spent <= 60 + 3
 
 
 async def test_without_turns_a_signal_for_one_does_nothing(world: World) -> None:
