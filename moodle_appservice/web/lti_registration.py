@@ -16,7 +16,10 @@ from typing import Any
 from ..errors import AppError, PermanentFailure, Refused
 from ..ports import Clock, Journal, LtiBook, Platform
 from .cookies import hashed
+from .lti_choice import CHOOSE
+from .lti_choice import MESSAGE as CHOICE
 from .lti_launch import LAUNCH
+from .lti_token import MESSAGE
 from .origins import is_below, is_safe_site
 from .platform_http import PlatformHttp
 from .platforms import Platforms
@@ -144,7 +147,10 @@ def tool(public_url: str) -> Mapping[str, Any]:
             "description": "The chat rooms of this course",
             "custom_parameters": {"username": "$User.username"},
             "claims": ["iss", "sub", "name"],
-            "messages": [{"type": "LtiResourceLinkRequest"}],
+            "messages": [
+                {"type": MESSAGE},
+                {"type": CHOICE, "target_link_uri": f"{public_url}{CHOOSE}", "placements": ["ContentArea"]},
+            ],
         },
     }
 

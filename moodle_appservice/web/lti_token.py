@@ -24,6 +24,7 @@ from .refusals import Advice, Refusal, Why
 
 CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 ADMINISTRATOR = "http://purl.imsglobal.org/vocab/lis/v2/system/person#Administrator"
+MESSAGE = "LtiResourceLinkRequest"
 ALGORITHM = "RS256"
 LONGEST = 16 * 1024
 LEEWAY = 30.0
@@ -46,22 +47,23 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the token must say: the sign-in that it answers, and the addresses that may be its target."""
+    """What the token must say: the sign-in that it answers, its kind, and where it leads."""
 
     platform: Platform
     nonce: str
     login_hint: str
     target: str
+    message: str
 
 
-async def read_launch(text: str, expected: Expected, keys: PlatformKeys, *, now: float) -> Launch:
-    """Check a token. Raises `Refusal`."""
+async def read_claims(text: str, expected: Expected, keys: PlatformKeys, *, now: float) -> Mapping[str, Any]:
+    """The claims of a token that says all that it must. Raises `Refusal`."""
     claims = await _verified(text, expected.platform, keys)
     _check_addressee(claims, expected.platform)
     _check_time(claims, now)
     if not hmac.compare_digest(_text(claims, "nonce").encode(), expected.nonce.encode()):
         raise Refusal(Why.NONCE)
-    if _text(claims, f"{CLAIM}message_type") != "LtiResourceLinkRequest":
+    if _text(claims, f"{CLAIM}message_type") != expected.message:
         raise Refusal(Why.MESSAGE)
     if _text(claims, f"{CLAIM}version") != "1.3.0":
         raise Refusal(Why.MESSAGE)
@@ -70,8 +72,13 @@ async def read_launch(text: str, expected: Expected, keys: PlatformKeys, *, now:
     subject = _text(claims, "sub")
     if not _NUMBER.fullmatch(subject) or subject != expected.login_hint:
         raise Refusal(Why.SUBJECT)
+    return claims
+
+
+def launch_of(claims: Mapping[str, Any]) -> Launch:
+    """What checked claims say about a click."""
     return Launch(
-        user_id=MoodleUserId(int(subject)),
+        user_id=MoodleUserId(int(claims["sub"])),
         name=_name(claims),
         course_id=_course(claims),
         administrator=ADMINISTRATOR in _roles(claims),

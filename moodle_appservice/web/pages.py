@@ -41,12 +41,13 @@ def render(
     status: int = 200,
     framer: str = "'none'",
     with_script: bool = False,
+    posts_to: str = "'self'",
 ) -> web.Response:
-    """A page. `framer`: the origin that may show it in a frame."""
+    """A page. `framer`: the origin that may show it in a frame; `posts_to`: the one that its form goes to."""
     response = aiohttp_jinja2.render_template(template, request, {"language": "en", **context}, status=status)
     script = "'self'" if with_script else "'none'"
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'self'; img-src 'self'; script-src {script}; form-action 'self'; "
+        f"default-src 'none'; style-src 'self'; img-src 'self'; script-src {script}; form-action {posts_to}; "
         f"base-uri 'none'; frame-ancestors {framer}"
     )
     return harmless(response)

@@ -27,6 +27,7 @@ from ..ports import Clock, CourseBook, Journal
 from .cookies import Cookies, NotSignedIn, Session
 from .forms import read_form, read_query, text
 from .keyring import Keyring
+from .lti_choice import Question
 from .lti_launch import LAUNCH, LtiLaunches
 from .lti_registration import LtiRegistrar
 from .origins import origin
@@ -129,6 +130,9 @@ class Pages:
     async def _login(self, request: web.Request) -> web.Response:
         said = read_query(request) if request.method == "GET" else await read_form(request)
         sign_in = await self._launches.login(said)
+        if sign_in.is_choice:
+            to_moodle = self._launches.to_moodle(sign_in, None)
+            return harmless(web.Response(status=303, headers={"Location": str(to_moodle)}))
         again = request.rel_url.with_path("/lti/login").with_query(sign_in.back)
         has_cookie = self._cookies.browser(request) is not None
         if request.headers.get("Sec-Fetch-Dest") in _FRAMES or (_CHECKED in said and not has_cookie):
@@ -146,6 +150,10 @@ class Pages:
 
     async def _launch(self, request: web.Request) -> web.Response:
         launch = await self._launches.launch(await read_form(request), self._cookies.browser(request))
+        if isinstance(launch, Question):
+            context = {"return_url": launch.return_url, "answer": self._launches.answer(launch)}
+            posts_to = origin(launch.platform.issuer)
+            return await self._framed("choose.html", request, context, posts_to=posts_to)
         path = "/me" if launch.course_id is None else f"/c/{launch.course_id}"
         response = web.Response(status=303, headers={"Location": path})
         session = Session(launch.user_id, launch.name, launch.course_id, launch.administrator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest.mock import AsyncMock
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,7 +13,10 @@ from yarl import URL
 from moodle_appservice.domain.model import CourseId, MoodleUserId, Role
 from moodle_appservice.errors import TemporaryFailure
 from moodle_appservice.ports import CourseRow
+from moodle_appservice.store.db import Db
+from moodle_appservice.store.lti import LtiBooks
 from moodle_appservice.web.cookies import Session
+from moodle_appservice.web.keyring import Keyring
 from tests.web.platform import CLIENT_ID, LAUNCHES, key, recorded
 from tests.web.world import BROWSER_COOKIE, SESSION_COOKIE, World, open_world
 
@@ -239,3 +243,19 @@ async def test_what_fails_on_our_side_is_a_page_with_a_number_that_the_log_has(
         reference = reply.text.partition("<code>")[2].partition("</code>")[0]
         assert f"[{reference}]" in caplog.text
         assert str(error) not in reply.text
+
+
+async def test_the_key_that_moodle_checks_is_made_once(tmp_path: Path) -> None:
+    db = Db(f"sqlite:{tmp_path / 'keys.db'}")
+    await db.start()
+    rings = [Keyring(LtiBooks(db)) for _ in range(2)]
+    for ring in rings:
+        await ring.load()
+    await db.stop()
+    first, second = (ring.public_keys() for ring in rings)
+    assert first == second
+    (published,) = first["keys"]
+    assert (published["kty"], published["use"], published["alg"]) == ("RSA", "sig", "RS256")
+    assert published["kid"]
+    assert rings[1].read("a", rings[0].sign("a", {"x": 1})) == {"x": 1}
+    assert rings[1].read("b", rings[0].sign("a", {"x": 1})) is None

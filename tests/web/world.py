@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from moodle_appservice.ports import AuditRow, Platform
 from moodle_appservice.store.books import Books
 from moodle_appservice.web.cookies import Session
 from tests.fakes import FakeClock, FakeFacts
-from tests.web.platform import CLIENT_ID, FakePlatform, fake_platform, recorded
+from tests.web.platform import CLIENT_ID, FakePlatform, fake_platform, key, recorded
 
 TOOL = "https://chat.example.org"
 SOME_DAY = 1_795_195_400.0
@@ -90,10 +91,10 @@ class Browser:
                 self.cookies[name] = morsel.value
         return reply
 
-    async def begin(self, name: str = "student") -> Way:
+    async def begin(self, name: str = "student", **arguments: Any) -> Way:
         """Click the link in Moodle and follow it to Moodle's sign-in."""
         recording = self._world.recording(name)
-        reply = await self.post("/lti/login", recording["login_initiation"]["form"])
+        reply = await self.post("/lti/login", recording["login_initiation"]["form"], **arguments)
         assert reply.status == 303, reply.text
         parameters = dict(parse_qsl(urlsplit(reply.location).query))
         return Way(recording, parameters["state"], parameters["nonce"], parameters)
@@ -180,6 +181,8 @@ async def open_world(books: Books, **pages: Any) -> AsyncIterator[World]:
     async with fake_platform() as platform:
         facts.url = platform.url
         await books.settings.set(SITE_URL, platform.url)
+        # Finding primes takes longer than most of these tests.
+        await books.lti.secret("tool key", json.dumps(key("tool").as_dict(private=True)))
         browsers = Browsers(settings_of(platform.url, **pages), books, facts, clock)
         await browsers.pages.start()
         app = web.Application()
