@@ -76,6 +76,10 @@ class PersonFinder:
         )
         row = (await self._store.people.look_up([user_id])).get(user_id)
         before = row.resolution if row else None
+        if person is not None and row is not None and self._is_known(person, row, taken):
+            # Two courses have sent for somebody whom neither had seen.
+            await self._wake_courses(user_id, taken, changed=False)
+            return
         try:
             stored = await (self._look(person, row) if person else self._hide(user_id, before))
         except TemporaryFailure as failure:
@@ -88,6 +92,12 @@ class PersonFinder:
         if stored.invitable is None:
             log.info("Moodle user %d is not invited: %s", user_id, stored.reason)
         await self._wake_courses(user_id, taken, changed=stored != before)
+
+    def _is_known(self, person: Person, row: PersonRow, taken: Taken) -> bool:
+        """Whether all that is asked is who this is, and the last look has found that out by the same facts."""
+        is_for_courses = all(signal.startswith(FOR_COURSE) for signal in taken.signals)
+        is_same = row.fingerprint == fingerprint(person, self._print)
+        return bool(taken.signals) and is_for_courses and is_same
 
     async def _hide(self, user_id: MoodleUserId, before: Resolution | None) -> Resolution:
         fresh = Resolution(user_id, None, None, HIDDEN)

@@ -48,12 +48,13 @@ class WaitingList:
         Never raises for a homeserver that does not answer.
         """
         if at_once:
-            self._turns = {user_id: (0.0, pause) for user_id, (_, pause) in self._turns.items()}
+            self._turns.clear()
             self._told.clear()
         waiting = await self._store.people.waiting()
         blocked = await self._store.people.blocked()
         self._forget_all_but({*waiting.values(), *blocked})
-        await self._take_turns(blocked, first=DAILY, longest=DAILY)
+        wait = 0.0 if at_once else 1.0
+        await self._take_turns(blocked, first=DAILY, longest=DAILY, wait=wait)
         here = {one: user for one, user in waiting.items() if is_local(one, self._rules)}
         try:
             appeared = await self._appeared(here)
@@ -67,7 +68,7 @@ class WaitingList:
             polled = {user for one, user in waiting.items() if one not in here or one in self._told}
             await self._send(here[one] for one in appeared if one not in self._told)
             self._told |= set(appeared)
-        await self._take_turns(polled, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
+        await self._take_turns(polled, first=FIRST_PAUSE, longest=LONGEST_PAUSE, wait=wait)
 
     async def _appeared(self, here: Collection[UserId]) -> list[UserId] | None:
         """Which of these accounts are there now; None without admin rights."""
@@ -82,11 +83,14 @@ class WaitingList:
         self._newest = newest[0] if newest else None
         return [one for one in newest if one in here]
 
-    async def _take_turns(self, people: Iterable[MoodleUserId], *, first: float, longest: float) -> None:
+    async def _take_turns(
+        self, people: Iterable[MoodleUserId], *, first: float, longest: float, wait: float
+    ) -> None:
+        """Send for those whose turn it is; who is new here waits for the first pause, or (`wait` 0) not at all."""
         now = self._clock.now()
         due: list[MoodleUserId] = []
         for user_id in sorted(people):
-            turn, pause = self._turns.setdefault(user_id, (now + first, first))
+            turn, pause = self._turns.setdefault(user_id, (now + wait * first, first))
             if turn <= now and len(due) < AT_ONCE:
                 due.append(user_id)
                 pause = min(2 * pause, longest)

@@ -77,7 +77,11 @@ class SynapseAccounts:
             raise TemporaryFailure(
                 "The homeserver's list of accounts is not a list. Nothing was changed; it is tried again."
             )
-        return [UserId(str(user["name"])) for user in users if isinstance(user, dict) and "name" in user]
+        found = [UserId(str(user["name"])) for user in users if isinstance(user, dict) and "name" in user]
+        for user_id in found:
+            # Who appeared since the last census is looked for because of this list.
+            self._census.came(user_id)
+        return found
 
     async def create(self, user_id: UserId, display_name: str) -> bool:
         """`PUT /v2/users/{id}` with `{}`."""

@@ -455,6 +455,19 @@ async def test_a_homeserver_that_does_not_answer_does_not_stop_the_pass(world: W
     assert await due(world) == set()
 
 
+async def test_who_was_just_looked_at_for_one_course_is_not_looked_at_again_for_another(world: World) -> None:
+    world.use(accounts=AccountRules(mode=AccountMode.MAP_ONLY))
+    world.facts.add_person(8)
+    await look(world, "course:42")
+    world.accounts.requests.clear()
+    await world.due()
+    await look(world, "course:43")
+    assert world.accounts.requests == []
+    assert await due(world) == {course_key(CourseId(43))}
+    await look(world, "course:43", "account")
+    assert world.accounts.requests == [("look", ID)]
+
+
 # Virtual users
 
 
