@@ -104,6 +104,8 @@ class PeopleBooks:
 
     async def excluded(self, user_ids: Collection[MoodleUserId]) -> frozenset[MoodleUserId]:
         """Who of these was erased."""
+        if await self._db.fetch_one("SELECT 1 FROM exclusion LIMIT 1") is None:
+            return frozenset()
         return await self._db.transaction(lambda connection: excluded(connection, user_ids))
 
     async def wrote_field(self, user_id: MoodleUserId, value: str) -> None:
