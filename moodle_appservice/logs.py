@@ -27,6 +27,9 @@ _LOOKS_SECRET: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"""(\b(?:{_NAMES})["']?\s*:\s*(["']))(?:(?!\2).)+""", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(rf"""(\b(?:{_NAMES})\s*:\s*)[\w+/=.~-]{{16,}}""", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
+    # Tokens of Synapse and of the Matrix Authentication Service: renewed ones stand in no configuration.
+    (re.compile(r"\bsy[tr]_[\w+/]*_[A-Za-z]{20}_\w{6}"), MASK),
+    (re.compile(r"\bm(?:at|ar|ct|cr|pt)_[A-Za-z0-9]{30}_\w{6}"), MASK),
     # postgres://user:password@host
     (re.compile(r"(://[^\s/:@]*:)[^\s/@]+@"), rf"\1{MASK}@"),
 )

@@ -121,6 +121,11 @@ def test_a_wrong_log_call_does_not_print_its_arguments(capsys: pytest.CaptureFix
         ("config.yaml:3: moodle.token: it is missing", "config.yaml:3: moodle.token: it is missing"),
         ("https://moodle.example.org:8443/a@b", "https://moodle.example.org:8443/a@b"),
         ("invited @anna:example.org", "invited @anna:example.org"),
+        ("invited @mat_anna_schmidt:example.org", "invited @mat_anna_schmidt:example.org"),
+        ("got syt_cm9vdA_jrYzBJOTQOKVRhKqpcPk_1hL2dN back", "got *** back"),
+        ("got syr_cm9vdA_uQbQwDfDdIpBvKlmnWtq_3bX9cR.", "got ***."),
+        ("got mat_0123456789abcdefghijABCDEFGHIJ_Xy01zZ", "got ***"),
+        ("got 'mar_0123456789abcdefghijABCDEFGHIJ_Xy01zZ'", "got '***'"),
     ],
 )
 def test_what_looks_like_a_secret_is_masked_unasked(text: str, masked: str) -> None:
