@@ -23,6 +23,7 @@ from .keyring import Keyring
 from .lti_choice import CHOOSE, Question, answer, read_question
 from .lti_choice import MESSAGE as CHOICE
 from .lti_token import LEEWAY, LONGEST, MESSAGE, OLDEST, Expected, Launch, launch_of, read_claims
+from .origins import is_safe_site
 from .platform_keys import PlatformKeys
 from .platforms import Platforms
 from .refusals import Advice, Refusal, Why
@@ -149,4 +150,7 @@ class LtiLaunches:
         platform = await self._platforms.platform()
         if platform is None:
             raise Refusal(Why.NOT_REGISTERED, Advice.NOT_READY)
+        if not is_safe_site(platform.issuer):
+            # Whoever sits in between could hand us keys of their own.
+            raise Refusal(Why.UNSAFE_SITE, Advice.NOT_READY)
         return platform

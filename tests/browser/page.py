@@ -55,6 +55,15 @@ class Page:
         if told.get("errorText"):
             raise BrowserError(f"{url}: {told['errorText']}")
 
+    async def watch(self) -> None:
+        """From the next page on, collect what its content security policy forbids, for `violations`."""
+        await self._call("Page.enable", {})
+        await self._call("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH})
+
+    async def violations(self) -> list[str]:
+        """What the policy of this page has forbidden since it was opened."""
+        return list(await self.evaluate("window.forbidden"))
+
     async def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; a promise is waited for."""
         told = await self._call(
@@ -103,6 +112,12 @@ class Page:
         told = await self._call("Page.captureScreenshot", {"format": "png"})
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(base64.b64decode(told["data"]))
+
+
+_WATCH = """
+window.forbidden = [];
+document.addEventListener("securitypolicyviolation", (e) => forbidden.push(`${e.violatedDirective}: ${e.blockedURI}`));
+"""
 
 
 def _find(selector: str, text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -48,6 +48,8 @@ class FakePlatform:
         """By path: answered instead of what Moodle says."""
         self.configuration: dict[str, Any] = {}
         self.registered: dict[str, Any] = copy.deepcopy(recorded("dynamic-registration")["response"]["json"])
+        self.pages: dict[str, Callable[[web.Request], str]] = {}
+        """By path: HTML that it shows to browsers."""
         self.url = ""
 
     @property
@@ -72,6 +74,8 @@ class FakePlatform:
         self.asked.append((request.method, request.path))
         if request.path in self.answers:
             return self.answers.pop(request.path)
+        if request.path in self.pages:
+            return web.Response(text=self.pages[request.path](request), content_type="text/html")
         match request.path:
             case "/mod/lti/certs.php":
                 return web.json_response({"keys": [one.as_dict(private=False) for one in self.keys]})

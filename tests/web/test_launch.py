@@ -11,6 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from moodle_appservice.domain.model import CourseId, MoodleUserId, Role
+from moodle_appservice.engine.site import SITE_URL
 from moodle_appservice.errors import TemporaryFailure
 from moodle_appservice.ports import CourseRow
 from moodle_appservice.store.db import Db
@@ -64,7 +65,6 @@ async def test_the_cookies_belong_to_this_host_alone_and_no_script_reads_them(wo
 async def test_on_this_machine_without_tls_the_cookies_need_none(world: World) -> None:
     async with open_world(world.books, public_url="http://127.0.0.1:29301") as plain:
         form = plain.recording("student")["login_initiation"]["form"]
-        form["target_link_uri"] = "http://127.0.0.1:29301/lti/launch"
         await plain.register()
         reply = await plain.browser().post("/lti/login", form)
         (cookie,) = reply.cookies.values()
@@ -178,6 +178,15 @@ async def test_a_registration_by_hand_needs_the_two_ids_only(fresh: World) -> No
     by_hand = {"client_id": CLIENT_ID, "deployment_id": "1"}
     async with open_world(fresh.books, lti=by_hand) as world:
         assert (await world.browser().click()).status == 303
+
+
+async def test_a_moodle_without_tls_elsewhere_signs_nobody_in(fresh: World) -> None:
+    async with open_world(fresh.books, lti={"client_id": CLIENT_ID, "deployment_id": "1"}) as world:
+        await world.books.settings.set(SITE_URL, "http://moodle.example.org")
+        form = recorded("launch--student", site="http://moodle.example.org")["login_initiation"]["form"]
+        reply = await world.browser().post("/lti/login", form)
+        assert (reply.status, reply.location) == (503, "")
+        assert "has no TLS" in (await world.audit())[0].why
 
 
 async def test_a_session_knows_what_the_launch_said(world: World) -> None:

@@ -124,12 +124,13 @@ class World:
     facts: FakeFacts
     browsers: Browsers
     client: TestClient[web.Request, web.Application]
+    tool: str = TOOL
 
     def browser(self) -> Browser:
         return Browser(self)
 
     def recording(self, name: str) -> dict[str, Any]:
-        return recorded(f"launch--{name}", site=self.platform.url, tool=TOOL)
+        return recorded(f"launch--{name}", site=self.platform.url, tool=self.tool)
 
     def claims(self, way: Way, **changed: Any) -> dict[str, Any]:
         """The recorded claims as an answer to this sign-in. A short name such as `roles` means LTI's; None drops it."""
@@ -174,8 +175,8 @@ def settings_of(moodle: str, **pages: Any) -> Settings:
 
 
 @asynccontextmanager
-async def open_world(books: Books, **pages: Any) -> AsyncIterator[World]:
-    """A world whose Moodle is known and not registered yet."""
+async def open_world(books: Books, *, port: int | None = None, **pages: Any) -> AsyncIterator[World]:
+    """A world whose Moodle is known and not registered yet; `pages` are settings of the section `web`."""
     clock = FakeClock(SOME_DAY)
     facts = FakeFacts(clock)
     async with fake_platform() as platform:
@@ -187,7 +188,7 @@ async def open_world(books: Books, **pages: Any) -> AsyncIterator[World]:
         await browsers.pages.start()
         app = web.Application()
         browsers.pages.hang_into(app)
-        client = TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar())
+        client = TestClient(TestServer(app, port=port), cookie_jar=aiohttp.DummyCookieJar())
         async with client:
-            yield World(platform, books, clock, facts, browsers, client)
+            yield World(platform, books, clock, facts, browsers, client, pages.get("public_url", TOOL))
         await browsers.close()
