@@ -95,34 +95,12 @@ class Examination:
 
     def _of_the_source(self) -> Sequence[Check]:
         """What the chosen source of facts needs: reports that are as they should be, or rights."""
-        own_rooms = Check(
-            CHECK_OWN_ROOMS,
-            self._own_rooms,
-            "Where both are wanted, switch the course on by its field in Moodle; else leave it as it is.",
-            after=CHECK_LISTING,
-        )
-        above = Check(
-            CHECK_GROUPS,
-            self._groups_and_roles,
-            "What is not known is left out, and nobody is removed for it.",
-            after=CHECK_LISTING,
-        )
-        sign_in = Check(
-            "How people sign in",
-            self._sign_in,
-            "List a method in identity.same_directory_auth if its user names are the homeserver's too; others prove "
-            "their accounts with the bot's command link.",
-            after=CHECK_LISTING,
-        )
         if self._service.source.reports is not None:
-            listing = Check(CHECK_LISTING, self._listing, "See the reports above.", after=CHECK_REPORTS)
             return (
                 Check(CHECK_REPORTS, self._reports, "Do what the sentences say.", after=CHECK_MOODLE),
-                listing,
+                Check(CHECK_LISTING, self._listing, "See the reports above.", after=CHECK_REPORTS),
                 Check(CHECK_HINTS, self._hints, "Add them to the service.", after=CHECK_MOODLE),
-                own_rooms,
-                above,
-                sign_in,
+                *self._of_any_source(),
             )
         return (
             Check(
@@ -137,9 +115,30 @@ class Examination:
                 "Change the user's role and the service.",
                 after=CHECK_LISTING,
             ),
-            own_rooms,
-            above,
-            sign_in,
+            *self._of_any_source(),
+        )
+
+    def _of_any_source(self) -> Sequence[Check]:
+        return (
+            Check(
+                CHECK_OWN_ROOMS,
+                self._own_rooms,
+                "Where both are wanted, switch the course on by its field in Moodle; else leave it as it is.",
+                after=CHECK_LISTING,
+            ),
+            Check(
+                CHECK_GROUPS,
+                self._groups_and_roles,
+                "What is not known is left out, and nobody is removed for it.",
+                after=CHECK_LISTING,
+            ),
+            Check(
+                "How people sign in",
+                self._sign_in,
+                "List a method in identity.same_directory_auth if its user names are the homeserver's too; others "
+                "prove their accounts with the bot's command link.",
+                after=CHECK_LISTING,
+            ),
         )
 
     async def _reports(self) -> str:

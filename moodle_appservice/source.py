@@ -94,14 +94,11 @@ class Source:
         self.turn: float | None = None
         self.turns: Turns | None = None
         """Where every pass reads everything, there are no turns."""
-        if self.reports is None and settings.moodle.slowest_interval > settings.moodle.interval:
-            self.turn = max(SHORTEST_TURN, settings.moodle.interval / TURNS)
-            self.turns = Turns(store, clock, self._turn_rules(settings, self.turn), _budget(settings, client))
-
-    @staticmethod
-    def _turn_rules(settings: Settings, turn: float) -> TurnRules:
         moodle = settings.moodle
-        return TurnRules(moodle.interval, moodle.slowest_interval, turn, batch=moodle.batch)
+        if self.reports is None and moodle.slowest_interval > moodle.interval:
+            self.turn = max(SHORTEST_TURN, moodle.interval / TURNS)
+            turn_rules = TurnRules(moodle.interval, moodle.slowest_interval, self.turn, batch=moodle.batch)
+            self.turns = Turns(store, clock, turn_rules, _budget(settings, client))
 
     @property
     def facts(self) -> Facts:

@@ -192,11 +192,14 @@ class ListJudge:
                 found[course_id] = facts
             else:
                 found[course_id] = self._hold(facts, before.get(course_id), losses[course_id], reason)
-        let_go = self._confirmed & fresh.keys()
-        self._confirmed -= let_go
-        if let_go and not self.held:
-            self._site = replace(self._site, places=Mark(self._places(), at), people=None)
+        self._let_go(self._confirmed & fresh.keys(), at)
         return found
+
+    def _let_go(self, confirmed: Set[CourseId], at: float) -> None:
+        """A confirmation counts once; when nothing is held any more, the site begins anew."""
+        self._confirmed -= confirmed
+        if confirmed and not self.held:
+            self._site = replace(self._site, places=Mark(self._places(), at), people=None)
 
     def _judge_members(self, facts: CourseFacts, loss: _Loss, at: float) -> str:
         course_id = facts.course.id
