@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from ..problems import wrong
 from .section import Section
 from .values import Duration, NameTemplate, Usernames
 
@@ -38,11 +39,19 @@ class Accounts(Section):
     )
     follow_name: bool = Field(default=True, description="Whether the names of those accounts follow Moodle.")
     follow_avatar: bool = Field(
-        default=False, description="Whether the pictures of those accounts follow Moodle."
+        default=False,
+        description="Whether the pictures of those accounts follow Moodle; not possible in this version.",
     )
     follow_email: bool = Field(
         default=False, description="Whether the e-mail addresses of those accounts follow Moodle."
     )
+
+    @field_validator("follow_avatar")
+    @classmethod
+    def _not_yet(cls, value: bool) -> bool:
+        if value:
+            raise wrong("can't be followed: this version reads no pictures from Moodle", "Set it to off.")
+        return value
 
 
 class People(Section):

@@ -13,8 +13,16 @@ import re
 from dataclasses import replace
 
 from ..domain.accounts import Ruling, is_local
-from ..domain.identity import FieldSeen, fingerprint, print_of_rules, resolve, settle, still_holds
-from ..domain.model import CourseId, MoodleUserId, Person, Resolution, Standing
+from ..domain.identity import (
+    FieldSeen,
+    Sources,
+    fingerprint,
+    print_of_rules,
+    resolve,
+    settle,
+    still_holds,
+)
+from ..domain.model import CourseId, MoodleUserId, Person, Resolution, Standing, Trust
 from ..domain.rules import Rules
 from ..errors import PermanentFailure, TemporaryFailure
 from ..ports import (
@@ -109,10 +117,7 @@ class PersonFinder:
         field = self._field(person, row)
         sources = await self._accounts.sources(person, field)
         fresh = resolve(person, self._rules, sources)
-        is_kept = before is not None and (
-            still_holds(before, person, self._rules, sources) or await self._is_of_our_making(before)
-        )
-        claim = settle(before if is_kept else None, fresh)
+        claim = settle(await self._what_stays(person, before, sources), fresh)
         ruling = await self._judge(person, claim, before)
         stored = await self._save(person, ruling, field)
         if ruling.make and stored.matrix_id == claim.matrix_id and not stored.wanted:
@@ -181,12 +186,20 @@ class PersonFinder:
         seen = row.field if row else FieldSeen()
         return seen.seen_again(value, last_look=row.looked_at if row else None)
 
-    async def _is_of_our_making(self, before: Resolution) -> bool:
-        """Whether the person has an account that we made: it stays theirs, whatever becomes of the rules."""
-        if before.matrix_id is None:
-            return False
+    async def _what_stays(
+        self, person: Person, before: Resolution | None, sources: Sources
+    ) -> Resolution | None:
+        """What an earlier look has found, as far as it still counts.
+
+        An account that we made stays with its person whatever becomes of the rules, but no surer than a user name.
+        """
+        if before is None or before.matrix_id is None:
+            return None
+        if still_holds(before, person, self._rules, sources):
+            return before
         row = await self._store.accounts.get(before.matrix_id)
-        return row is not None and row.user_id == before.user_id
+        is_of_our_making = row is not None and row.user_id == before.user_id
+        return replace(before, trust=Trust.DERIVED) if is_of_our_making else None
 
     async def _wake_courses(self, user_id: MoodleUserId, taken: Taken, *, changed: bool) -> None:
         courses = {

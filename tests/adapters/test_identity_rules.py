@@ -89,7 +89,6 @@ def test_every_key_arrives(configured: Configured) -> None:
             "wait_for_account": True,
             "name": "{username}",
             "follow_name": False,
-            "follow_avatar": True,
             "follow_email": True,
         },
         people={"exclude": ["Boss", "17"], "on_suspend": "mute", "grace_period": "14 days"},
@@ -110,7 +109,7 @@ def test_every_key_arrives(configured: Configured) -> None:
         allowed_domains=frozenset({"*"}),
     )
     assert rules.accounts == AccountRules(
-        AccountMode.CREATE, True, "password", True, "{username}", False, True, True
+        AccountMode.CREATE, True, "password", True, "{username}", False, False, True
     )
     assert rules.people == PeopleRules(frozenset({"boss", "17"}), "mute", 14 * 86400.0, "on-request")
 

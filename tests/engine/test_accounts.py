@@ -608,6 +608,22 @@ async def test_an_account_that_we_made_stays_with_its_person_whatever_the_rules_
     assert (await look(made)).invitable == ID
 
 
+async def test_an_account_of_ours_whose_link_was_undone_stays_but_is_not_proven_any_more(made: World) -> None:
+    await look(made)
+    proven = Resolution(SAM, ID, Trust.PROVEN)
+    await made.store.people.save(made.facts.people[SAM], proven, at=2.0)
+    found = await look(made)
+    assert (found.invitable, found.trust) == (ID, Trust.DERIVED)
+
+
+async def test_without_its_link_a_proven_account_of_somebodys_own_is_let_go(world: World) -> None:
+    world.facts.add_person(8)
+    proven = Resolution(SAM, UserId("@private:uni.test"), Trust.PROVEN)
+    await world.store.people.save(world.facts.people[SAM], proven, at=2.0)
+    found = await look(world)
+    assert (found.invitable, found.trust) == (ID, Trust.DERIVED)
+
+
 async def test_changed_rules_make_everybody_due_and_unchanged_ones_nobody(world: World) -> None:
     room_id = await world.synced(42, students=[8])
     del room_id
