@@ -9,8 +9,10 @@ they go without prefix, Secure and SameSite=None there (ports of one host are th
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -22,6 +24,7 @@ from .refusals import Advice, Refusal, Why
 
 SIGN_IN_TAKES = 600
 SESSION_LASTS = 8 * 3600
+FORM_TOKEN = "form_token"
 _BROWSER = re.compile(r"[A-Za-z0-9_-]{43}")
 _PURPOSE = "session"
 
@@ -102,6 +105,21 @@ class Cookies:
         if session is None:
             raise Refusal(Why.NO_SESSION, Advice.SIGN_IN)
         return session
+
+    def form_token(self, request: web.Request) -> str:
+        """What every form of this session carries, so that no other site can send it in the person's name."""
+        return self._keyring.mark("form", request.cookies.get(self.session_name, ""))
+
+    def check_form(self, request: web.Request, said: Mapping[str, str]) -> Session:
+        """The session of a form that was made in it. Raises as `require`, and `Refusal` for another's form."""
+        session = self.require(request)
+        if not hmac.compare_digest(said.get(FORM_TOKEN, "").encode(), self.form_token(request).encode()):
+            raise Refusal(Why.FORM, Advice.AGAIN)
+        return session
+
+    def close_session(self, response: web.StreamResponse) -> None:
+        """Sign the person out in this browser."""
+        self._set(response, self.session_name, "", 0, same_site="Lax")
 
     def _set(
         self, response: web.StreamResponse, name: str, value: str, seconds: int, *, same_site: str

@@ -61,8 +61,15 @@ class Keyring:
         except (JoseError, ValueError, RecursionError):
             return None
 
+    def mark(self, purpose: str, text: str) -> str:
+        """A mark of the text that only we can make."""
+        return hmac.new(self._secret_for(purpose), text.encode(), "sha256").hexdigest()
+
     def _key(self, purpose: str) -> OctKey:
-        return OctKey.import_key(hmac.digest(self._secret, purpose.encode(), "sha256"))
+        return OctKey.import_key(self._secret_for(purpose))
+
+    def _secret_for(self, purpose: str) -> bytes:
+        return hmac.digest(self._secret, purpose.encode(), "sha256")
 
 
 def _new_key() -> str:

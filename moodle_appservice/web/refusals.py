@@ -104,6 +104,7 @@ class Why(StrEnum):
     FOREIGN_ADDRESS = "An address of the registration is not below Moodle's own."
     REGISTRATION_UNREAD = "Moodle did not give its configuration, or did not take the registration."
     REGISTRATION_WRONG = "Moodle's answer to the registration is not usable."
+    FORM = "The form was not made in this session."
     NO_SESSION = "The session has ended, or was not opened by us."
 
 

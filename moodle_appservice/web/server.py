@@ -5,6 +5,7 @@
     /lti/login, /lti/launch  the two halves of a click in Moodle, see lti_launch
     /lti/jwks.json           our public key
     /me, /c/<course id>      inside a session: who was recognised
+    /sign-out                ends the session in this browser
     /static/…                the style sheet
 
 Every handler either answers or raises `Refusal`, which becomes a page with a reference number and a line in the
@@ -80,6 +81,7 @@ class Pages:
                 web.post("/lti/login", self._guarded(self._login)),
                 web.post(LAUNCH, self._guarded(self._launch)),
                 web.get("/lti/jwks.json", self._key_set),
+                web.post("/sign-out", self._guarded(self._sign_out)),
                 get("/me", self._guarded(self._me)),
                 get(r"/c/{course:[1-9]\d{0,17}}", self._guarded(self._course)),
                 web.static("/static", STATIC),
@@ -177,9 +179,16 @@ class Pages:
         if course_id is not None and await self._courses.roles(course_id, session.user_id) is not None:
             row = await self._courses.get(course_id)
         context = {
+            "form_token": self._cookies.form_token(request),
             "name": session.name,
             "user_id": session.user_id,
             "asked_for_course": course_id is not None,
             "course": row.shortname if row is not None else None,
         }
         return render("recognised.html", request, context)
+
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        self._cookies.check_form(request, await read_form(request))
+        response = render("sign_in.html", request, {})
+        self._cookies.close_session(response)
+        return response

@@ -327,6 +327,40 @@ async def test_a_session_that_we_have_not_signed_is_none(world: World, changed: 
     await is_refused(world, await browser.get("/c/2"), Why.NO_SESSION)
 
 
+@pytest.mark.parametrize("token", ["none", "empty", "another session's", "of the same person before"])
+async def test_a_form_that_was_not_made_in_this_session_is_refused(world: World, token: str) -> None:
+    browser, other = world.browser(), world.browser()
+    await other.click("editingteacher" if token == "another session's" else "student")
+    world.clock.advance(1)
+    await browser.click()
+    foreign = form_token(await other.get("/me"))
+    sent = {"none": {}, "empty": {"form_token": ""}}.get(token, {"form_token": foreign})
+    reply = await browser.post("/sign-out", sent)
+    await is_refused(world, reply, Why.FORM)
+    assert browser.session() is not None
+
+
+async def test_a_form_without_a_session_does_nothing(world: World) -> None:
+    assert (await world.browser().post("/sign-out", {"form_token": "x"})).status == 401
+
+
+async def test_a_person_can_sign_out_and_only_by_the_form(world: World) -> None:
+    browser = world.browser()
+    await browser.click()
+    assert (await browser.get("/sign-out")).status == 405
+    page = await browser.get("/me")
+    reply = await browser.post("/sign-out", {"form_token": form_token(page)})
+    assert reply.status == 200
+    assert "Max-Age=0" in reply.cookies[SESSION_COOKIE]
+    assert browser.session() is None
+
+
+def form_token(page: Reply) -> str:
+    found = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
+    assert found, page.text
+    return found[1]
+
+
 async def test_invented_key_ids_do_not_make_us_ask_moodle_again_and_again(world: World) -> None:
     for number in range(5):
         browser = world.browser()
