@@ -10,6 +10,7 @@ What to ask for:
       seat = write_registration(tmp_path, "mine")
       synapse = await synapse_factory(registrations=[seat.path])
 - `house`: a whole installation on `synapse`, with a seat and a Moodle of its own.
+- `town`: a seat with its bot, and the adapter of accounts for it; `desk`: one whose bot is an administrator.
 - `postgres_url`: a `postgres://` URL of an empty database, dropped at the end; `postgres` is the server behind it.
 """
 
@@ -23,9 +24,12 @@ import pytest
 
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle
+from moodle_appservice.domain.model import UserId
+from tests.accounts_desk import Desk
 from tests.live.homeserver import People, Seat, SynapseFactory, write_registration
 from tests.live.house import House, small_university
 from tests.live.postgres import PostgresServer, postgres_server
+from tests.live.town import Town
 
 _SEATS = 64
 
@@ -95,3 +99,19 @@ async def house(synapse: EmbeddedSynapse, seat: Seat, tmp_path: Path) -> AsyncIt
         one = House(synapse, seat, moodle, tmp_path)
         yield one
         await one.stop()
+
+
+@pytest.fixture
+async def town(synapse: EmbeddedSynapse, seat: Seat) -> AsyncIterator[Town]:
+    made = Town(synapse, seat)
+    await made.desk().accounts.register_virtual(UserId(seat.sender))
+    yield made
+    for desk in made.desks:
+        await desk.close()
+
+
+@pytest.fixture
+async def desk(town: Town) -> Desk:
+    """One whose bot is an administrator."""
+    await town.make_bot_admin()
+    return town.desk()
