@@ -339,6 +339,32 @@ async def test_a_profile_field_that_names_a_strangers_id_is_refused_and_booked(w
     assert "is not believed" in line and "professor" not in line
 
 
+async def test_a_field_that_was_locked_is_believed_once_it_was_seen_to_change_since(world: World) -> None:
+    locked_since = world.clock.now()
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True, locked_since=locked_since))
+    world.facts.add_person(8, profile_fields={"matrix": "@professor:uni.test"})
+    world.facts.add_person(9)
+    nine = MoodleUserId(9)
+    assert (await look(world)).matrix_id == ID
+    assert (await look(world, person=nine)).matrix_id == world.user(9)
+    world.clock.advance(60)
+    for number in (8, 9):
+        world.facts.add_person(number, profile_fields={"matrix": f"@sure{number}:uni.test"})
+        world.clock.advance(60)
+        found = await look(world, person=MoodleUserId(number))
+        assert (found.matrix_id, found.trust) == (f"@sure{number}:uni.test", Trust.DIRECTORY)
+
+
+async def test_what_this_service_wrote_into_moodle_makes_nothing_surer(world: World) -> None:
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True))
+    world.facts.add_person(8)
+    await look(world)
+    await world.store.people.wrote_field(SAM, ID)
+    world.facts.add_person(8, profile_fields={"matrix": ID})
+    found = await look(world)
+    assert (found.matrix_id, found.trust, found.reason) == (ID, Trust.DERIVED, "")
+
+
 async def test_the_account_with_the_persons_address_is_theirs_where_that_is_switched_on(world: World) -> None:
     world.use(identity=IdentityRules(by_email=True), accounts=AccountRules(mode=AccountMode.MAP_ONLY))
     world.accounts.admin()

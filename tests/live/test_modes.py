@@ -13,6 +13,7 @@ from moodle_appservice.demo.sandbox.records import MailDisplay
 from moodle_appservice.domain.identity import resolve
 from moodle_appservice.domain.model import MoodleUserId, Resolution, Standing, Trust, UserId
 from moodle_appservice.engine.people import REFUSED
+from moodle_appservice.ports import AccountKind, AccountRow, AccountState
 from tests.domain import values
 from tests.live.homeserver import People, SynapseFactory
 from tests.live.house import House
@@ -207,6 +208,36 @@ async def test_create_makes_accounts_that_sign_in_by_sso_and_touches_no_other(ho
     mark = house.synapse.mark()
     await house.sync()
     assert [one for one in house.sent_since(mark) if one.method != "GET"] == []
+
+
+async def test_after_a_crash_only_an_account_of_that_moment_is_taken_for_ours(house: House) -> None:
+    use(
+        house,
+        admin=True,
+        mode="create",
+        identity={"sso": {"provider": "oidc", "external_id": f"{house.seat.site}|{{username}}"}},
+    )
+    service = await house.start()
+    people = {person.username: person.id for person in house.moodle.university.people.values()}
+    # As if the service had died after its first request, now and an hour ago; the second was somebody else's.
+    for name, ago in (("s1", 0.0), ("s2", 3600.0)):
+        intended_at = service.clock.now() - ago
+        row = AccountRow(
+            id_of(house, name),
+            MoodleUserId(people[name]),
+            AccountKind.REAL,
+            AccountState.INTENDED,
+            intended_at,
+        )
+        await service.store.accounts.put(row)
+        path = quote(id_of(house, name), safe="")
+        assert (await as_admin(house, "PUT", f"/_synapse/admin/v2/users/{path}", {}))[0] == 201
+    await house.sync()
+    members = await house.members(2)
+    assert id_of(house, "s1") in members and id_of(house, "s2") not in members
+    assert (await stored(house, id_of(house, "s1")))["external_ids"] != []
+    assert (await stored(house, id_of(house, "s2")))["external_ids"] == []
+    assert (await found(house, "s2")).wanted == id_of(house, "s2")
 
 
 async def test_create_with_a_password_login_sets_the_address_and_no_password(house: House) -> None:
