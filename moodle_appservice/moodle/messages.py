@@ -45,7 +45,13 @@ class MoodleMessages:
                 f"Moodle user {user_id}. Add it there; doctor says which right it takes."
             )
         message: dict[str, Json] = {"touserid": user_id, "text": text, "textformat": PLAIN}
-        answer = await self._client.call(SEND_MESSAGES, {"messages": [message]}, once=True)
+        try:
+            answer = await self._client.call(SEND_MESSAGES, {"messages": [message]}, once=True)
+        except errors.MissingCapability:
+            raise PermanentFailure(
+                f"Our Moodle account lacks moodle/site:sendmessage, so nothing was sent to Moodle user {user_id}. "
+                "Give it to the role of our account."
+            ) from None
         sent = number(answer)
         if sent is None:
             raise PermanentFailure(

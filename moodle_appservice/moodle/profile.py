@@ -73,7 +73,13 @@ class ProfileField:
             {"id": user_id, "customfields": [{"type": self._shortname, "value": value}]}
             for user_id, value in values.items()
         ]
-        refused = not_changed(await self._client.call(UPDATE_USERS, {"users": users}))
+        try:
+            refused = not_changed(await self._client.call(UPDATE_USERS, {"users": users}))
+        except errors.MissingCapability:
+            raise PermanentFailure(
+                "Our Moodle account lacks moodle/user:update, so no Matrix id was written into a profile. Give it to "
+                "the role of our account, or switch moodle.write_matrix_id off."
+            ) from None
         there = await self.read([user_id for user_id in values if user_id not in refused])
         for user_id, value in values.items():
             if user_id not in refused and there.get(user_id) != value:

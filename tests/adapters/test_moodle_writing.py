@@ -13,7 +13,6 @@ from moodle_appservice.demo.sandbox.records import ProfileField as Definition
 from moodle_appservice.domain.model import MoodleUserId
 from moodle_appservice.errors import PermanentFailure, Refused, TemporaryFailure
 from moodle_appservice.moodle.client import MoodleClient
-from moodle_appservice.moodle.errors import MissingCapability
 from moodle_appservice.moodle.functions import REMEMBERED, SEND_MESSAGES, UPDATE_USERS, Functions
 from moodle_appservice.moodle.messages import MoodleMessages
 from moodle_appservice.moodle.profile import ProfileField
@@ -98,6 +97,12 @@ async def test_a_message_that_moodle_does_not_deliver_is_an_error_with_moodle_s_
     assert len(desk.texts()) == 1
 
 
+async def test_without_the_right_no_message_is_sent(desk: Desk) -> None:
+    desk.moodle.rights.revoke(rights.SEND_MESSAGE)
+    with pytest.raises(PermanentFailure, match=r"lacks moodle/site:sendmessage, so nothing was sent"):
+        await desk.messages.send(desk.people[0], "Hello", key="one")
+
+
 async def test_a_message_whose_answer_is_lost_is_not_sent_again_by_itself(desk: Desk) -> None:
     await desk.messages.is_on()
     before = desk.client.requests
@@ -140,7 +145,7 @@ async def test_a_field_that_does_not_exist_is_noticed_although_moodle_says_nothi
 
 async def test_without_the_right_nothing_is_written(desk: Desk) -> None:
     desk.moodle.rights.revoke(rights.USER_UPDATE)
-    with pytest.raises(MissingCapability):
+    with pytest.raises(PermanentFailure, match=r"lacks moodle/user:update, so no Matrix id was written"):
         await desk.field.write({desk.people[0]: "@x:uni.test"})
     assert desk.value(desk.people[0]) == ""
 

@@ -34,7 +34,11 @@ class Linkings(RuleBasedStateMachine):
         self.loop.run_until_complete(self.world.db.start())
         self.codes: list[tuple[MoodleUserId, str, float]] = []
         self.sent: dict[UserId, tuple[MoodleUserId, float]] = {}
-        self.public: set[str] = set()
+        self.dead: set[str] = set()
+        """Codes that were shown in a room, answered, or followed by a newer one."""
+        self.asked_by: dict[str, UserId] = {}
+        self.asks: dict[UserId, str] = {}
+        """Which code an account was asked about last, and has not answered."""
         self.allowed: set[tuple[MoodleUserId, UserId]] = set()
 
     @initialize(moderator=people)
@@ -55,6 +59,9 @@ class Linkings(RuleBasedStateMachine):
 
     @rule(person=people)
     def give_a_code(self, person: MoodleUserId) -> None:
+        earlier = {code for owner, code, _ in self.codes if owner == person}
+        # Who was asked already may still answer: only new askers are too late.
+        self.dead |= {code for code in earlier if code not in self.asked_by}
         self.codes.append((person, self.run(self.chat.code(person)), self.world.clock.now()))
 
     @rule(account=accounts, which=st.integers(0, 30), direct=st.sampled_from([True, True, True, False]))
@@ -65,11 +72,23 @@ class Linkings(RuleBasedStateMachine):
         said = self.run(self.chat.send(account, code, direct=direct))
         if said is not None and said.startswith("Link this account"):
             assert direct
-            assert code not in self.public, "a code that was read by others is asked about"
+            assert code not in self.dead, "a code that is used up is asked about"
+            assert self.asked_by.setdefault(code, account) == account, "two accounts are asked about one code"
             assert self.world.clock.now() < given + CODE_LIFE
+            self.forget_question(account, unless=code)
             self.sent[account] = (person, self.world.clock.now())
+            self.asks[account] = code
         if not direct:
-            self.public.add(code)
+            self.dead.add(code)
+            for asked, about in list(self.asks.items()):
+                if about == code:
+                    self.sent.pop(asked, None)
+
+    def forget_question(self, account: UserId, *, unless: str = "") -> None:
+        """What the account was asked is answered, or another question has taken its place."""
+        code = self.asks.pop(account, None)
+        if code is not None and code != unless:
+            self.dead.add(code)
 
     @rule(account=accounts)
     def send_a_wrong_code(self, account: UserId) -> None:
@@ -80,6 +99,7 @@ class Linkings(RuleBasedStateMachine):
     def answer(self, account: UserId, yes: bool) -> None:
         before = self.links()
         asked = self.sent.pop(account, None)
+        self.forget_question(account)
         said = self.run(self.chat.say(account, "yes" if yes else "no"))
         after = self.links()
         for person in PEOPLE:
@@ -88,10 +108,19 @@ class Linkings(RuleBasedStateMachine):
             assert yes, "a no has given an account away"
             if asked == (person, asked[1] if asked else 0) and after[person] == account:
                 assert asked is not None and self.world.clock.now() < asked[1] + QUESTION_LIFE
+                assert person != self.moderator or before[person] is None, "a moderator's change did not wait"
             else:
                 assert before[person] == account, "somebody else's yes moved an account"
+        if asked is not None and said is not None and said.startswith("Nothing was changed"):
+            assert after == before
         if yes and asked is not None and said is not None and said.startswith("Done"):
             self.allowed.add((asked[0], account))
+
+    @rule(person=people, account=accounts)
+    def go_all_the_way(self, person: MoodleUserId, account: UserId) -> None:
+        self.give_a_code(person)
+        self.send_a_code(account, len(self.codes) - 1, direct=True)
+        self.answer(account, yes=True)
 
     @rule(account=accounts)
     def unlink(self, account: UserId) -> None:
@@ -100,6 +129,7 @@ class Linkings(RuleBasedStateMachine):
         assert self.links() == before
         if said is not None and said.startswith("Undo"):
             self.sent.pop(account, None)
+            self.forget_question(account)
 
     @rule(seconds=st.sampled_from([60.0, CODE_LIFE, LOCK, CARE]))
     def wait(self, seconds: float) -> None:

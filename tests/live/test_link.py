@@ -88,6 +88,13 @@ async def test_a_code_from_a_new_account_and_a_yes_make_it_the_person_s(cast: Ca
         return bool(found)
 
     await until(told, "the old account is told in a direct chat")
+
+    async def changed_places() -> bool:
+        members = await cast.house.members(2)
+        mine, old = cast.new.account.user_id, cast.old.account.user_id
+        return (members.get(mine), members[old]) == ("invite", "leave")
+
+    await until(changed_places, "the new account is invited and the old one leaves")
     await cast.old.client.join(found[0])
     assert cast.new.account.user_id in (await cast.old.answer(found[0]))["body"]
 
