@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..domain.model import CourseId
+from ..domain.actions import Invite
+from ..domain.model import CourseId, Membership, MoodleUserId
 from ..errors import AppError, PermanentFailure
 from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
 from .course import CoursePlanner, Prepared
@@ -38,6 +39,15 @@ class PlanView:
     row: CourseRow
     prepared: Prepared | None
     trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What came of somebody's wish to be in a room. `membership`: how the person's own account stands there now."""
+
+    membership: Membership
+    sentence: str
+    """For the person: what happened, or why nothing did."""
 
 
 class Operations:
@@ -111,6 +121,58 @@ class Operations:
     async def sync_course(self, course_id: CourseId) -> AppError | None:
         """Have one course looked at now and wait for it; returns what stopped it."""
         return await self._workers.ask(course_key(course_id), signal="command")
+
+    async def request_membership(self, user_id: MoodleUserId, course_id: CourseId, *, at: float) -> Requested:
+        """Somebody asks to be in the room of a course: where `membership.when` waits for that, and after leaving it.
+
+        `at`: Unix seconds. Who asks must have been recognised as this Moodle person. A request gives no rights: only
+        who is enrolled is invited, and a moderator's ban stands.
+        """
+        row = await self._store.courses.get(course_id)
+        if row is None or not row.on or row.gone:
+            return Requested(Membership.NONE, "This course has no room. Nothing was changed.")
+        await self._store.requests.ask(user_id, course_id, at=at)
+        await self._forget_leaving(user_id, course_id)
+        failure = await self._workers.ask(course_key(course_id), signal="command")
+        if failure is not None:
+            return Requested(
+                Membership.NONE, f"The request is kept, and the room is looked at again. {failure}"
+            )
+        return self._answer(user_id, await self._planner.prepare(course_id, not_older_than=0.0))
+
+    async def _forget_leaving(self, user_id: MoodleUserId, course_id: CourseId) -> None:
+        """Whoever left by choice has changed their mind."""
+        room_id = await self._store.ledger.room_of(course_id)
+        room = await self._store.mirror.room(room_id) if room_id is not None else None
+        if room_id is None or room is None:
+            return
+        places = await self._store.ledger.places(room_id)
+        left = [
+            user
+            for user, person in places.items()
+            if person == user_id
+            and user in room.members
+            and room.members[user].membership is Membership.LEAVE
+        ]
+        await self._store.ledger.unwanted(room_id, left)
+
+    def _answer(self, user_id: MoodleUserId, prepared: Prepared) -> Requested:
+        members = prepared.actual.members if prepared.actual is not None else {}
+        for user, member in prepared.desired.members.items():
+            if member.person == user_id and not member.virtual and user in members:
+                match members[user].membership:
+                    case Membership.JOIN:
+                        return Requested(Membership.JOIN, f"{user} is in the room.")
+                    case Membership.INVITE:
+                        return Requested(Membership.INVITE, f"{user} is invited to the room.")
+        for trouble in self._troubles.of(prepared.facts.course.id).values():
+            if isinstance(trouble.action, Invite) and trouble.action.person == user_id:
+                sentence = f"The invite failed and is tried again: {trouble.failure}"
+                return Requested(Membership.NONE, sentence)
+        reasons = [note.text for note in prepared.plan.notes if note.person == user_id]
+        if user_id not in prepared.desired.enrolled:
+            reasons = ["Moodle does not list this person in the course. Nobody was invited."]
+        return Requested(Membership.NONE, " ".join(reasons) or "The invite has not been sent yet.")
 
     async def status(self, course_id: CourseId) -> CourseStatus | None:
         """How one course stands."""

@@ -71,14 +71,11 @@ class Troubles:
     def due(self, course_id: CourseId, actions: tuple[Action, ...], *, now: float) -> tuple[Action, ...]:
         """The actions that may be tried now, those that never failed first, without what depends on one of the rest."""
         known = self.of(course_id)
-        fresh = [
-            action for action in actions if name_of(action) not in known and not after(action) & known.keys()
-        ]
-        again = [
-            action
-            for action in actions
-            if name_of(action) in known and known[name_of(action)].retry_at <= now
-        ]
+        late = {name for name, trouble in known.items() if trouble.retry_at > now}
+        due = [action for action in actions if name_of(action) not in late and not after(action) & late]
+        # What depends on something that is tried again follows it.
+        again = [action for action in due if name_of(action) in known or after(action) & known.keys()]
+        fresh = [action for action in due if action not in again]
         return (*fresh, *again)
 
     def of(self, course_id: CourseId) -> Mapping[str, Trouble]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 
 from moodle_appservice.domain.actions import CreateRoom, Invite
-from moodle_appservice.domain.model import CourseId
+from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
+from moodle_appservice.domain.rules import PeopleRules
 from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.worker import Workers
 from moodle_appservice.errors import PermanentFailure
@@ -154,3 +156,56 @@ async def test_who_asks_for_one_course_waits_for_it_and_is_told_what_stopped_it(
     world.facts.trouble["42"] = PermanentFailure("This course can't be read.")
     failure = await soon(operations.sync_course(CourseId(42)))
     assert str(failure) == "This course can't be read."
+
+
+async def lively(world: World, operations: Operations) -> RoomId:
+    """A course of two students who have come into its room, unless nobody was invited; requests are forgotten."""
+    course_id = world.facts.add_course(42)
+    world.facts.enrol(course_id, 8, 9)
+    await soon(operations.sync())
+    room_id = world.room(course_id)
+    for user in world.matrix.members(room_id):
+        world.matrix.member(room_id, user, "join")
+    await world.matrix.push()
+    await soon(world.queue.idle())
+    world.matrix.forget_requests()
+    return room_id
+
+
+async def test_on_request_nobody_is_invited_before_asking_and_whoever_asks_is(
+    world: World, operations: Operations
+) -> None:
+    world.planner._rules = replace(world.rules, people=PeopleRules(when="on-request"))
+    room_id = await lively(world, operations)
+    assert world.matrix.members(room_id) == {}
+    answer = await soon(operations.request_membership(MoodleUserId(8), CourseId(42), at=1.0))
+    assert (answer.membership, answer.sentence) == ("invite", "@p8:uni.test is invited to the room.")
+    assert world.matrix.members(room_id) == {world.user(8): "invite"}
+
+
+async def test_whoever_left_by_choice_and_asks_is_invited_again(world: World, operations: Operations) -> None:
+    room_id = await lively(world, operations)
+    for number in (8, 9):
+        world.matrix.member(room_id, world.user(number), "leave")
+    await world.matrix.push()
+    answer = await soon(operations.request_membership(MoodleUserId(8), CourseId(42), at=1.0))
+    assert answer.membership == "invite"
+    assert world.matrix.members(room_id) == {world.user(8): "invite", world.user(9): "leave"}
+
+
+async def test_a_request_gives_nobody_a_right(world: World, operations: Operations) -> None:
+    room_id = await lively(world, operations)
+    world.facts.add_person(10)
+    world.matrix.member(room_id, world.user(8), "ban", by="@admin:uni.test")
+    await world.matrix.push()
+    said = {
+        number: await soon(operations.request_membership(MoodleUserId(number), CourseId(course), at=1.0))
+        for number, course in ((9, 42), (8, 42), (10, 42), (11, 99))
+    }
+    assert {number: answer.sentence for number, answer in said.items()} == {
+        9: "@p9:uni.test is in the room.",
+        8: "A moderator has banned this person from the room.",
+        10: "Moodle does not list this person in the course. Nobody was invited.",
+        11: "This course has no room. Nothing was changed.",
+    }
+    assert world.matrix.made("invite") == world.matrix.made("unban") == []
