@@ -35,7 +35,7 @@ class Mas(Section):
     provider: Annotated[str, AfterValidator(_ulid)] = Field(
         default="",
         description="The id of the upstream provider that people sign in with (upstream_oauth2.providers[].id); "
-        "identity.sso_provider may then be any name for it.",
+        "identity.sso.provider may then be any name for it.",
     )
 
     @field_validator("client_secret")

@@ -32,7 +32,7 @@ Resource = Mapping[str, Any]
 class MasAccounts:
     """Real accounts by MAS's admin API. `provider` is the ULID of the upstream provider that people sign in with.
 
-    `alias` is the name under which that provider is known to the rules (`identity.sso_provider`).
+    `alias` is the name under which that provider is known to the rules (`identity.sso.provider`).
     """
 
     def __init__(
