@@ -35,7 +35,6 @@ from .troubles import after, name_of
 
 KICK_REASON = "Not a member of this course according to Moodle."
 SWAP_REASON = "Another account has this place now."
-BAN_REASON = "The Moodle account can't be used at the moment."
 log = logging.getLogger(__name__)
 
 
@@ -168,7 +167,7 @@ class Hands:
                 await self._matrix.kick(room_id, matrix_id, KICK_REASON if instead is None else SWAP_REASON)
                 return None
             case Ban(matrix_id):
-                await self._matrix.ban(room_id, matrix_id, BAN_REASON)
+                await self._matrix.ban(room_id, matrix_id, KICK_REASON)
                 return None
             case Unban(matrix_id):
                 await self._matrix.unban(room_id, matrix_id)
