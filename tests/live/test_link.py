@@ -153,3 +153,36 @@ async def test_unlink_gives_the_account_back(cast: Cast) -> None:
     assert "Undo the link" in await talk.say("unlink")
     assert "not linked any more" in await talk.say("yes")
     assert await cast.linked() is None
+
+
+async def test_a_moderator_s_change_waits_for_the_old_account_and_takes_the_level_along(cast: Cast) -> None:
+    cast.house.moodle.university.assign_role(int(cast.person), 2, "editingteacher")
+    await cast.house.sync()
+    old, new = await cast.talk(cast.old), await cast.talk(cast.new)
+    await old.say(f"link {await cast.code()}")
+    assert (await old.say("yes")).startswith("Done: this account is linked to you.")
+
+    async def ask_for_a_change() -> None:
+        await new.say(f"link {await cast.code()}")
+        assert (await new.say("yes")).startswith("Done, with a delay")
+        old.heard += 1
+        told = (await cast.old.answer(old.room_id, old.heard))["body"]
+        assert cast.new.account.user_id in told and "Answer no to stop that" in told
+        assert await cast.linked() == cast.old.account.user_id
+
+    await ask_for_a_change()
+    assert (await old.say("no")).startswith("Stopped")
+    assert await cast.linked() == cast.old.account.user_id
+    await ask_for_a_change()
+    assert "counts now" in await old.say("yes")
+    assert await cast.linked() == cast.new.account.user_id
+
+    async def changed_places() -> bool:
+        members = await cast.house.members(2)
+        mine, before = cast.new.account.user_id, cast.old.account.user_id
+        return (members.get(mine), members[before]) == ("invite", "leave")
+
+    await until(changed_places, "the new account is invited and the old one leaves")
+    levels = (await cast.house.state(2))["m.room.power_levels", ""]["users"]
+    assert levels.get(cast.new.account.user_id) == 60
+    assert cast.old.account.user_id not in levels
