@@ -23,6 +23,7 @@ from tests.adapters.test_store_db import *  # noqa: F403
 from tests.adapters.test_store_groups import *  # noqa: F403
 from tests.adapters.test_store_journal import *  # noqa: F403
 from tests.adapters.test_store_ledger import *  # noqa: F403
+from tests.adapters.test_store_links import *  # noqa: F403
 from tests.adapters.test_store_lti import *  # noqa: F403
 from tests.adapters.test_store_mirror import *  # noqa: F403
 from tests.adapters.test_store_people import *  # noqa: F403
