@@ -15,7 +15,9 @@ import aiohttp
 import pytest
 
 from moodle_appservice.demo.sandbox import Fault
+from moodle_appservice.domain.model import UserId
 from tests.live.house import House, until
+from tests.live.town import Town
 
 _ROOT = Path(__file__).parents[2]
 
@@ -200,6 +202,22 @@ async def test_doctor_names_the_right_that_is_missing(house: House, right: str) 
     code, out = await ask(house, "doctor")
     assert code == 1, out
     assert right in out
+
+
+async def test_doctor_says_what_the_rights_over_accounts_do_not_reach_and_how_to_get_them(
+    house: House,
+) -> None:
+    town = Town(house.synapse, house.seat)
+    await town.desk().accounts.register_virtual(UserId(house.seat.sender))
+    code, out = await ask(house, "doctor")
+    assert code == 0, out
+    assert f"! Rights over accounts: The bot {house.seat.sender} is no server administrator." in out
+    assert "no accounts are made" in out and "homeserver.admin_token" in out
+    await town.make_bot_admin()
+    await town.desks[0].close()
+    code, out = await ask(house, "doctor")
+    assert code == 0, out
+    assert "✓ Rights over accounts: Accounts can be looked up" in out
 
 
 async def test_doctor_names_the_sign_in_methods_from_which_no_id_is_derived(house: House) -> None:
