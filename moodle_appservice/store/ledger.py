@@ -85,16 +85,27 @@ class LedgerBooks:
         await self._db.transaction(work)
 
     async def adopt(self, room_id: RoomId, course_id: CourseId, *, at: float) -> None:
-        """Book an existing room as the one of this course."""
-        await self._db.execute(
-            "INSERT INTO room (room_id, kind, course_id, created_at) VALUES ($1, $2, $3, $4) "
-            "ON CONFLICT (kind, course_id) DO UPDATE SET room_id = excluded.room_id, created_at = excluded.created_at, "
-            "name_written = NULL, topic_written = NULL, levels_written = '{}'",
-            room_id,
-            COURSE,
-            course_id,
-            at,
-        )
+        """Book an existing room as the one of this course.
+
+        A level in it of somebody whom we know from Moodle counts as given by us: the room may have been made a moment
+        before a crash, with levels that nobody booked.
+        """
+
+        async def work(connection: Connection) -> None:
+            levels = await _levels_of_known(connection, room_id)
+            await connection.execute(
+                "INSERT INTO room (room_id, kind, course_id, levels_written, created_at) "
+                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, course_id) DO UPDATE SET room_id = excluded.room_id, "
+                "created_at = excluded.created_at, name_written = NULL, topic_written = NULL, "
+                "levels_written = excluded.levels_written",
+                room_id,
+                COURSE,
+                course_id,
+                to_json(levels),
+                at,
+            )
+
+        await self._db.transaction(work)
 
     async def release(self, room_id: RoomId) -> None:
         """Forget that a room is ours."""
@@ -161,6 +172,20 @@ class LedgerBooks:
             )
 
         await self._db.transaction(work)
+
+
+async def _levels_of_known(connection: Connection, room_id: RoomId) -> dict[str, int]:
+    row = await connection.fetchrow(
+        "SELECT content FROM mirror_state WHERE room_id = $1 AND type = 'm.room.power_levels' AND state_key = ''",
+        room_id,
+    )
+    users = json.loads(row["content"]).get("users") if row else None
+    found: dict[str, int] = {}
+    for user, level in users.items() if isinstance(users, dict) else ():
+        known = await connection.fetchrow("SELECT moodle_id FROM person WHERE matrix_id = $1", user)
+        if known is not None and isinstance(level, int):
+            found[user] = level
+    return found
 
 
 async def _book(connection: Connection, done: Done, bot: UserId) -> None:

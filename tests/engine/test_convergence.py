@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
@@ -233,6 +233,16 @@ async def check(world: World, room_id: RoomId, let_in_by_admin: set[int]) -> Non
 
 
 @settings(max_examples=60)
+@example([("enrol", 1, "teacher"), ("crash_before_booking", 1, ""), ("work", 1, ""), ("unenrol", 1, "")])
+@example(
+    [
+        ("enrol", 1, "teacher"),
+        ("crash_before_booking", 1, ""),
+        ("work", 1, ""),
+        ("push", 1, ""),
+        ("unenrol", 1, ""),
+    ]
+)
 @given(STORIES)
 async def test_when_the_trouble_is_over_the_room_is_what_moodle_says(
     steps: list[tuple[str, int, str]],
