@@ -219,6 +219,23 @@ async def test_who_is_not_in_the_room_any_more_is_said(
     assert homeserver.seen[0].body == {"user_id": SAM, "reason": "No active enrolment in this course."}
 
 
+async def test_a_ban_says_whom_and_why_and_one_that_is_not_there_can_t_be_lifted(
+    matrix: MatrixClient, homeserver: ScriptedHomeserver
+) -> None:
+    text = "Cannot unban user who was not banned (membership=leave)"
+    homeserver.answers = [Answer(200, {}), Answer(200, {}), refusal(403, "M_BAD_STATE", text)]
+    await matrix.ban(ROOM, SAM, "Not a member.")
+    await matrix.unban(ROOM, SAM)
+    with pytest.raises(NotThere):
+        await matrix.unban(ROOM, SAM)
+    assert [request.body for request in homeserver.seen] == [
+        {"user_id": SAM, "reason": "Not a member."},
+        {"user_id": SAM},
+        {"user_id": SAM},
+    ]
+    assert [request.path.rsplit("/", 1)[1] for request in homeserver.seen] == ["ban", "unban", "unban"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from moodle_appservice.domain.actions import Action
-from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, RoomId, Trust
+from moodle_appservice.domain.actions import Action, Ban, Join, Unban
+from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, RoomId, Trust, UserId
 from moodle_appservice.domain.plan import Ledger
+from moodle_appservice.ports import Before
 from moodle_appservice.store.books import Books
 from tests.adapters.store_events import (
     BOT,
@@ -19,6 +20,7 @@ from tests.adapters.store_events import (
     create,
     done,
     invite,
+    memberships,
     remove,
     set_name,
     set_power,
@@ -179,3 +181,74 @@ async def test_the_audit_log_may_be_asked_for_one_course_and_for_a_few_lines(boo
     assert [line.at for line in await books.journal.audit(course_id=CourseId(40))] == [4.0, 2.0, 0.0]
     assert [line.at for line in await books.journal.audit(limit=2)] == [4.0, 3.0]
     assert [line.at for line in await books.journal.audit(course_id=CourseId(41), limit=1)] == [3.0]
+
+
+async def test_who_is_about_to_be_invited_is_known_before_and_wanted_only_after(books: Books) -> None:
+    await book(books, create())
+    await books.ledger.intend(ROOM, {SAM: MoodleUserId(8), TESS: MoodleUserId(7)})
+    await book(books, invite(SAM, 8))
+    ledger = await books.ledger.read(ROOM)
+    assert ledger.places == {SAM}
+    assert ledger.intended == {TESS}
+    assert await books.ledger.places(ROOM) == {SAM: MoodleUserId(8), TESS: MoodleUserId(7)}
+    await books.ledger.intend(ROOM, {SAM: MoodleUserId(8)})
+    assert (await books.ledger.read(ROOM)).places == {SAM}, "who is invited once more had a place"
+    await books.ledger.unwanted(ROOM, [SAM, TESS])
+    ledger = await books.ledger.read(ROOM)
+    assert ledger.places == frozenset()
+    assert ledger.intended == frozenset()
+
+
+async def test_who_is_found_has_a_place_and_who_is_found_banned_is_so_by_us(books: Books) -> None:
+    await book(books, create())
+    found = {SAM: MoodleUserId(8), TESS: MoodleUserId(7)}
+    await books.ledger.found(ROOM, found, bans=[TESS], at=5.0)
+    ledger = await books.ledger.read(ROOM)
+    assert ledger.places == {SAM}
+    assert ledger.bans == {TESS}
+    await books.ledger.want_again()
+    ledger = await books.ledger.read(ROOM)
+    assert ledger.places == {SAM}, "a ban of ours is no place"
+    assert ledger.bans == {TESS}
+
+
+async def test_a_ban_of_ours_is_booked_and_forgotten_when_it_is_lifted(books: Books) -> None:
+    await book(books, create())
+    await book(books, invite(SAM, 8))
+    await book(
+        books,
+        Ban(SAM, MoodleUserId(8), "The Moodle account is suspended."),
+        before=Before(None, True),
+    )
+    ledger = await books.ledger.read(ROOM)
+    assert ledger.places == frozenset()
+    assert ledger.bans == {SAM}
+    assert await memberships(books) == {SAM: "ban"}
+    await book(books, Unban(SAM, MoodleUserId(8), "It can be used again."), before=Before(None, True))
+    assert (await books.ledger.read(ROOM)).bans == frozenset()
+    assert await memberships(books) == {SAM: "leave"}
+
+
+async def test_a_virtual_user_that_has_joined_has_a_place_and_is_joined_by_itself(books: Books) -> None:
+    user = UserId("@moodle_uni_8:uni.test")
+    await book(books, create())
+    await book(books, Join(user, MoodleUserId(8), True, "Holds the place."))
+    assert (await books.ledger.read(ROOM)).places == {user}
+    room = await books.mirror.room(ROOM)
+    assert room is not None
+    assert (room.members[user].membership, room.members[user].sender) == ("join", user)
+
+
+async def test_all_places_count_again_when_the_homeserver_went_back(books: Books) -> None:
+    await book(books, create())
+    await book(books, invite(SAM, 8))
+    await book(books, remove(SAM, 8))
+    await books.ledger.want_again()
+    assert (await books.ledger.read(ROOM)).places == {SAM}
+
+
+async def test_who_has_asked_for_a_course_is_known_once(books: Books) -> None:
+    for at in (1.0, 2.0):
+        await books.requests.ask(MoodleUserId(8), COURSE, at=at)
+    await books.requests.ask(MoodleUserId(9), CourseId(43), at=1.0)
+    assert await books.requests.of_course(COURSE) == {8}

@@ -15,9 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
+from moodle_appservice.domain.rules import AccountMode, AccountRules
 from moodle_appservice.engine.course import Outcome
 from moodle_appservice.errors import AppError, PermanentFailure, Unreachable
-from moodle_appservice.ports import Event
+from moodle_appservice.ports import Event, person_key
 from tests.engine.world import World
 
 COURSE = CourseId(42)
@@ -56,6 +57,11 @@ class Story:
     async def hide(self, person: int, word: str) -> None:
         hidden = self.world.facts.hidden
         (hidden.add if word == "teacher" else hidden.discard)(MoodleUserId(person))
+
+    async def account_appears(self, person: int, _: str) -> None:
+        """Nothing but one more account at the homeserver; where nobody stands in for it, it changes nothing."""
+        self.world.accounts.add(f"p{person}")
+        await self.world.queue.add(person_key(MoodleUserId(person)), signal="waiting")
 
     async def rename(self, person: int, _: str) -> None:
         course = self.world.facts.courses[COURSE]
@@ -262,5 +268,40 @@ async def test_when_the_trouble_is_over_the_room_is_what_moodle_says(
             await story.work()
             assert {request[0] for request in world.matrix.requests} <= {"get_state"}, "the room stays quiet"
             assert len([alias for alias in world.matrix.aliases if "course" in alias]) == 1
+        finally:
+            await world.db.stop()
+
+
+@settings(max_examples=40)
+@given(STORIES)
+async def test_with_virtual_users_everybody_enrolled_is_there_exactly_once_in_the_end(
+    steps: list[tuple[str, int, str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder) / "store.db", existing_courses=True)
+        world.use(accounts=AccountRules(mode=AccountMode.VIRTUAL))
+        await world.db.start()
+        try:
+            world.facts.add_course(42)
+            story = Story(world)
+            for name, person, word in steps:
+                await getattr(story, name)(person, word)
+            await story.calm()
+            assert story.room_id is not None
+            members = world.matrix.members(story.room_id)
+            for number, account in world.facts.people.items():
+                own, held = members.get(world.user(number)), members.get(world.rules.virtual_user(number))
+                enrolled = number in world.facts.enrolments[COURSE]
+                if number in world.facts.hidden or "ban" in (own, held):
+                    continue
+                if not enrolled or not account.usable:
+                    assert held != "join", f"{number} is held without an enrolment"
+                elif own in ("invite", "join"):
+                    assert held != "join", f"{number} is there twice"
+                elif world.user(number) not in world.accounts.accounts:
+                    assert held == "join", f"nobody holds the place of {number}"
+            world.matrix.forget_requests()
+            await story.work()
+            assert {request[0] for request in world.matrix.requests} <= {"get_state"}, "the room stays quiet"
         finally:
             await world.db.stop()
