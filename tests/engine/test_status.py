@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moodle_appservice.domain.model import CourseId, MoodleUserId
+from moodle_appservice.bot.commands.status import render
+from moodle_appservice.domain.model import CourseId, MoodleUserId, Trust
+from moodle_appservice.domain.rules import IdentityRules
 from moodle_appservice.errors import PermanentFailure
 from moodle_appservice.ports import CourseRow
 from tests.engine.world import World
@@ -107,3 +109,20 @@ async def test_expected_is_joined_and_invited_and_missing(
     assert status.expected == status.joined + status.invited + len(status.missing)
     assert len({one.person for one in status.missing}) == len(status.missing)
     assert all(one.reason for one in status.missing)
+
+
+async def test_a_teacher_without_the_level_is_told_with_the_remedy_and_in_a_room_only_counted(
+    world: World,
+) -> None:
+    world.use(identity=IdentityRules(trust_for_moderators=Trust.DIRECTORY))
+    room_id = await world.synced(teachers=[7], students=[8])
+    assert world.matrix.content(room_id, "m.room.power_levels")["users"] == {}
+    status = await world.status.course(COURSE)
+    assert status is not None
+    (teacher,) = status.without_level
+    assert (teacher.person, status.missing) == (7, ())
+    assert "identity.trust_for_moderators: derived" in teacher.reason
+    named = render(status, now=world.clock.now(), names=True).text
+    assert "Without the level of their role:\n• Person 7 – The roles in Moodle give level 60" in named
+    counted = render(status, now=world.clock.now(), names=False).text
+    assert "• without the level of their role 1" in counted and "Person 7" not in counted
