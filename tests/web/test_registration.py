@@ -244,6 +244,13 @@ async def test_an_answer_that_is_none_ends_the_registration(fresh: World, path: 
     assert fresh.platform.asked[-1][1] == path
 
 
+async def test_a_redirect_is_not_followed_even_within_moodle(fresh: World) -> None:
+    for path in ("/mod/lti/openid-configuration.php", "/mod/lti/openid-registration.php"):
+        fresh.platform.answers[path] = web.Response(status=307, headers={"Location": "/elsewhere"})
+        await is_refused(fresh, await follow(fresh, await invite(fresh)), Why.REGISTRATION_UNREAD)
+    assert "/elsewhere" not in [asked for _, asked in fresh.platform.asked]
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"client_id": None}, {"client_id": ""}, {"client_id": "a b"}, {"client_id": 5}, {_CONFIGURATION: None}]
