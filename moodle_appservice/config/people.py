@@ -67,7 +67,7 @@ class People(Section):
     )
     grace_period: Duration = Field(
         default=0.0,
-        description="How long after a suspension, or the loss of the last enrolment, that happens: seconds, or such as "
+        description="How long after the Moodle account was suspended or deleted that happens: seconds, or such as "
         "14 days.",
     )
 

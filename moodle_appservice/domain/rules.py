@@ -103,7 +103,7 @@ class PeopleRules:
     on_suspend: str = "remove"
     """`remove`, `mute`, `ban` or `keep`."""
     grace_period: float = 0.0
-    """Seconds between the loss of the last enrolment (or a suspension) and what follows from it."""
+    """Seconds between the suspension or deletion of an account and what follows; an enrolment that ends has none."""
     when: str = "always"
     """`always`, or `on-request`: invite only who has asked for it."""
 
