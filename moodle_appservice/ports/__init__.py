@@ -14,28 +14,14 @@ from .accounts import (
 )
 from .groups import GroupBook
 from .inbox import MoodleInbox
+from .journal import AuditRow, CommandRow, HeldRow, Journal
 from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
+from .mirror import Before, Mirror, Seen
+from .people import PeopleBook, PersonRow, Saved
 from .profile import ProfileWriter, ToWrite
 from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
-from .store import (
-    AuditRow,
-    Before,
-    CommandRow,
-    CourseBook,
-    CourseRow,
-    Done,
-    HeldRow,
-    Journal,
-    LedgerBook,
-    Mirror,
-    PeopleBook,
-    PersonRow,
-    Saved,
-    Seen,
-    Settings,
-    Store,
-)
+from .store import CourseBook, CourseRow, Done, LedgerBook, Settings, Store
 from .world import Clock, Event, Facts, Matrix, Messenger
 
 __all__ = [

@@ -1,110 +1,27 @@
 """Our own memory: what must survive a restart. `store/` provides it for SQLite and PostgreSQL alike.
 
-Five small books: the mirror (what Matrix is, from pushed events), the ledger (what we did in each room), the courses,
-the people, and the journal (audit, holds, commands, messages). Each method is one transaction.
+Small books: the ledger (what we did in each room) and the courses are here, the others (the mirror, the people, the
+journal, accounts, links, groups, requests) have a module each. Each method is one transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from ..domain.actions import Action
-from ..domain.identity import UNSEEN, FieldSeen
-from ..domain.model import (
-    ActualRoom,
-    CourseId,
-    EventId,
-    MoodleUserId,
-    Person,
-    Resolution,
-    Role,
-    RoomId,
-    UserId,
-)
+from ..domain.model import CourseId, EventId, MoodleUserId, Role, RoomId, UserId
 from ..domain.plan import Ledger
 from ..domain.rules import Choice
 from .accounts import AccountBook
 from .groups import GroupBook
+from .journal import Journal
 from .links import LinkBook
+from .mirror import UNKNOWN_BEFORE, Before, Mirror
+from .people import PeopleBook
 from .personal import PersonalBook
-from .profile import ToWrite
 from .requests import RequestBook
-from .world import Event
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What one pushed batch meant for us beyond the mirror."""
-
-    rooms: Mapping[RoomId, frozenset[str]] = field(default_factory=dict)
-    """Rooms of ours in which somebody else than the bot changed something → the types of the events."""
-    canaries: frozenset[int] = frozenset()
-    commands: tuple[EventId, ...] = ()
-    invites: tuple[Event, ...] = ()
-    """Invites of the bot to rooms that it did not make."""
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What the mirror knew of one member or state event before a request, so that a later push is not overwritten."""
-
-    event_id: EventId | None
-    exists: bool
-
-
-class Mirror(Protocol):
-    """Matrix as the homeserver pushed it. Writes are idempotent per event: duplicates and late ones change nothing."""
-
-    async def take_in(self, events: Sequence[Event]) -> Seen:
-        """Store one pushed batch, all of it or nothing, and say what it held for us."""
-        ...
-
-    async def replace(self, room_id: RoomId, events: Sequence[Event], *, guard: str) -> None:
-        """Overwrite a room by its full state as just read; `guard` from `begin_read` drops what came meanwhile late."""
-        ...
-
-    async def begin_read(self) -> str:
-        """Call before asking the homeserver for a room's state; hand the answer to `replace`."""
-        ...
-
-    async def room(self, room_id: RoomId) -> ActualRoom | None:
-        """A room as we know it, or None where the mirror has nothing of it."""
-        ...
-
-    async def forget(self, room_id: RoomId) -> None:
-        """Drop a room that the homeserver does not have, or that we are not in any more."""
-        ...
-
-    async def is_stale(self, room_id: RoomId) -> bool:
-        """Whether the room must be read again before the next write to it."""
-        ...
-
-    async def mark_stale(self, room_id: RoomId | None = None) -> None:
-        """Mark one room, or all, to be read again before the next write."""
-        ...
-
-    async def before(self, room_id: RoomId, event_type: str, state_key: str) -> Before:
-        """What we know of one member or state event, to be handed back when a request that changes it is booked."""
-        ...
-
-    async def find_marked(self, site: str, course_id: CourseId) -> RoomId | None:
-        """A room that the bot made and marked for this course, newest generation; for rooms our books lost."""
-        ...
-
-    async def joined_with(self, user_id: UserId) -> Sequence[RoomId]:
-        """Direct chats: rooms that hold this person and the bot, as recorded by `set_direct`, newest first."""
-        ...
-
-    async def set_direct(self, user_id: UserId, room_id: RoomId) -> None:
-        """Record a room as the direct chat with this person."""
-        ...
-
-    async def direct_partner(self, room_id: RoomId) -> UserId | None:
-        """Whose direct chat a room is, or None."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +35,7 @@ class Done:
     signal: str
     error: str | None = None
     event_id: EventId | None = None
-    before: Before = Before(None, False)
+    before: Before = UNKNOWN_BEFORE
     reference: str = ""
 
 
@@ -231,205 +148,6 @@ class CourseBook(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PersonRow:
-    """What we found out about a Moodle person; `fingerprint` is of the account, and of the rules, as they were then."""
-
-    resolution: Resolution
-    fingerprint: str
-    username: str = ""
-    unusable_since: float | None = None
-    """When we first saw that the account is suspended, deleted or can't sign in; None while it is usable."""
-    field: FieldSeen = UNSEEN
-    looked_at: float | None = None
-    """When Moodle last showed us the account; None: never."""
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What was stored, and the people to look at again because of it: displaced ones, and those who want a free id."""
-
-    resolution: Resolution
-    look_again: frozenset[MoodleUserId] = frozenset()
-
-
-class PeopleBook(Protocol):
-    """Moodle people and their Matrix ids. Two people never have the same id: the database refuses it."""
-
-    async def look_up(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, PersonRow]:
-        """What is known about these people; who was never looked at is absent."""
-        ...
-
-    async def by_matrix_id(self, ids: Collection[UserId]) -> Mapping[UserId, MoodleUserId]:
-        """The Moodle people behind Matrix ids; strangers are absent."""
-        ...
-
-    async def save(
-        self,
-        person: Person | None,
-        resolution: Resolution,
-        *,
-        at: float,
-        fingerprint: str = "",
-        field: FieldSeen | None = None,
-    ) -> Saved:
-        """Store what was found; `person` None where Moodle shows no account. `field` None: as it was.
-
-        Where another person holds that id with less trust, that one loses it. Where with as much or more, the newcomer
-        is quarantined: what stood before stays, with the reason.
-        """
-        ...
-
-    async def unusable(self, since: Mapping[MoodleUserId, float | None]) -> None:
-        """Book since when (Unix seconds) these people's Moodle accounts can't be used; None: they can again.
-
-        Who is not known here stays unknown.
-        """
-        ...
-
-    async def waiting(self) -> Mapping[UserId, MoodleUserId]:
-        """Who waits for an account: the id that it will have → the person."""
-        ...
-
-    async def blocked(self) -> frozenset[MoodleUserId]:
-        """Whose account can't be invited, or may not be taken, by what the homeserver last said of it."""
-        ...
-
-    async def names(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
-        """Full names, for answers to people who may see them."""
-        ...
-
-    async def exclude(self, user_id: MoodleUserId, *, at: float) -> None:
-        """Never make anything for this person again: what stays of somebody who was erased, as a salted hash."""
-        ...
-
-    async def excluded(self, user_ids: Collection[MoodleUserId]) -> frozenset[MoodleUserId]:
-        """Who of these was erased: not to be resolved, stored, invited or given an account."""
-        ...
-
-    async def wrote_field(self, user_id: MoodleUserId, value: str) -> None:
-        """Remember what we wrote into the person's profile field, before it is written: it is no source any more."""
-        ...
-
-    async def to_write(self, *, everybody: bool) -> Sequence[ToWrite]:
-        """Whose id is not what we wrote last; `everybody`: whoever has an id that counts, or had one written."""
-        ...
-
-    async def written_fields(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
-        """What we last wrote into the profile fields of these people; where we never did, nothing."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRow:
-    """Removals of one course that wait for a person."""
-
-    course_id: CourseId
-    room_id: RoomId
-    users: frozenset[UserId]
-    reason: str
-    since: float
-    confirmed: bool
-
-
-class CommandState(StrEnum):
-    """A command's way: stored with the push, claimed before it is answered."""
-
-    NEW = "new"
-    CLAIMED = "claimed"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandRow:
-    """A message to the bot as it was pushed."""
-
-    event_id: EventId
-    room_id: RoomId
-    sender: UserId
-    body: str
-    sent_at: float
-    thread: EventId | None
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    """One line of the audit log. `person`: whom it is about; None for nobody, or for somebody who was erased."""
-
-    at: float
-    course_id: CourseId | None
-    room_id: RoomId | None
-    person: MoodleUserId | None
-    kind: str
-    why: str
-    signal: str
-    result: str
-    reference: str
-
-
-class Journal(Protocol):
-    """Holds, commands, sent messages and the audit log."""
-
-    async def hold(
-        self, course_id: CourseId, room_id: RoomId, users: frozenset[UserId], reason: str, *, at: float
-    ) -> None:
-        """Book removals as held; a confirmation for the same people stays."""
-        ...
-
-    async def held(self, course_id: CourseId | None = None) -> Sequence[HeldRow]:
-        """What waits, of one course or of all."""
-        ...
-
-    async def confirm(self, course_id: CourseId | None = None) -> int:
-        """Confirm what is held now, of one course or of all; returns how many courses."""
-        ...
-
-    async def clear_hold(self, course_id: CourseId) -> None:
-        """Nothing is held for this course any more."""
-        ...
-
-    async def claim_command(self, event_id: EventId) -> CommandRow | None:
-        """Take a new command, once: None when it was taken before."""
-        ...
-
-    async def new_commands(self, *, sent_after: float) -> Sequence[EventId]:
-        """Commands nobody has claimed yet, oldest first."""
-        ...
-
-    async def message(self, key: str) -> EventId | None:
-        """The event that was sent under this key, or None."""
-        ...
-
-    async def sent(self, key: str, event_id: EventId) -> None:
-        """Remember that a message was sent."""
-        ...
-
-    async def note(
-        self,
-        kind: str,
-        *,
-        at: float,
-        why: str,
-        result: str = "done",
-        person: MoodleUserId | None = None,
-        course_id: CourseId | None = None,
-        room_id: RoomId | None = None,
-        signal: str = "",
-        reference: str = "",
-    ) -> None:
-        """A line of the audit log about something that is no action in a room: a refusal, a quarantine, an account.
-
-        `kind` is a word such as `LinkRefused`; `why` and `result` are sentences that name nobody (the person is known
-        by `person`): no Matrix id, user name or Moodle id stands in them.
-        """
-        ...
-
-    async def audit(
-        self, *, course_id: CourseId | None = None, person: MoodleUserId | None = None, limit: int = 100
-    ) -> Sequence[AuditRow]:
-        """The newest lines first: all, those of one course, those about one person."""
-        ...
-
-
 class Settings(Protocol):
     """Single values that must survive: the baseline, the canary, the site that this database belongs to."""
 
@@ -471,6 +189,3 @@ class Store(Protocol):
     def journal(self) -> Journal: ...
     @property
     def settings(self) -> Settings: ...
-
-
-JsonObject = Mapping[str, Any]

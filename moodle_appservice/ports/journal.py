@@ -1,0 +1,112 @@
+"""Holds, commands, sent messages and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """Removals of one course that wait for a person."""
+
+    course_id: CourseId
+    room_id: RoomId
+    users: frozenset[UserId]
+    reason: str
+    since: float
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """A message to the bot as it was pushed."""
+
+    event_id: EventId
+    room_id: RoomId
+    sender: UserId
+    body: str
+    sent_at: float
+    thread: EventId | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One line of the audit log. `person`: whom it is about; None for nobody, or for somebody who was erased."""
+
+    at: float
+    course_id: CourseId | None
+    room_id: RoomId | None
+    person: MoodleUserId | None
+    kind: str
+    why: str
+    signal: str
+    result: str
+    reference: str
+
+
+class Journal(Protocol):
+    """Holds, commands, sent messages and the audit log."""
+
+    async def hold(
+        self, course_id: CourseId, room_id: RoomId, users: frozenset[UserId], reason: str, *, at: float
+    ) -> None:
+        """Book removals as held; a confirmation for the same people stays."""
+        ...
+
+    async def held(self, course_id: CourseId | None = None) -> Sequence[HeldRow]:
+        """What waits, of one course or of all."""
+        ...
+
+    async def confirm(self, course_id: CourseId | None = None) -> int:
+        """Confirm what is held now, of one course or of all; returns how many courses."""
+        ...
+
+    async def clear_hold(self, course_id: CourseId) -> None:
+        """Nothing is held for this course any more."""
+        ...
+
+    async def claim_command(self, event_id: EventId) -> CommandRow | None:
+        """Take a new command, once: None when it was taken before."""
+        ...
+
+    async def new_commands(self, *, sent_after: float) -> Sequence[EventId]:
+        """Commands nobody has claimed yet, oldest first."""
+        ...
+
+    async def message(self, key: str) -> EventId | None:
+        """The event that was sent under this key, or None."""
+        ...
+
+    async def sent(self, key: str, event_id: EventId) -> None:
+        """Remember that a message was sent."""
+        ...
+
+    async def note(
+        self,
+        kind: str,
+        *,
+        at: float,
+        why: str,
+        result: str = "done",
+        person: MoodleUserId | None = None,
+        course_id: CourseId | None = None,
+        room_id: RoomId | None = None,
+        signal: str = "",
+        reference: str = "",
+    ) -> None:
+        """A line of the audit log about something that is no action in a room: a refusal, a quarantine, an account.
+
+        `kind` is a word such as `LinkRefused`; `why` and `result` are sentences that name nobody (the person is known
+        by `person`): no Matrix id, user name or Moodle id stands in them.
+        """
+        ...
+
+    async def audit(
+        self, *, course_id: CourseId | None = None, person: MoodleUserId | None = None, limit: int = 100
+    ) -> Sequence[AuditRow]:
+        """The newest lines first: all, those of one course, those about one person."""
+        ...
