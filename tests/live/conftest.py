@@ -31,7 +31,7 @@ from tests.live.house import House, small_university
 from tests.live.postgres import PostgresServer, postgres_server
 from tests.live.town import Town
 
-_SEATS = 64
+_SEATS = 200
 
 
 @pytest.fixture(scope="session")
