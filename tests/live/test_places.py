@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from moodle_appservice.domain.model import Membership, RoomId, UserId
 from tests.live.homeserver import People
 from tests.live.house import House, until
 
@@ -127,6 +128,13 @@ async def test_a_moderator_s_ban_is_not_lifted_when_a_suspension_ends(house: Hou
     room_id = await house.room_of(COURSE)
     await client.join(room_id)
     await client.room_ban(room_id, house.mxid("s1"))
+
+    async def pushed() -> bool:
+        assert house.running is not None
+        room = await house.running.store.mirror.room(RoomId(room_id))
+        return room is not None and room.members[UserId(house.mxid("s1"))].membership is Membership.BAN
+
+    await until(pushed, "the ban is pushed to us")
     student = person(house, "s1")
     for suspended in (True, False):
         student.suspended = suspended
