@@ -296,6 +296,18 @@ async def test_a_column_that_multiplies_rows_adds_and_removes_nobody(added: tupl
             assert seen.enrolments == known.enrolments
 
 
+async def test_a_moodle_before_4_3_is_told_to_be_read_course_by_course() -> None:
+    moodle = SandboxMoodle(clock=lambda: NOW)
+    moodle.site.version = replace(moodle.site.version, release="4.2.11+ (Build: 20241007)")
+    async with desk(moodle) as at:
+        columns = at.moodle.reports.named(MEMBERSHIPS).columns
+        columns[:] = [column for column in columns if column.identifier != "role:shortname"]
+        with pytest.raises(
+            report_errors.ReportIncomplete, match=r"since Moodle 4\.3: on this site set moodle\.source"
+        ):
+            await at.members()
+
+
 async def test_unique_rows_that_are_switched_on_later_hold_the_source() -> None:
     async with desk() as at:
         before = await at.members()
