@@ -28,6 +28,7 @@ CHECK_LISTING = "Moodle lists its courses"
 CHECK_RIGHTS = "Rights in Moodle"
 CHECK_HINTS = "Single courses in Moodle"
 CHECK_OWN_ROOMS = "Rooms that Moodle made itself"
+CHECK_PICTURES = "Pictures in Moodle"
 CHECK_HOMESERVER = "The homeserver knows us"
 
 
@@ -71,6 +72,12 @@ class Examination:
                 "Writing into Moodle's profiles",
                 self._writing,
                 "See “Matrix ids in people's profiles” in the page on setting up Moodle.",
+                after=CHECK_MOODLE,
+            ),
+            Check(
+                CHECK_PICTURES,
+                self._pictures,
+                "Tick “Can download files” in the service of the token, or switch accounts.follow_avatar off.",
                 after=CHECK_MOODLE,
             ),
             Check(
@@ -294,6 +301,17 @@ class Examination:
             "but the administrators', password and e-mail address included. Guard it: restrict it to this "
             "machine's address."
         )
+
+    async def _pictures(self) -> str:
+        downloads = (await self._service.facts.site_info()).downloads
+        if not self._settings.accounts.follow_avatar:
+            return "Not read (accounts.follow_avatar)."
+        if not downloads:
+            raise PermanentFailure(
+                "accounts.follow_avatar is on, and the service of our token may not download files. Avatars stay as "
+                "they are."
+            )
+        return "Avatars follow them; the service of our token may download files."
 
     async def _homeserver(self) -> str:
         taken_for = await self._service.matrix.whoami()

@@ -31,6 +31,7 @@ from .domain.rules import (
 )
 from .engine.accounts import AccountKeeper
 from .engine.apply import Hands, Limits
+from .engine.avatars import AvatarKeeper
 from .engine.course import CoursePlanner, CourseSync
 from .engine.direct import DirectChats
 from .engine.freshness import Freshness
@@ -57,6 +58,7 @@ from .matrix.messenger import MatrixMessenger
 from .moodle.client import MoodleClient
 from .moodle.functions import Functions
 from .moodle.messages import MoodleMessages
+from .moodle.pictures import MoodlePictures
 from .moodle.profile import ProfileField
 from .ownrules import own_rules
 from .registration import Registration
@@ -295,6 +297,7 @@ class Service:
                 clock,
                 freshness,
                 AccountKeeper(self.accounts, store, rules, clock, inbox=self.inbox),
+                AvatarKeeper(self.accounts, MoodlePictures(self.moodle), store, rules),
             ),
             courses=CourseSync(
                 self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled

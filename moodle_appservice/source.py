@@ -71,6 +71,7 @@ class Source:
             rules=None if settings.moodle.source == "reports" else limits,
             groups=self.groups,
             extra=() if settings.moodle.source == "reports" else extra_roles(settings),
+            pictures=settings.accounts.follow_avatar,
         )
         self.reports: ReportFacts | None = None
         if settings.moodle.source == "reports":

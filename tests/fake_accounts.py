@@ -136,3 +136,17 @@ class FakeAccounts:
 
     def _first(self, fits: Callable[[Account], bool]) -> UserId | None:
         return next((user_id for user_id, account in self.accounts.items() if fits(account)), None)
+
+
+class FakePictures:
+    """Implements `ports.Pictures`. `trouble`: what a download raises, by the picture."""
+
+    def __init__(self) -> None:
+        self.downloads: list[str] = []
+        self.trouble: dict[str, Exception] = {}
+
+    async def read(self, source: str) -> Picture:
+        self.downloads.append(source)
+        if source in self.trouble:
+            raise self.trouble[source]
+        return Picture(source, "image/png", b"png")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from ..problems import wrong
 from .section import Section
 from .values import Duration, NameTemplate, Usernames
 
@@ -40,18 +39,12 @@ class Accounts(Section):
     follow_name: bool = Field(default=True, description="Whether the names of those accounts follow Moodle.")
     follow_avatar: bool = Field(
         default=False,
-        description="Whether the pictures of those accounts follow Moodle; not possible in this version.",
+        description="Whether the avatars of those accounts, virtual users included, follow the pictures in Moodle. "
+        "Needs moodle.source courses, and “Can download files” in the service of the token.",
     )
     follow_email: bool = Field(
         default=False, description="Whether the e-mail addresses of those accounts follow Moodle."
     )
-
-    @field_validator("follow_avatar")
-    @classmethod
-    def _not_yet(cls, value: bool) -> bool:
-        if value:
-            raise wrong("can't be followed: this version reads no pictures from Moodle", "Set it to off.")
-        return value
 
 
 class People(Section):

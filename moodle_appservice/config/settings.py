@@ -255,6 +255,17 @@ class Settings(Section):
             )
         return accounts
 
+    @field_validator("accounts")
+    @classmethod
+    def _sees_pictures(cls, accounts: Accounts, info: ValidationInfo) -> Accounts:
+        moodle = info.data.get("moodle")
+        if accounts.follow_avatar and isinstance(moodle, Moodle) and moodle.source == "reports":
+            raise wrong(
+                "has follow_avatar on, and moodle.source is reports, which tell of no pictures",
+                "Set accounts.follow_avatar to off, or moodle.source to courses.",
+            )
+        return accounts
+
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
 
     @property

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 
 from ..domain.accounts import NAME_PLACEHOLDERS
-from ..domain.identity import SELF_REGISTERED, split_user_id
+from ..domain.identity import NO_LOGIN, SELF_REGISTERED, split_user_id
 from ..domain.template import PLACEHOLDERS as IDENTITY_PLACEHOLDERS
 from ..domain.template import is_placeholder
 from ..problems import either, wrong
@@ -164,6 +164,11 @@ def _rewrites(value: Mapping[str, str]) -> Mapping[str, str]:
 
 def _auth_method(value: str) -> str:
     method = value.strip().lower()
+    if method == NO_LOGIN:
+        raise wrong(
+            "is not a method to sign in with: nobody can use such an account",
+            "Leave it out: nothing is derived for these accounts.",
+        )
     if method in SELF_REGISTERED:
         raise wrong(
             "is a method with which people choose their own user name",

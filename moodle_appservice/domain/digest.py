@@ -10,7 +10,7 @@ from .model import Category, CourseFacts, Person
 
 
 def digest(facts: CourseFacts, category: Category | None) -> int:
-    """Changes when anything changes from which the rooms of this course are planned."""
+    """Changes when anything changes from which the rooms of this course are planned; people's pictures are not."""
     course = facts.course
     return hash(
         (

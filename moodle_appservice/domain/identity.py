@@ -22,8 +22,10 @@ from .rules import OwnRule, Rules
 from .template import Missing, escape_localpart, matrix_id_from
 
 MAX_USER_ID_BYTES = 255
-SELF_REGISTERED = frozenset({"email", "none", "lti", "nologin"})
+SELF_REGISTERED = frozenset({"email", "none", "lti"})
 """`auth` methods with which people choose their own user name: nothing is ever derived from it."""
+NO_LOGIN = "nologin"
+"""The `auth` method of accounts that nobody can sign in to."""
 UNKNOWN_AUTH = "unknown"
 """How the configuration calls it where the source of facts does not tell `auth`."""
 _LOCALPART = re.compile(r"[a-z0-9._=\-/+]+")
@@ -147,7 +149,7 @@ def still_holds(before: Resolution, person: Person, rules: Rules, sources: Sourc
 def derives(person: Person, rules: Rules) -> bool:
     """Whether the person's `auth` method is one whose user names are the homeserver's too."""
     auth = person.auth or UNKNOWN_AUTH
-    return auth in rules.identity.same_directory_auth and auth not in SELF_REGISTERED
+    return auth in rules.identity.same_directory_auth and auth not in SELF_REGISTERED | {NO_LOGIN}
 
 
 def print_of_rules(rules: Rules) -> str:
@@ -172,6 +174,8 @@ def fingerprint(person: Person, rules: str = "") -> str:
     parts = (
         (person.username, person.full_name, person.email, person.idnumber, person.language, repr(fields)),
         (person.auth, str(person.usable), rules),
+        # Left out where it is not known, so that nobody is looked at anew for it.
+        *(() if person.picture is None else (person.picture,)),
     )
     return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -266,6 +270,11 @@ def _why_not_derived(person: Person) -> str:
             "Moodle does not tell how this person signs in, so nothing is derived from the user name. List unknown in "
             "identity.same_directory_auth if nobody can register at Moodle without your directory; or prove the "
             "account with the bot's command link."
+        )
+    if person.auth == NO_LOGIN:
+        return (
+            "Nobody can sign in to this Moodle account (nologin), so nothing is derived from its user name. Give it "
+            "another authentication method in Moodle if somebody is to use it."
         )
     if person.auth in SELF_REGISTERED:
         return (

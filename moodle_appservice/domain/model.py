@@ -43,6 +43,8 @@ class SiteInfo:
     release: str
     user_id: MoodleUserId
     functions: frozenset[str]
+    downloads: bool = False
+    """Whether the service of our token may download files."""
 
     @property
     def version(self) -> tuple[int, int]:
@@ -143,6 +145,11 @@ class Person:
     language: str = ""
     profile_fields: Mapping[str, str] = field(default_factory=nothing)
     """Short name → raw value; only fields that are set and that our token may read."""
+    picture: str | None = None
+    """Where Moodle's file server has the person's own picture, the revision in it: `100/user/icon/f3?rev=30`.
+
+    Empty: the person has none. None: we were not told, or did not ask. No room depends on it.
+    """
 
     @property
     def usable(self) -> bool:

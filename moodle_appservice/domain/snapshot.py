@@ -86,7 +86,7 @@ class SiteSnapshot:
 
 
 def hash_people(people: Mapping[MoodleUserId, Person]) -> dict[MoodleUserId, str]:
-    """A short digest of each person, of every field."""
+    """A short digest of each person, of every field but the picture, on which no room depends."""
     return {user_id: _digest(_person_text(person)) for user_id, person in people.items()}
 
 

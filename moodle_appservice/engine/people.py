@@ -37,6 +37,7 @@ from ..ports import (
     person_key,
 )
 from .accounts import AccountKeeper
+from .avatars import AvatarKeeper
 from .freshness import Freshness
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ REFUSED = "refused"
 """The kind of the audit line that tells of an account that was kept from somebody."""
 RETRY_REMOTE = 600.0
 """Seconds until a homeserver that was down is asked again for one person."""
+RETRY_AVATAR = 600.0
+"""Seconds until a picture that could not be downloaded or uploaded is tried again."""
 
 
 class PersonFinder:
@@ -63,6 +66,7 @@ class PersonFinder:
         clock: Clock,
         freshness: Freshness,
         accounts: AccountKeeper,
+        avatars: AvatarKeeper | None = None,
     ) -> None:
         self._facts = facts
         self._freshness = freshness
@@ -72,6 +76,7 @@ class PersonFinder:
         self._print = print_of_rules(rules)
         self._clock = clock
         self._accounts = accounts
+        self._avatars = avatars
 
     async def run(self, taken: Taken) -> None:
         """Resolve and store, then wake the courses that are named in the signals or that hold the person."""
@@ -126,6 +131,8 @@ class PersonFinder:
         with_virtual = await self._accounts.virtual(person, stored)
         if with_virtual != stored:
             stored = await self._save(person, Ruling(with_virtual), field, is_last=True)
+        if self._avatars is not None and not await self._avatars.follow(person, stored):
+            await self._come_again(person.id, RETRY_AVATAR)
         return stored
 
     async def _judge(self, person: Person, claim: Resolution, before: Resolution | None) -> Ruling:
@@ -140,16 +147,19 @@ class PersonFinder:
             if matrix_id is None or is_local(matrix_id, self._rules):
                 raise
             # A homeserver far away that is down is this person's trouble alone.
-            await self._queue.add(
-                person_key(person.id),
-                priority=Priority.PERSON,
-                signal="retry",
-                not_before=self._clock.now() + RETRY_REMOTE,
-            )
+            await self._come_again(person.id, RETRY_REMOTE)
             if before is not None and before.matrix_id == matrix_id:
                 return Ruling(before)
             reason = f"The homeserver of {matrix_id} could not be asked; it is tried again. {failure}"
             return Ruling(replace(claim, standing=Standing.WAITING, reason=reason))
+
+    async def _come_again(self, user_id: MoodleUserId, seconds: float) -> None:
+        await self._queue.add(
+            person_key(user_id),
+            priority=Priority.PERSON,
+            signal="retry",
+            not_before=self._clock.now() + seconds,
+        )
 
     async def _save(
         self, person: Person, ruling: Ruling, field: FieldSeen, *, is_last: bool = False

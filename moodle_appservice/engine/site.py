@@ -19,7 +19,8 @@ from ..domain.model import CourseId, SiteFacts
 from ..domain.rules import Rules
 from ..domain.selection import read_choice, select
 from ..errors import PermanentFailure
-from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key
+from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key, person_key
+from .avatars import PicturesSeen
 from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
 from .gate import Gate
 from .settled import Settled
@@ -55,6 +56,7 @@ class SitePass:
         self._after_reading = after_reading
         self._turns = turns
         self._settled = settled
+        self._pictures = PicturesSeen()
         self._freshness = freshness
         self._facts = facts
         self._store = store
@@ -120,11 +122,17 @@ class SitePass:
         self._freshness.read(chosen, began=started)
         if self._after_reading is not None:
             await self._after_reading()
-        digests = {
-            course_id: digest(facts, site.categories.get(facts.course.category_id))
+        read = {
+            course_id: facts
             for course_id in chosen
             if (facts := self._facts.remembered(course_id, not_older_than=started)) is not None
         }
+        digests = {
+            course_id: digest(facts, site.categories.get(facts.course.category_id))
+            for course_id, facts in read.items()
+        }
+        for user_id in sorted({user for facts in read.values() for user in self._pictures.changed(facts)}):
+            await self._queue.add(person_key(user_id), priority=Priority.PERSON, signal="picture")
         if self._turns is not None:
             await self._turns.took(chosen, digests, site, at=started)
         # One that could not be read is due too: its own key tries again and shows what is wrong.

@@ -37,6 +37,7 @@ _BY_CODE: Final[Mapping[str, type[errors.MoodleTemporary | errors.MoodlePermanen
     "servicenotavailable": errors.AccessDenied,
     "invalidrecord": errors.RecordMissing,
     "invalidrecordunknown": errors.RecordMissing,
+    "filenotfound": errors.RecordMissing,
     "errorcoursecontextnotvalid": errors.CourseNotAccessible,
     "nopermissions": errors.MissingCapability,
     "errorreportview": errors.ReportNotShared,
@@ -76,6 +77,14 @@ class Reply:
     reason: str = ""
     location: str = ""
     retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as Moodle's file server gave it. `content_type` is what it said, without parameters."""
+
+    content_type: str
+    data: bytes
 
 
 def text_decoder() -> codecs.IncrementalDecoder:
@@ -123,7 +132,8 @@ def named_error(
 
 
 def _said(answer: Mapping[str, Json]) -> str:
-    message = answer.get("message")
+    # The file server calls it `error`.
+    message = answer.get("message", answer.get("error"))
     if not isinstance(message, str):
         return ""
     debug = answer.get("debuginfo")

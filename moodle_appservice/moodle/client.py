@@ -1,4 +1,4 @@
-"""One call of one Moodle web service function, over HTTP.
+"""One call of one Moodle web service function, or one file, over HTTP.
 
 A call is a POST to `/webservice/rest/server.php`; the token travels in the body, never in the address, because
 addresses end up in logs. Calls are bounded in number, in time (the whole exchange, so that a slow drip ends too) and in
@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 import stamina
 
 from . import errors
-from .answer import Json, Reply, read_answer, text_decoder
+from .answer import File, Json, Reply, read_answer, text_decoder
 
 MAX_VALUES: Final = 500
 """Values in one request. PHP drops what exceeds its `max_input_vars` (1000 by default) without a word."""
@@ -27,10 +28,14 @@ MAX_VALUES: Final = 500
 LARGE: Final = 1024 * 1024
 """Characters of an answer that is decoded in a thread, so that everything else goes on meanwhile."""
 
+FILES: Final = "webservice/pluginfile.php"
+"""Moodle's file server for web services, which takes the place of a function in our errors."""
+
 _LONGEST_WAIT: Final = 30.0
 """Seconds of `Retry-After` that a call sits out itself."""
 
 Parameters = Mapping[str, Json]
+Answer = TypeVar("Answer")
 
 
 class Pace:
@@ -124,13 +129,33 @@ class MoodleClient:
             wait_max=10.0,
         ):
             with attempt:
-                reply = await self._exchange(function, values)
+                reply = await self._call(function, values)
                 if len(reply.text) < LARGE:
                     return read_answer(function, reply, self._noticed, compact=compact)
                 return await asyncio.to_thread(read_answer, function, reply, self._noticed, compact=compact)
         raise AssertionError("stamina ends with an answer or an error")
 
-    async def _exchange(self, function: str, values: list[tuple[str, str]]) -> Reply:
+    async def download(self, path: str, *, max_bytes: int) -> File:
+        """A file behind `webservice/pluginfile.php/`, tried once.
+
+        Raises the `MoodleError` of the way there, `AnswerTooLarge` for more than `max_bytes`, and what is said instead
+        of a file.
+        """
+        address = f"{self.base_url}/{FILES}/{path}"
+        limit = min(max_bytes, self._max_bytes)
+
+        async def get() -> tuple[File, Reply]:
+            async with self._post(address, [("token", self._token)]) as response:
+                data = b"".join([part async for part in self._parts(FILES, response, limit)])
+                reply = _reply(response, data.decode("utf-8", "surrogateescape"))
+                return File(response.content_type, data), reply
+
+        file, reply = await self._exchange(FILES, get)
+        if reply.status != 200 or file.content_type == "application/json":
+            read_answer(FILES, reply, self._noticed)
+        return file
+
+    async def _call(self, function: str, values: list[tuple[str, str]]) -> Reply:
         form = [
             ("wstoken", self._token),
             ("wsfunction", function),
@@ -140,11 +165,19 @@ class MoodleClient:
             ("moodlewssettingraw", "1"),
             *values,
         ]
+
+        async def ask() -> Reply:
+            async with self._post(f"{self.base_url}/webservice/rest/server.php", form) as response:
+                return _reply(response, await self._read(function, response))
+
+        return await self._exchange(function, ask)
+
+    async def _exchange(self, function: str, exchange: Callable[[], Awaitable[Answer]]) -> Answer:
         async with self._slots:
             await self._pace.turn()
             self.requests += 1
             try:
-                return await self._post(function, form)
+                return await exchange()
             except TimeoutError:
                 raise errors.TimedOut(
                     function, detail=f"nothing whole after {self._timeout.total:g} s"
@@ -154,41 +187,52 @@ class MoodleClient:
             except (aiohttp.ClientError, OSError) as error:
                 raise errors.ConnectionLost(function, detail=self._hide(error)) from None
 
-    async def _post(self, function: str, form: list[tuple[str, str]]) -> Reply:
-        async with self._session.post(
-            f"{self.base_url}/webservice/rest/server.php",
+    def _post(
+        self, address: str, form: list[tuple[str, str]]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._session.post(
+            address,
             data=form,
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+            headers={"Accept": "application/json, image/*;q=0.9", "Accept-Encoding": "gzip"},
             allow_redirects=False,
             raise_for_status=False,
             timeout=self._timeout,
-        ) as response:
-            return Reply(
-                status=response.status,
-                text=await self._read(function, response),
-                reason=response.reason or "",
-                location=response.headers.get("Location", ""),
-                retry_after=_seconds(response.headers.get("Retry-After", "")),
-            )
+        )
 
     async def _read(self, function: str, response: aiohttp.ClientResponse) -> str:
         decoder = text_decoder()
         text = ""
+        async for part in self._parts(function, response, self._max_bytes):
+            # CPython lets a text that only we hold grow where it is.
+            text += decoder.decode(part)
+        return text + decoder.decode(b"", final=True)
+
+    async def _parts(
+        self, function: str, response: aiohttp.ClientResponse, limit: int
+    ) -> AsyncIterator[bytes]:
         size = 0
         async for part in response.content.iter_any():
             size += len(part)
             self.bytes_received += len(part)
-            if size > self._max_bytes:
+            if size > limit:
                 response.close()
-                raise errors.AnswerTooLarge(function, detail=f"more than {self._max_bytes} bytes")
-            # CPython lets a text that only we hold grow where it is.
-            text += decoder.decode(part)
-        return text + decoder.decode(b"", final=True)
+                raise errors.AnswerTooLarge(function, detail=f"more than {limit} bytes")
+            yield part
 
     def _hide(self, error: BaseException) -> str:
         """Words for an error of the transport, without the token wherever they came from."""
         words = str(error) or type(error).__name__
         return (words.replace(self._token, "…") if self._token else words)[:300]
+
+
+def _reply(response: aiohttp.ClientResponse, text: str) -> Reply:
+    return Reply(
+        status=response.status,
+        text=text,
+        reason=response.reason or "",
+        location=response.headers.get("Location", ""),
+        retry_after=_seconds(response.headers.get("Retry-After", "")),
+    )
 
 
 def flatten(value: Json | Parameters, name: str = "") -> Iterator[tuple[str, str]]:

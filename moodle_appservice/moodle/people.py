@@ -30,17 +30,21 @@ _ONE_ODD_RECORD = (errors.InvalidResponse, errors.PhpException, errors.ServerCra
 
 
 async def read_people(
-    client: MoodleClient, user_ids: Iterable[MoodleUserId], *, profile_fields: Sequence[str] = ()
+    client: MoodleClient,
+    user_ids: Iterable[MoodleUserId],
+    *,
+    profile_fields: Sequence[str] = (),
+    pictures: bool = False,
 ) -> dict[MoodleUserId, Person | None]:
     """Every asked id with its person, or None where Moodle shows us no account or only part of one.
 
-    Raises `RightMissing` where Moodle shows us several accounts and none of them whole: then it is the right that is
-    missing, and not one odd person.
+    `pictures`: whether to keep where people's own pictures are. Raises `RightMissing` where Moodle shows us several
+    accounts and none of them whole: then it is the right that is missing, and not one odd person.
     """
     asked = sorted(set(user_ids))
     found: dict[MoodleUserId, Account] = {}
     await together(
-        _slice(client, asked[start : start + MAX_VALUES - 1], profile_fields, found)
+        _slice(client, asked[start : start + MAX_VALUES - 1], profile_fields, pictures, found)
         for start in range(0, len(asked), MAX_VALUES - 1)
     )
     if len(found) > 1 and not any(account.person for account in found.values()):
@@ -55,6 +59,7 @@ async def _slice(
     client: MoodleClient,
     user_ids: Sequence[MoodleUserId],
     profile_fields: Sequence[str],
+    pictures: bool,
     found: dict[MoodleUserId, Account],
 ) -> None:
     waiting = [user_ids]
@@ -63,7 +68,8 @@ async def _slice(
         part = waiting.pop()
         values: list[Json] = list(part)
         try:
-            rows = accounts(await client.call(USERS, {"field": "id", "values": values}), profile_fields)
+            answer = await client.call(USERS, {"field": "id", "values": values})
+            rows = accounts(answer, profile_fields, pictures=pictures)
         except _ONE_ODD_RECORD as error:
             if len(part) == 1:
                 logger.warning("The account %d can't be read and is left as it is: %s", part[0], error)

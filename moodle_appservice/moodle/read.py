@@ -56,7 +56,8 @@ class MoodleFacts:
 
     `language`: Moodle's code of the language in which names with several are taken. `prove`: whether lists of
     participants are proven whole before somebody is missed in them; only for tests is it False. `rules`: how much may
-    be lost in a day; None where somebody else judges.
+    be lost in a day; None where somebody else judges. `pictures`: whether to tell which pictures people have, as long
+    as the service of our token may download files.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class MoodleFacts:
         rules: ShrinkRules | None = None,
         groups: GroupRegister | None = None,
         extra: Sequence[ExtraRole] = (),
+        pictures: bool = False,
     ) -> None:
         self.extra = ExtraRoles(extra)
         self.groups = CourseGroups(groups)
@@ -80,6 +82,8 @@ class MoodleFacts:
         self._language = language
         self._fresh_for = fresh_for
         self._prove = prove
+        self._pictures = pictures
+        self._downloads = False
         self._functions: frozenset[str] | None = None
         self._unreadable: Mapping[CourseId, str] = MappingProxyType({})
         self._sites: Memory[str, SiteFacts] = Memory(clock)
@@ -100,7 +104,7 @@ class MoodleFacts:
     async def site_info(self) -> SiteInfo:
         """`core_webservice_get_site_info`. Always asks Moodle. Raises `MoodleError`."""
         info = shapes.site_info(await self._client.call(shapes.SITE_INFO), self._language)
-        self._functions = info.functions
+        self._functions, self._downloads = info.functions, info.downloads
         self.groups.version = info.version
         self._url = info.url
         return info
@@ -347,7 +351,13 @@ class MoodleFacts:
         self, user_ids: list[MoodleUserId], began: float
     ) -> Outcomes[MoodleUserId, Person | None]:
         del began
-        return await read_people(self._client, user_ids, profile_fields=self._profile_fields)
+        if self._pictures:
+            # Whether the service may download files has to be known before.
+            await self.functions()
+        pictures = self._pictures and self._downloads
+        return await read_people(
+            self._client, user_ids, profile_fields=self._profile_fields, pictures=pictures
+        )
 
 
 def _held(course_id: CourseId, reason: str) -> errors.SourceHeld:

@@ -370,6 +370,7 @@ class ReportFacts:
             idnumber=person.idnumber or before.idnumber if layout.has("idnumber") else "",
             language=person.language or before.language if layout.has("language") else "",
             profile_fields={**before.profile_fields, **person.profile_fields},
+            picture=None,
         )
 
 

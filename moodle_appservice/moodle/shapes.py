@@ -7,10 +7,12 @@ of a right is different: it is told apart here, by the fields that only a right 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import unquote
 
 from ..domain.model import (
     Category,
@@ -42,6 +44,11 @@ NEEDED: Final = (SITE_INFO, COURSES, CATEGORIES, ENROLLED, USERS)
 """The functions that our token's service must have; `bulk.BULK` is optional and saves requests."""
 
 FRONT_PAGE: Final = CourseId(1)
+
+# “/pluginfile.php/100/user/icon/boost/f1?rev=30”; “?file=/100/…&rev=30” where the site is set to no slash arguments.
+_OWN_PICTURE: Final = re.compile(
+    r"/pluginfile\.php(?:\?file=)?/(?P<context>\d{1,19})/user/icon/(?:[^/?&]+/)?f\d(?:[?&]rev=(?P<revision>\d{1,19}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ def site_info(answer: Json, language: str) -> SiteInfo:
         release=text_of(SITE_INFO, row, "release", ""),
         user_id=MoodleUserId(id_of(SITE_INFO, row, "userid")),
         functions=functions,
+        downloads=is_true(row.get("downloadfiles")),
     )
 
 
@@ -240,13 +248,16 @@ class Account:
     missing: frozenset[str]
 
 
-def accounts(answer: Json, profile_fields: Iterable[str]) -> list[Account]:
-    """`core_user_get_users_by_field`; a deleted account answers too, unmarked. Raises `BadAnswer`."""
+def accounts(answer: Json, profile_fields: Iterable[str], *, pictures: bool = False) -> list[Account]:
+    """`core_user_get_users_by_field`; a deleted account answers too, unmarked. Raises `BadAnswer`.
+
+    `pictures`: whether to keep where people's own pictures are.
+    """
     wanted = frozenset(profile_fields)
-    return [_account(row, wanted) for row in rows_of(USERS, answer, "the answer")]
+    return [_account(row, wanted, pictures) for row in rows_of(USERS, answer, "the answer")]
 
 
-def _account(row: Row, wanted: frozenset[str]) -> Account:
+def _account(row: Row, wanted: frozenset[str], pictures: bool) -> Account:
     user_id = MoodleUserId(id_of(USERS, row, "id"))
     missing = frozenset(key for key in ("username", "suspended", "confirmed", "auth") if row.get(key) is None)
     if missing:
@@ -262,8 +273,21 @@ def _account(row: Row, wanted: frozenset[str]) -> Account:
         idnumber=text_of(USERS, row, "idnumber", ""),
         language=text_of(USERS, row, "lang", ""),
         profile_fields=MappingProxyType(_profile(row.get("customfields"), wanted)),
+        picture=_picture(row) if pictures else None,
     )
     return Account(user_id, person, missing)
+
+
+def _picture(row: Row) -> str | None:
+    """A picture of the theme (for who has none) or of Gravatar is nobody's own.
+
+    The theme's name in the address says nothing about the picture. `f3` is the largest that there is.
+    """
+    address = row.get("profileimageurl")
+    if not isinstance(address, str):
+        return None
+    own = _OWN_PICTURE.search(unquote(address))
+    return f"{own['context']}/user/icon/f3?rev={own['revision'] or ''}" if own else ""
 
 
 def _profile(rows: Json, wanted: frozenset[str]) -> dict[str, str]:

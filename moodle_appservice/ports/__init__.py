@@ -11,6 +11,7 @@ from .accounts import (
     AccountState,
     Attributes,
     Picture,
+    Pictures,
 )
 from .groups import GroupBook
 from .inbox import MoodleInbox
@@ -59,6 +60,7 @@ __all__ = [
     "PeopleBook",
     "PersonRow",
     "Picture",
+    "Pictures",
     "Platform",
     "Priority",
     "ProfileWriter",

@@ -40,11 +40,22 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An avatar as Moodle serves it. `source` names it: the same source is the same picture."""
+    """An avatar as Moodle serves it. `source` is `Person.picture`: the same source is the same picture."""
 
     source: str
     content_type: str
     data: bytes
+
+
+class Pictures(Protocol):
+    """People's pictures in Moodle."""
+
+    async def read(self, source: str) -> Picture:
+        """Download one. Raises `TemporaryFailure` when Moodle is down, `PermanentFailure` for what is no picture.
+
+        What is no PNG, JPEG, GIF or WebP, is too large, or is not given to us, is no picture.
+        """
+        ...
 
 
 class Accounts(Protocol):

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
@@ -18,9 +19,12 @@ from moodle_appservice.examination import (
     CHECK_HINTS,
     CHECK_MOODLE,
     CHECK_OWN_ROOMS,
+    CHECK_PICTURES,
     CHECK_RIGHTS,
     Examination,
 )
+from moodle_appservice.moodle.client import MoodleClient
+from moodle_appservice.moodle.read import MoodleFacts
 from moodle_appservice.ports import CourseRow
 from moodle_appservice.registration import Registration
 from moodle_appservice.service import Service
@@ -143,3 +147,29 @@ async def test_with_reports_it_says_whether_hints_work_and_such_rooms_are_known(
         )
         hints = results[CHECK_HINTS].found
         assert hints.startswith("Can be read") if knows else f"has no {FUNCTIONS[1]}: who asks" in hints
+
+
+@pytest.mark.parametrize(
+    ("wanted", "downloads", "state", "words"),
+    [
+        (False, 0, OK, "Not read"),
+        (False, 1, OK, "Not read"),
+        (True, 0, FAILED, "may not download files. Avatars stay as they are."),
+        (True, 1, OK, "Avatars follow them"),
+    ],
+)
+async def test_it_says_whether_pictures_can_be_downloaded(
+    wanted: bool, downloads: int, state: str, words: str
+) -> None:
+    async with SandboxMoodle() as sandbox, aiohttp.ClientSession() as session:
+        sandbox.site.service.downloadfiles = downloads
+        facts = MoodleFacts(MoodleClient(sandbox.url, sandbox.token, session=session), clock=FakeClock())
+        service = SimpleNamespace(facts=facts, source=SimpleNamespace(reports=None))
+        settings = SimpleNamespace(accounts=SimpleNamespace(follow_avatar=wanted))
+        examination = Examination(
+            cast(Settings, settings), cast(Registration, None), cast(Service, service), None
+        )
+        checks = [one for one in examination.checks() if one.name in (CHECK_MOODLE, CHECK_PICTURES)]
+        results = {result.name: result for result in await examine(checks)}
+    assert results[CHECK_PICTURES].state == state
+    assert words in results[CHECK_PICTURES].found

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moodle_appservice.domain.digest import digest
+from moodle_appservice.domain.identity import fingerprint
 from moodle_appservice.domain.model import (
     Category,
     CategoryId,
@@ -21,6 +22,7 @@ from moodle_appservice.domain.model import (
     Person,
     Role,
 )
+from moodle_appservice.domain.snapshot import hash_people
 from tests.domain import values
 
 CATEGORY = values.category({"id": 3, "path": [1, 3]})
@@ -54,6 +56,7 @@ OTHER: dict[str, Any] = {
 DECIDE_NOTHING = {
     Course: {"sort_order", "custom_field_types"},
     Category: {"id", "parent", "sort_order", "visible", "idnumber"},
+    Person: {"picture"},
 }
 
 
@@ -131,3 +134,13 @@ def test_every_field_of_the_facts_was_thought_of() -> None:
         "inherited",
     }
     assert isinstance(FACTS.people[MoodleUserId(7)], Person) and FACTS.course.id == CourseId(42)
+
+
+@pytest.mark.parametrize("picture", ["", "100/user/icon/f3?rev=1"])
+def test_a_person_s_picture_decides_nothing_in_a_room_and_something_about_the_account(picture: str) -> None:
+    person = FACTS.people[MoodleUserId(8)]
+    changed = replace(person, picture=picture)
+    facts = replace(FACTS, people={**FACTS.people, person.id: changed})
+    assert digest(facts, CATEGORY) == digest(FACTS, CATEGORY)
+    assert hash_people(facts.people) == hash_people(FACTS.people)
+    assert fingerprint(changed) != fingerprint(person)

@@ -143,3 +143,12 @@ def test_a_suspension_does_not_change_the_id() -> None:
 
 def test_the_identity_rules_of_an_empty_configuration_take_the_username() -> None:
     assert IdentityRules().template == "@{username}:{domain}"
+
+
+def test_an_account_that_nobody_can_sign_in_to_is_told_from_one_whose_name_was_chosen() -> None:
+    rules = values.rules({})
+    found = {auth: resolve(values.person(8, auth=auth), rules) for auth in ("nologin", "email")}
+    assert {one.matrix_id for one in found.values()} == {None}
+    assert "may choose their user name" in found["email"].reason
+    assert "Nobody can sign in" in found["nologin"].reason
+    assert "choose" not in found["nologin"].reason

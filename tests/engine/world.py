@@ -10,6 +10,7 @@ from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Room
 from moodle_appservice.domain.turns import TurnRules
 from moodle_appservice.engine.accounts import AccountKeeper
 from moodle_appservice.engine.apply import Hands, Limits
+from moodle_appservice.engine.avatars import AvatarKeeper
 from moodle_appservice.engine.course import CoursePlanner, CourseSync, Outcome
 from moodle_appservice.engine.direct import DirectChats
 from moodle_appservice.engine.freshness import Freshness, continued
@@ -28,7 +29,7 @@ from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Ta
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from tests.domain import values
-from tests.fake_accounts import FakeAccounts
+from tests.fake_accounts import FakeAccounts, FakePictures
 from tests.fakes import FakeClock, FakeFacts, FakeHomeserver
 
 
@@ -41,6 +42,7 @@ class World:
         self.facts = FakeFacts(self.clock)
         self.matrix = FakeHomeserver(self.rules)
         self.accounts = FakeAccounts(self.clock)
+        self.pictures = FakePictures()
         self.db = Db(f"sqlite:{database}")
         self.store = Books(self.db, bot=self.rules.bot, prefix="!")
         self.commands: list[EventId] = []
@@ -73,7 +75,8 @@ class World:
         self.turns = Turns(self.store, self.clock, rules, self.budget) if rules else None
         self.keeper = AccountKeeper(self.accounts, self.store, self.rules, self.clock)
         self.people = PersonFinder(
-            self.facts, self.store, self.queue, self.rules, self.clock, self.freshness, self.keeper
+            *(self.facts, self.store, self.queue, self.rules, self.clock, self.freshness, self.keeper),
+            AvatarKeeper(self.accounts, self.pictures, self.store, self.rules),
         )
         self.waiting = WaitingList(self.accounts, self.store, self.queue, self.rules, self.clock)
         self.site = SitePass(

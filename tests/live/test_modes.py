@@ -9,6 +9,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
+from moodle_appservice.demo.sandbox.files import FILES
 from moodle_appservice.demo.sandbox.records import MailDisplay
 from moodle_appservice.domain.identity import resolve
 from moodle_appservice.domain.model import MoodleUserId, Resolution, Standing, Trust, UserId
@@ -17,6 +18,7 @@ from moodle_appservice.ports import AccountKind, AccountRow, AccountState
 from tests.domain import values
 from tests.live.homeserver import People, SynapseFactory
 from tests.live.house import House
+from tests.live.town import PNG
 
 
 async def as_admin(house: House, method: str, path: str, content: Any = None) -> tuple[int, dict[str, Any]]:
@@ -272,6 +274,35 @@ async def test_virtual_users_hold_the_places_and_are_swapped_for_real_accounts(h
     members = await house.members(2)
     assert members[id_of(house, "s1")] == "invite"
     assert members[student.virtual_id] == "leave"
+
+
+@pytest.mark.parametrize("mode", ["create", "virtual"])
+async def test_avatars_follow_pictures_and_the_same_picture_sends_nothing(house: House, mode: str) -> None:
+    house.moodle.site.service.downloadfiles = 1
+    sam = next(one for one in house.moodle.university.people.values() if one.username == "s1")
+    sam.set_picture(PNG)
+    identity = {"sso": {"provider": "oidc"}} if mode == "create" else None
+    use(house, admin=True, identity=identity, mode=mode, follow_avatar=True)
+    service = await house.start()
+
+    async def avatar() -> str | None:
+        await house.sync()
+        await service.queue.idle()
+        resolution = await found(house, "s1")
+        account = await stored(house, resolution.invitable or resolution.virtual_id or "")
+        url: str | None = account["avatar_url"]
+        return url
+
+    first = await avatar()
+    assert first and first.startswith("mxc://")
+    mark, downloads = house.synapse.mark(), house.moodle.counts[FILES]
+    assert (await avatar(), house.moodle.counts[FILES], downloads) == (first, 1, 1)
+    assert [one.path for one in house.sent_since(mark) if one.method != "GET"] == []
+    sam.set_picture(PNG + b"\0")
+    second = await avatar()
+    assert second and second != first
+    sam.set_picture(None)
+    assert not await avatar()
 
 
 # Attempts to take over an account

@@ -224,8 +224,8 @@ def _open_columns(session: Session, person: Person, course: Course | None) -> _R
     """What nobody hides unless the site names it in `hiddenuserfields`."""
     hidden = _hidden(session, course)
     row: _ROW = {
-        "profileimageurlsmall": session.site.picture("f2"),
-        "profileimageurl": session.site.picture("f1"),
+        "profileimageurlsmall": session.site.picture("f2", person),
+        "profileimageurl": session.site.picture("f1", person),
         "suspended": person.suspended,
         "firstaccess": person.firstaccess,
         "lastaccess": person.lastaccess,

@@ -145,6 +145,14 @@ class Person:
     timemodified: int = 0
     profile: dict[str, str] = field(default_factory=dict)
     preferences: list[tuple[str, str | int]] = field(default_factory=list)
+    picture: tuple[str, bytes] | None = None
+    """Content type and bytes of the person's own picture."""
+    picture_revision: int = 0
+
+    def set_picture(self, data: bytes | None, content_type: str = "image/png") -> None:
+        """Upload a picture, or take it away; each has a revision of its own."""
+        self.picture_revision += 1
+        self.picture = None if data is None else (content_type, data)
 
     @property
     def fullname(self) -> str:

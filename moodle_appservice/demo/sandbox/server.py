@@ -19,6 +19,7 @@ from aiohttp import web
 
 from . import report_seed
 from .faults import Faults
+from .files import FileServer
 from .page import Page
 from .reports import Reports
 from .rights import Rights
@@ -68,6 +69,7 @@ class SandboxMoodle:
         self.service = RestService(self.site, self.faults)
         self.app = web.Application(client_max_size=_MAX_BODY)
         self.app.router.add_route("*", REST_PATH, self.service.answer)
+        FileServer(self.service).add_to(self.app)
         Page(university).add_to(self.app)
 
     @property

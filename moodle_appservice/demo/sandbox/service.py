@@ -57,7 +57,7 @@ class RestService:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Handle one request."""
-        form = await _read_form(request, self.site.max_input_vars)
+        form = await read_form(request, self.site.max_input_vars)
         function = _scalar(form, "wsfunction")
         self.counts[function] += 1
         if not (self.site.web_services_enabled and self.site.rest_enabled):
@@ -66,7 +66,7 @@ class RestService:
         if accident and accident.fault is Fault.SLOW:
             await asyncio.sleep(accident.seconds)
             accident = None
-        early = _early_answer(accident.fault) if accident else None
+        early = early_answer(accident.fault) if accident else None
         return early if early is not None else await self._respond(request, form, accident)
 
     async def _respond(
@@ -100,7 +100,7 @@ class RestService:
         arguments.pop("moodlewsrestformat", None)
         if accident and accident.fault is Fault.DATABASE_DOWN:
             raise database_down()
-        self._authenticate(token, address)
+        self.authenticate(token, address)
         if accident and accident.fault is Fault.MAINTENANCE:
             raise site_maintenance()
         if not function:
@@ -118,7 +118,7 @@ class RestService:
             raise access_denied(_NOT_ALLOWED.format(function))
         return self.runner.run(session, function, arguments)
 
-    def _authenticate(self, value: str, address: str) -> None:
+    def authenticate(self, value: str, address: str) -> None:
         """Token, address, site and account, in Moodle's order (`webservice_server::authenticate_user`)."""
         site, token = self.site, self.site.token
         if token is None or not value or value != token.value:
@@ -146,7 +146,7 @@ class RestService:
             )
 
 
-async def _read_form(request: web.Request, limit: int) -> Form:
+async def read_form(request: web.Request, limit: int) -> Form:
     """PHP's `$_GET` overlaid with `$_POST`; the limit of fields holds for each of them."""
     form = parse_form(parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True), limit)
     if request.method != "POST":
@@ -185,7 +185,7 @@ def _proxy_page(status: int, title: str) -> web.Response:
     return web.Response(status=status, body=page.encode(), headers={"Content-Type": "text/html"})
 
 
-def _early_answer(fault: Fault) -> web.Response | None:
+def early_answer(fault: Fault) -> web.Response | None:
     """The accidents that strike before Moodle says anything."""
     if fault is Fault.BAD_GATEWAY:
         return _proxy_page(502, "Bad Gateway")

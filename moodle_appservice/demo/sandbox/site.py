@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .records import Person
 from .reports import Reports
 from .rights import Rights
 from .university import University
@@ -25,6 +26,8 @@ DEFAULT_FUNCTIONS = (
     "core_reportbuilder_retrieve_report",
 )
 
+_FIRST_USER_CONTEXT = 100_000
+"""What is added to the id of a user for the id of that user's context."""
 UNANSWERED_FUNCTIONS = frozenset(
     {
         "core_role_unassign_roles",
@@ -114,6 +117,13 @@ class Site:
         self.messages.append(Message(number, conversation, to, text))
         return self.messages[-1]
 
-    def picture(self, size: str) -> str:
-        """The address of the default user picture; `size` is `f1` (large) or `f2` (small)."""
+    def person_in_context(self, context: int) -> Person | None:
+        """Whose a user context is."""
+        return self.university.people.get(context - _FIRST_USER_CONTEXT)
+
+    def picture(self, size: str, person: Person | None = None) -> str:
+        """The address of a person's own picture, or of the theme's; `size` is `f1` (large) or `f2` (small)."""
+        if person is not None and person.picture is not None:
+            place = f"{_FIRST_USER_CONTEXT + person.id}/user/icon/boost/{size}"
+            return f"{self.url}/pluginfile.php/{place}?rev={person.picture_revision}"
         return f"{self.url}/theme/image.php/boost/core/{self.theme_revision}/u/{size}"

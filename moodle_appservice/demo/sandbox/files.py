@@ -1,0 +1,70 @@
+"""The file server for web services, `/webservice/pluginfile.php`, as far as people's pictures go.
+
+The token comes as `token`, in the address or in a form body. Errors are HTTP 200 with an object of another shape than
+the REST server's (`error` in place of `exception` and `message`). Who has no picture of their own gets the theme's,
+with 200 too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+
+from aiohttp import web
+
+from .errors import MoodleError, access_denied
+from .faults import Fault
+from .service import RestService, early_answer, read_form
+from .wire import php_json
+
+FILES_PATH: Final = "/webservice/pluginfile.php"
+FILES: Final = "webservice/pluginfile.php"
+"""What accidents call it, and `counts`."""
+THEME_PICTURE: Final = b"\x89PNG\r\n\x1a\nthe theme's picture"
+_ICON: Final = re.compile(r"/(\d+)/user/icon(?:/[^/]+)?/f[123]")
+
+
+class FileServer:
+    """Serves what belongs to the site of a `RestService`, through the same doors."""
+
+    def __init__(self, rest: RestService) -> None:
+        """Serve nothing yet."""
+        self._rest = rest
+
+    def add_to(self, app: web.Application) -> None:
+        """Answer below the path of the file server."""
+        app.router.add_route("*", FILES_PATH + "{path:/.*}", self._answer)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self._rest.counts[FILES] += 1
+        accident = self._rest.faults.for_answer(FILES)
+        if accident and accident.fault is Fault.SLOW:
+            await asyncio.sleep(accident.seconds)
+        early = early_answer(accident.fault) if accident else None
+        if early is not None:
+            return early
+        form = await read_form(request, self._rest.site.max_input_vars)
+        try:
+            return self._file(str(form.get("token", "")), request.remote or "", request.match_info["path"])
+        except MoodleError as failure:
+            code, said = failure.words(self._rest.site.version, self._rest.site.debugging)
+            error = {"error": said, "errorcode": code, "stacktrace": None, "debuginfo": None}
+            text = php_json({**error, "reproductionlink": None})
+            return web.Response(text=text, content_type="application/json", charset="utf-8")
+
+    def _file(self, token: str, address: str, path: str) -> web.Response:
+        site = self._rest.site
+        if not token:
+            words = "A required parameter (token) was missing"
+            raise MoodleError("moodle_exception", "missingparam", words)
+        self._rest.authenticate(token, address)
+        if not site.service.downloadfiles:
+            raise access_denied("Web service file downloading must be enabled in external service settings")
+        found = _ICON.fullmatch(path)
+        person = site.person_in_context(int(found[1])) if found else None
+        if person is None:
+            words = "Can't find data record in database table context."
+            raise MoodleError("dml_missing_record_exception", "invalidrecord", words)
+        content_type, data = person.picture or ("image/png", THEME_PICTURE)
+        return web.Response(body=data, content_type=content_type)
