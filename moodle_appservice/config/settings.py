@@ -261,7 +261,7 @@ class Settings(Section):
         moodle = info.data.get("moodle")
         if accounts.follow_avatar and isinstance(moodle, Moodle) and moodle.source == "reports":
             raise wrong(
-                "has follow_avatar on, and moodle.source is reports, which tell of no pictures",
+                "has follow_avatar on, and moodle.source is reports, out of which no pictures are read",
                 "Set accounts.follow_avatar to off, or moodle.source to courses.",
             )
         return accounts

@@ -148,6 +148,43 @@ async def test_a_wrong_token_and_a_person_who_is_gone_are_told_apart_from_pictur
         await desk.pictures.read("100007/user/icon/f3?rev=1")
 
 
+def refusal(said: str, code: str) -> dict[str, str | None]:
+    rest = {"stacktrace": None, "debuginfo": None, "reproductionlink": None}
+    return {"error": said, "errorcode": code, **rest}
+
+
+REFUSALS = [
+    refusal("Access control exception", "accessexception"),
+    refusal("Can't find data record in database table context.", "invalidrecord"),
+    refusal("Invalid token - token not found", "invalidtoken"),
+    refusal("A required parameter (token) was missing", "missingparam"),
+]
+"""Recorded from Moodle 4.4: downloads are off, no such context, a wrong token, none."""
+NEWER = {1: refusal("Can't find data record in database.", "invalidrecordunknown")}
+"""What Moodle 5.1 says otherwise."""
+
+
+@pytest.mark.parametrize("version", ["4.4", "5.1"])
+async def test_the_sandbox_refuses_a_picture_as_moodle_does(version: str) -> None:
+    async with SandboxMoodle(version=version) as moodle, aiohttp.ClientSession() as session:
+
+        async def ask(form: dict[str, str]) -> dict[str, Any]:
+            address = f"{moodle.url}/{FILES}/99999/user/icon/f3?rev=1"
+            async with session.post(address, data=form) as answer:
+                assert (answer.status, answer.headers["Content-Type"]) == (
+                    200,
+                    "application/json; charset=utf-8",
+                )
+                told: dict[str, Any] = await answer.json()
+                return told
+
+        found = [await ask({"token": moodle.token})]
+        moodle.site.service.downloadfiles = 1
+        found += [await ask(form) for form in ({"token": moodle.token}, {"token": "bad"}, {})]
+    newer = NEWER if version == "5.1" else {}
+    assert found == [newer.get(number, one) for number, one in enumerate(REFUSALS)]
+
+
 # Against a server that answers anything
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

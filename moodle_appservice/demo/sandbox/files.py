@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from .errors import MoodleError, access_denied
+from .errors import MissingRecord, MoodleError, access_denied
 from .faults import Fault
 from .service import RestService, early_answer, read_form
 from .wire import php_json
@@ -64,7 +64,6 @@ class FileServer:
         found = _ICON.fullmatch(path)
         person = site.person_in_context(int(found[1])) if found else None
         if person is None:
-            words = "Can't find data record in database table context."
-            raise MoodleError("dml_missing_record_exception", "invalidrecord", words)
+            raise MissingRecord("context")
         content_type, data = person.picture or ("image/png", THEME_PICTURE)
         return web.Response(body=data, content_type=content_type)
