@@ -26,6 +26,11 @@ from .rules import Rules
 
 GONE = "The Moodle account was deleted."
 NO_ACCOUNT = "There is no Matrix account yet."
+NOT_LOOKED_UP = "The Matrix account has not been looked up yet."
+NOT_TOLD = (
+    "Moodle does not tell the state of the account, so nobody is invited. The log says which accounts can't be read, "
+    "and why."
+)
 UNASKED = "Has not asked to be in the room, and nobody is invited unasked (membership.when: on-request)."
 
 
@@ -202,6 +207,8 @@ def _count(
     if person is None:
         why = member.why if member.guest else "Enrolled, but Moodle did not tell the state of the account."
         found.treatments[user_id] = Treatment(Fate.STAY, why)
+        if resolution is None:
+            _note(found, member, NOT_TOLD, "unresolved")
         member = replace(member, why=why, required=False)
     elif not person.usable:
         treatment = _treatment(user_id, why_unusable(person), rules, circumstances)
@@ -235,7 +242,7 @@ def _place(
     has_note = member.guest or (bool(found.notes) and found.notes[-1].person == person)
     if resolution is None:
         if not has_note:
-            found.notes.append(Note(person, "The Matrix account has not been looked up yet.", "unresolved"))
+            found.notes.append(Note(person, NOT_LOOKED_UP, "unresolved"))
         return
     invitable = resolution.invitable is not None
     if not invitable and not has_note:
