@@ -123,6 +123,9 @@ async def _sync(settings: Settings, found: Registration, *, course: CourseId | N
         service = Service(settings, found)
         await service.start(timer=False)
         try:
+            if confirm:
+                # What the source of facts holds is only known after a look, and this process has had none.
+                await service.operations.sync(course)
             report = report_json(await service.operations.sync(course, confirm=confirm))
         finally:
             await service.stop()

@@ -65,6 +65,24 @@ async def test_a_course_that_suddenly_lists_few_people_removes_nobody_until_it_i
     assert list((await house.members(2)).values()).count("leave") == 20
 
 
+async def test_what_an_earlier_command_has_held_is_let_pass_by_the_next_one_that_confirms(house: House) -> None:
+    university = house.moodle.university
+    crowd = [university.add_person(f"x{number}", "X", f"Y {number}").id for number in range(20)]
+    for person in crowd:
+        university.enrol(person, 2, "student")
+    await house.start()
+    await house.sync()
+    await house.stop()
+    for person in crowd:
+        university.unenrol(person, 2)
+    code, out = await ask(house, "sync")
+    assert code == 4 and "Held in course 2" in out, out
+    assert list((await house.members(2)).values()).count("leave") == 0
+    code, out = await ask(house, "sync", "--course", "2", "--confirm")
+    assert code == 0, out
+    assert list((await house.members(2)).values()).count("leave") == 20
+
+
 async def test_without_a_silent_right_the_service_stops_and_goes_on_when_it_is_back(house: House) -> None:
     await house.start()
     await house.sync()
