@@ -65,7 +65,9 @@ async def test_a_course_that_suddenly_lists_few_people_removes_nobody_until_it_i
     assert list((await house.members(2)).values()).count("leave") == 20
 
 
-async def test_what_an_earlier_command_has_held_is_let_pass_by_the_next_one_that_confirms(house: House) -> None:
+async def test_what_an_earlier_command_has_held_is_let_pass_by_the_next_one_that_confirms(
+    house: House,
+) -> None:
     university = house.moodle.university
     crowd = [university.add_person(f"x{number}", "X", f"Y {number}").id for number in range(20)]
     for person in crowd:
