@@ -106,9 +106,10 @@ class FakeAccounts:
     async def set_avatar(self, user_id: UserId, picture: Picture | None) -> None:
         self._arrives("set_avatar", user_id, picture.source if picture else "")
 
-    async def set_email(self, user_id: UserId, address: str) -> None:
+    async def set_email(self, user_id: UserId, address: str, *, before: str = "") -> None:
         self._arrives("set_email", user_id, address)
-        self.accounts[user_id] = replace(self.accounts[user_id], emails=frozenset({address}))
+        emails = self.accounts[user_id].emails - {before} | {address}
+        self.accounts[user_id] = replace(self.accounts[user_id], emails=emails)
 
     async def deactivate(self, user_id: UserId, *, erase: bool) -> None:
         self._arrives("deactivate", user_id, str(erase))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from .model import MoodleUserId, Person, Resolution, Standing, Trust, UserId
 from .rules import AccountMode, Rules
+from .shown import shown
 
 NAME_PLACEHOLDERS = frozenset({"full_name", "username", "idnumber"})
 MAX_NAME = 256
@@ -81,11 +82,12 @@ def virtual_id_of(user_id: MoodleUserId, rules: Rules) -> UserId:
 
 
 def display_name_of(person: Person, rules: Rules) -> str:
-    """The display name of an account of ours."""
+    """The display name of an account of ours; by number where Moodle's name has nothing that can be seen."""
     text = rules.accounts.name_template.format(
         full_name=person.full_name, username=person.username, idnumber=person.idnumber
     )
-    return " ".join(text.encode("utf-8", "ignore").decode().split())[:MAX_NAME]
+    name = shown(" ".join(text.encode("utf-8", "ignore").decode().split()))[:MAX_NAME]
+    return name or f"Moodle {person.id}"
 
 
 def must_look(case: Case, rules: Rules, *, can_look: bool, can_create: bool) -> bool:

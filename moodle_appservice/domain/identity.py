@@ -192,7 +192,7 @@ def _claims(person: Person, rules: Rules, sources: Sources) -> Iterator[tuple[Cl
         )
     stated = _stated(person, rules, sources)
     if stated:
-        refusal = _why_not_believed(rules, stated, sources)
+        refusal = _why_not_believed(person, rules, stated, sources)
         field = f"The profile field {rules.identity.profile_field}"
         claim = Claim(None, reason=refusal) if refusal else _taken(stated, Trust.DIRECTORY, field, rules)
         yield claim, not refusal
@@ -223,14 +223,14 @@ def _may_derive(person: Person, rules: Rules) -> bool:
 def _directory_may_say(matrix_id: UserId, person: Person, rules: Rules, sources: Sources) -> bool:
     """Whether a directory that is silent now may be where this id came from."""
     identity = rules.identity
-    if _stated(person, rules, sources) == matrix_id and _why_not_believed(rules, matrix_id, sources):
+    if _stated(person, rules, sources) == matrix_id and _why_not_believed(person, rules, matrix_id, sources):
         return False
     is_locked = bool(identity.profile_field) and identity.field_is_locked
     signs_in = bool(identity.sso_provider) and _may_derive(person, rules)
     return is_locked or signs_in or bool(identity.own_rules)
 
 
-def _why_not_believed(rules: Rules, stated: str, sources: Sources) -> str:
+def _why_not_believed(person: Person, rules: Rules, stated: str, sources: Sources) -> str:
     """Why the profile field counts for nothing; empty where it is believed."""
     identity = rules.identity
     if not identity.field_is_locked:
@@ -240,6 +240,14 @@ def _why_not_believed(rules: Rules, stated: str, sources: Sources) -> str:
             "identity.profile_field_locked."
         )
     seen, since = sources.field, identity.locked_since
+    if person.auth in SELF_REGISTERED and (seen.value != stated or seen.since is None):
+        # Moodle lets whoever signs up fill in a field that is locked, where it is on the sign-up page.
+        return (
+            f"The profile field {identity.profile_field} is not believed: this person made the account in Moodle "
+            f"({person.auth}), and may have filled the field in on the sign-up page. Prove the account with the bot's "
+            "command link; or have an administrator put another value there, wait for a pass, and put the right one "
+            "back."
+        )
     if since is not None and (seen.value != stated or seen.since is None or seen.since < since):
         return (
             f"The profile field {identity.profile_field} is not believed: it may have been filled in before "

@@ -20,12 +20,11 @@ from .model import (
 )
 from .power import MARKER
 from .rules import Rules
+from .shown import shown
 
 MAX_NAME = 200
 MAX_TOPIC = 1000
 SCHEMA = 1
-_NOT_SHOWN = frozenset(map(chr, (*range(0x20), 0x7F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
-"""Control characters, and those with which a name could turn the text around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +132,5 @@ def _fill(template: str, course: Course, category: Category | None, rules: Rules
 
 
 def _cut(text: str, limit: int) -> str:
-    text = "".join(letter for letter in text if letter not in _NOT_SHOWN).strip()
+    text = shown(text)
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

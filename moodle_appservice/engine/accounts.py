@@ -146,7 +146,9 @@ class AccountKeeper:
                     row = await self._written(replace(row, name_written=name))
                 is_real = row.kind is AccountKind.REAL
                 if is_real and rules.follow_email and person.email and person.email != row.email_written:
-                    await self._accounts.set_email(row.matrix_id, person.email)
+                    await self._accounts.set_email(
+                        row.matrix_id, person.email, before=row.email_written or ""
+                    )
                     await self._written(replace(row, email_written=person.email))
             except PermanentFailure as failure:
                 log.warning("The account %s does not follow Moodle: %s", row.matrix_id, failure)

@@ -32,7 +32,7 @@ class RealAccounts(Protocol):
     async def newest(self, limit: int) -> Sequence[UserId]: ...
     async def create(self, user_id: UserId, display_name: str) -> bool: ...
     async def fill(self, user_id: UserId, attributes: Attributes) -> None: ...
-    async def set_email(self, user_id: UserId, address: str) -> None: ...
+    async def set_email(self, user_id: UserId, address: str, before: str) -> None: ...
     async def deactivate(self, user_id: UserId, *, erase: bool) -> None: ...
 
 
@@ -115,9 +115,9 @@ class MatrixAccounts:
         uri = "" if picture is None else await self._upload(picture)
         await self._set_profile(user_id, "avatar_url", uri)
 
-    async def set_email(self, user_id: UserId, address: str) -> None:
-        """Replace the addresses of an account that we made."""
-        await self._real.set_email(user_id, address)
+    async def set_email(self, user_id: UserId, address: str, *, before: str = "") -> None:
+        """Replace the address that we gave an account of ours."""
+        await self._real.set_email(user_id, address, before)
 
     async def deactivate(self, user_id: UserId, *, erase: bool) -> None:
         """By the admin API; a virtual user by masquerading (`POST /account/deactivate`)."""

@@ -166,8 +166,8 @@ class MasAccounts:
         if attributes.password is not None:
             await self._mas.ask("POST", ["users", ulid, "set-password"], {"password": attributes.password})
 
-    async def set_email(self, user_id: UserId, address: str) -> None:
-        """Add the address, then remove the others."""
+    async def set_email(self, user_id: UserId, address: str, before: str) -> None:
+        """Add the address, then remove the one before."""
         ulid = _id(await self._there(user_id))
         wanted = canonical(address)
         emails = await self._list("user-emails", {"filter[user]": ulid, "page[first]": str(PAGE)})
@@ -175,7 +175,7 @@ class MasAccounts:
         if not kept:
             await self._add_email(user_id, ulid, address)
         for email in emails:
-            if email not in kept:
+            if email not in kept and canonical(str(_attributes(email).get("email"))) == canonical(before):
                 await self._mas.ask("DELETE", ["user-emails", _id(email)])
 
     async def deactivate(self, user_id: UserId, *, erase: bool) -> None:

@@ -7,6 +7,7 @@ that is there, so an account is made with `{}`, which changes nothing where ther
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ class SynapseAccounts:
     def __init__(self, admin: AdminApi, clock: Clock) -> None:
         self._admin = admin
         self._census = Census(self._page, clock)
+        # Between the look who has an address and the request that would take it away from them.
+        self._one_address_at_a_time = asyncio.Lock()
 
     async def rights(self) -> AccountRights:
         """What we may do."""
@@ -103,10 +106,16 @@ class SynapseAccounts:
                 {"auth_provider": provider, "external_id": external}
                 for provider, external in attributes.external_ids
             ]
-        if attributes.email:
-            content["threepids"] = [await self._free_email(user_id, attributes.email)]
         if attributes.password is not None:
             content["password"] = attributes.password
+        if not attributes.email:
+            await self._fill(user_id, content)
+            return
+        async with self._one_address_at_a_time:
+            content["threepids"] = [await self._free_email(user_id, attributes.email)]
+            await self._fill(user_id, content)
+
+    async def _fill(self, user_id: UserId, content: Mapping[str, Any]) -> None:
         try:
             await self._admin.ask(Method.PUT, _user(user_id), content, sensitive=True)
         except HomeserverRefused as error:
@@ -117,10 +126,18 @@ class SynapseAccounts:
                 "That other account was left untouched. Remove the id there, or link this person to it."
             ) from None
 
-    async def set_email(self, user_id: UserId, address: str) -> None:
-        """`PUT /v2/users/{id}` with the one address, after a look who has it."""
-        wanted = await self._free_email(user_id, address)
-        await self._admin.ask(Method.PUT, _user(user_id), {"threepids": [wanted]}, sensitive=True)
+    async def set_email(self, user_id: UserId, address: str, before: str) -> None:
+        """`PUT /v2/users/{id}`, which takes the whole list, after a look at the list and who has the address."""
+        async with self._one_address_at_a_time:
+            wanted = await self._free_email(user_id, address)
+            body = (await self._admin.ask(Method.GET, _user(user_id))).body
+            old = {"medium": "email", "address": canonical(before)}
+            listed = [
+                {"medium": str(one.get("medium")), "address": str(one.get("address"))}
+                for one in _objects(body, "threepids")
+            ]
+            kept = [one for one in listed if one not in (old, wanted)]
+            await self._admin.ask(Method.PUT, _user(user_id), {"threepids": [*kept, wanted]}, sensitive=True)
 
     async def deactivate(self, user_id: UserId, *, erase: bool) -> None:
         """`POST /v1/deactivate/{id}`; fine where there is no such account."""

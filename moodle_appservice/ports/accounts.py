@@ -110,10 +110,10 @@ class Accounts(Protocol):
         """Change or take away the avatar of an account of ours: an upload, then the profile. Raises `NoAdminRights`."""
         ...
 
-    async def set_email(self, user_id: UserId, address: str) -> None:
-        """Replace the e-mail addresses of an account that we made by this one, after a look who has it.
+    async def set_email(self, user_id: UserId, address: str, *, before: str = "") -> None:
+        """Put an e-mail address of an account that we made in the place of the one that we gave it before.
 
-        Raises `NoAdminRights`; `PermanentFailure` where another account has the address.
+        Others, which the person has added, stay. Raises `NoAdminRights`.
         """
         ...
 

@@ -141,9 +141,11 @@ async def test_filling_again_after_a_lost_answer_ends_well(accounts: MatrixAccou
 async def test_an_address_is_replaced(accounts: MatrixAccounts, mas: FakeMas) -> None:
     await accounts.create(ANN)
     await accounts.fill(ANN, Attributes("Ann", (), "old@uni.test"))
+    await accounts.set_email(ANN, "own@uni.test")
     for _ in range(2):
-        await accounts.set_email(ANN, "New@uni.test")
-    assert [email["email"] for email in mas.emails.values()] == ["new@uni.test"]
+        await accounts.set_email(ANN, "New@uni.test", before="Old@uni.test")
+    # What the person has added stays.
+    assert sorted(email["email"] for email in mas.emails.values()) == ["new@uni.test", "own@uni.test"]
 
 
 @pytest.mark.parametrize("erase", [True, False])

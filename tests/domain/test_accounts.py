@@ -228,3 +228,20 @@ def test_a_display_name_follows_its_template_and_can_always_be_sent() -> None:
     person = values.person(5, username="sam", full_name=" Sam \n Sm\ud800ith ")
     assert display_name_of(person, rules) == "Sam Smith (sam)"
     assert len(display_name_of(values.person(5, full_name="x" * 999), values.rules({}))) == 256
+
+
+@pytest.mark.parametrize(
+    ("full_name", "shown"),
+    [
+        ("\u202egnoS maS", "gnoS maS"),
+        ("\u200b\u200b", "Moodle 5"),
+        (" \u0301 ", "Moodle 5"),
+        ("نرگس ‌کیا", "نرگس ‌کیا"),
+        ("👩\u200d🏫 Ada", "👩\u200d🏫 Ada"),
+        ("", "Moodle 5"),
+    ],
+)
+def test_a_display_name_keeps_every_script_and_neither_turns_text_nor_hides(
+    full_name: str, shown: str
+) -> None:
+    assert display_name_of(values.person(5, full_name=full_name), values.rules({})) == shown

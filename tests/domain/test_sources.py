@@ -71,6 +71,19 @@ def test_a_user_name_of_ones_own_choice_leads_to_nobodys_account_by_no_way(auth:
     assert resolve(professor, rules, sources).matrix_id is None
 
 
+def test_a_locked_field_of_somebody_who_signed_up_counts_only_once_it_was_seen_to_change() -> None:
+    rules = values.rules({"identity": {**FIELD, "same_directory_auth": ["manual"]}})
+    stated = "@professor:uni.test"
+    for seen in (FieldSeen(), FieldSeen(stated, None), FieldSeen("@other:uni.test", 50.0)):
+        refused = resolve(with_field(stated, auth="email"), rules, Sources(field=seen))
+        assert refused.matrix_id is None and "on the sign-up page" in refused.reason
+        assert found(with_field(stated, auth="ldap"), rules, Sources(field=seen))[1] is Trust.DIRECTORY
+    assert found(with_field(stated, auth="email"), rules, Sources(field=FieldSeen(stated, 50.0))) == (
+        stated,
+        Trust.DIRECTORY,
+    )
+
+
 def test_a_proven_account_may_bear_a_reserved_name_but_not_ours() -> None:
     rules = values.rules({"identity": {"reserved": ["admin"]}})
     admin = UserId("@admin:uni.test")

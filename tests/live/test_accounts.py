@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from urllib.parse import quote
 
@@ -85,6 +86,23 @@ async def test_somebody_else_s_address_is_not_taken(town: Town, desk: Desk) -> N
     assert [await town.as_stored(user_id) for user_id in (first, second)] == before
 
 
+async def test_one_address_is_given_to_one_account_where_two_are_filled_at_once(
+    town: Town, desk: Desk
+) -> None:
+    both = [town.new_id(), town.new_id("bob")]
+    for user_id in both:
+        await desk.accounts.create(user_id)
+    address = f"shared.{town.seat.site}@uni.test"
+    ends = await asyncio.gather(
+        *(desk.accounts.fill(user_id, Attributes("Ann", (), address)) for user_id in both),
+        return_exceptions=True,
+    )
+    (refused,) = [end for end in ends if end is not None]
+    assert isinstance(refused, PermanentFailure) and "belongs to another account" in str(refused)
+    has = [await town.as_stored(user_id) for user_id in both]
+    assert [len(one["threepids"]) for one in has] == [int(end is None) for end in ends]
+
+
 async def test_name_address_and_avatar_of_an_account_change(town: Town, desk: Desk) -> None:
     user_id = town.new_id()
     await desk.accounts.create(user_id)
@@ -92,11 +110,14 @@ async def test_name_address_and_avatar_of_an_account_change(town: Town, desk: De
         user_id, Attributes("Ann", (("oidc", user_id),), f"old.{town.seat.site}@uni.test")
     )
     await desk.accounts.set_name(user_id, "Ann Ä. Smith")
-    await desk.accounts.set_email(user_id, f"new.{town.seat.site}@uni.test")
+    old, new, own = (f"{word}.{town.seat.site}@uni.test" for word in ("old", "new", "own"))
+    # What the person has added stays.
+    await desk.accounts.set_email(user_id, own)
+    await desk.accounts.set_email(user_id, new, before=old)
     await desk.accounts.set_avatar(user_id, Picture("1", "image/png", PNG))
     stored = await town.as_stored(user_id)
     assert stored["displayname"] == "Ann Ä. Smith"
-    assert [one["address"] for one in stored["threepids"]] == [f"new.{town.seat.site}@uni.test"]
+    assert sorted(one["address"] for one in stored["threepids"]) == [new, own]
     assert stored["avatar_url"].startswith("mxc://")
     assert [one["external_id"] for one in stored["external_ids"]] == [user_id]
     await desk.accounts.set_avatar(user_id, None)
