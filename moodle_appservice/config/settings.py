@@ -182,7 +182,7 @@ class Sync(Section):
 
     rooms_at_once: int = number(8, "Rooms that are written at the same time, one write each.", ge=1, le=64)
     people_at_once: int = number(
-        16,
+        48,
         "People whose accounts are looked for or made at the same time, beside the rooms: each takes a few short "
         "requests.",
         ge=0,

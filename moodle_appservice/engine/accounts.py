@@ -165,12 +165,21 @@ class AccountKeeper:
         if await self._store.accounts.get(virtual_id) is None:
             await self._accounts.register_virtual(virtual_id)
             now = self._clock.now()
-            await self._store.accounts.put(
-                AccountRow(virtual_id, person.id, AccountKind.VIRTUAL, AccountState.MADE, now, now)
-            )
-        named = replace(resolution, virtual_id=virtual_id)
-        await self.follow(person, named)
-        return named
+            row = AccountRow(virtual_id, person.id, AccountKind.VIRTUAL, AccountState.MADE, now, now)
+            # Booked with its name, in one go: a virtual user that is made twice is the same one.
+            await self._written(await self._named(person, row))
+        return replace(resolution, virtual_id=virtual_id)
+
+    async def _named(self, person: Person, row: AccountRow) -> AccountRow:
+        if not self._rules.accounts.follow_name:
+            return row
+        name = display_name_of(person, self._rules)
+        try:
+            await self._accounts.set_name(row.matrix_id, name)
+        except PermanentFailure as failure:
+            log.warning("The account %s does not follow Moodle: %s", row.matrix_id, failure)
+            return row
+        return replace(row, name_written=name)
 
     # How an account comes to be
 

@@ -124,13 +124,18 @@ class PersonFinder:
         fresh = resolve(person, self._rules, sources)
         claim = settle(await self._what_stays(person, before, sources), fresh)
         ruling = await self._judge(person, claim, before)
-        stored = await self._save(person, ruling, field)
+        stood_in = ruling.resolution
+        if before is None and not ruling.make:
+            # For somebody new it is known at once who holds the place, so it is stored once.
+            stood_in = await self._accounts.virtual(person, ruling.resolution)
+        stored = await self._save(person, replace(ruling, resolution=stood_in), field, before)
         if ruling.make and stored.matrix_id == claim.matrix_id and not stored.wanted:
-            stored = await self._save(person, await self._accounts.make(person, claim), field)
+            stored = await self._save(person, await self._accounts.make(person, claim), field, stored)
+        if before is not None or ruling.make or stored != stood_in:
+            with_virtual = await self._accounts.virtual(person, stored)
+            if with_virtual != stored:
+                stored = await self._save(person, Ruling(with_virtual), field, stored, is_last=True)
         await self._accounts.follow(person, stored)
-        with_virtual = await self._accounts.virtual(person, stored)
-        if with_virtual != stored:
-            stored = await self._save(person, Ruling(with_virtual), field, is_last=True)
         if self._avatars is not None and not await self._avatars.follow(person, stored):
             await self._come_again(person.id, RETRY_AVATAR)
         return stored
@@ -162,27 +167,32 @@ class PersonFinder:
         )
 
     async def _save(
-        self, person: Person, ruling: Ruling, field: FieldSeen, *, is_last: bool = False
+        self,
+        person: Person,
+        ruling: Ruling,
+        field: FieldSeen,
+        known: Resolution | None,
+        *,
+        is_last: bool = False,
     ) -> Resolution:
         """Store it, book what was refused, and send those on the way for whom something has changed by it."""
         now = self._clock.now()
-        known = await self._store.people.look_up([person.id])
         saved = await self._store.people.save(
             person,
             # The virtual user stays until it is known that nobody needs it.
-            ruling.resolution if is_last else _with_virtual(ruling.resolution, known.get(person.id)),
+            ruling.resolution if is_last else _with_virtual(ruling.resolution, known),
             at=now,
             fingerprint=fingerprint(person, self._print),
             field=field,
         )
-        await self._book_refusal(saved.resolution, known.get(person.id))
+        await self._book_refusal(saved.resolution, known)
         for user_id in sorted(saved.look_again):
             await self._queue.add(person_key(user_id), priority=Priority.PERSON, signal="displaced")
         return saved.resolution
 
-    async def _book_refusal(self, found: Resolution, row: PersonRow | None) -> None:
+    async def _book_refusal(self, found: Resolution, known: Resolution | None) -> None:
         """A line in the audit log for every new reason why something is not taken for this person's."""
-        is_told = row is not None and row.resolution.reason == found.reason
+        is_told = known is not None and known.reason == found.reason
         if not found.reason or is_told or found.standing is not Standing.READY:
             return
         result = "quarantined" if found.wanted else "not believed" if found.matrix_id else "no account"
@@ -228,7 +238,7 @@ def _nameless(text: str) -> str:
     return _OF_USER.sub("", _MATRIX_ID.sub("the account", text))
 
 
-def _with_virtual(resolution: Resolution, row: PersonRow | None) -> Resolution:
-    if resolution.virtual_id is None and resolution.invitable is None and row is not None:
-        return replace(resolution, virtual_id=row.resolution.virtual_id)
+def _with_virtual(resolution: Resolution, known: Resolution | None) -> Resolution:
+    if resolution.virtual_id is None and resolution.invitable is None and known is not None:
+        return replace(resolution, virtual_id=known.virtual_id)
     return resolution
