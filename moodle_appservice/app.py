@@ -123,10 +123,10 @@ async def _sync(settings: Settings, found: Registration, *, course: CourseId | N
         service = Service(settings, found)
         await service.start(timer=False)
         try:
-            if confirm:
-                # What the source of facts holds is only known after a look, and this process has had none.
-                await service.operations.sync(course)
-            report = report_json(await service.operations.sync(course, confirm=confirm))
+            operations = service.operations
+            report = report_json(
+                await (operations.look_and_confirm(course) if confirm else operations.sync(course))
+            )
         finally:
             await service.stop()
     print(report_text(report))

@@ -5,8 +5,9 @@ Nothing here changes membership or state: it makes keys due, waits for them, and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..domain.actions import Invite
 from ..domain.model import CourseId, Membership, MoodleUserId
@@ -17,6 +18,10 @@ from .site import SitePass
 from .status import CourseStatus, StatusReader
 from .troubles import Troubles
 from .worker import Workers
+
+TOLD = "told_held"
+"""The setting that keeps which courses the last report named as held by the source of facts."""
+UNSEEN = "Something is held that no report has told of before; nothing was confirmed. Look at it, then confirm again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Operations:
         if course_id is not None and course_id not in rows and SITE not in self._workers.failures:
             raise PermanentFailure(f"Moodle lists no course {course_id}. Nothing was changed.")
         held = [row for row in await self._store.journal.held(course_id) if not row.confirmed]
+        await self._store.settings.set(TOLD, json.dumps(sorted(self._facts.held)))
         return SyncReport(
             courses=sum(1 for row in rows.values() if row.on and not row.gone),
             failures={**self._set_aside(course_id), **self._workers.failures},
@@ -96,6 +102,18 @@ class Operations:
             },
             note=_about(rows.get(course_id)) if course_id is not None else _unlisted(rows),
         )
+
+    async def look_and_confirm(self, course_id: CourseId | None = None) -> SyncReport:
+        """Confirm in a process that has read nothing yet, so that it does not know what the source of facts holds.
+
+        It looks first. Where that finds something that no earlier report has told of, nothing is confirmed.
+        """
+        told = {CourseId(number) for number in json.loads(await self._store.settings.get(TOLD) or "[]")}
+        told |= {row.course_id for row in await self._store.journal.held()}
+        report = await self.sync(course_id)
+        if ({row.course_id for row in report.held} | set(report.doubted)) - told:
+            return replace(report, note=f"{UNSEEN} {report.note}".strip())
+        return await self.sync(course_id, confirm=True)
 
     async def _look(self, course_id: CourseId | None, *, confirm: bool) -> None:
         if confirm:

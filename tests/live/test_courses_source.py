@@ -85,6 +85,25 @@ async def test_what_an_earlier_command_has_held_is_let_pass_by_the_next_one_that
     assert list((await house.members(2)).values()).count("leave") == 20
 
 
+async def test_what_nobody_was_told_of_is_not_confirmed(
+    house: House,
+) -> None:
+    university = house.moodle.university
+    crowd = [university.add_person(f"x{number}", "X", f"Y {number}").id for number in range(20)]
+    for person in crowd:
+        university.enrol(person, 2, "student")
+    await house.start()
+    await house.sync()
+    await house.stop()
+    for person in crowd:
+        university.unenrol(person, 2)
+    for expected, gone in ((4, 0), (0, 20)):
+        code, out = await ask(house, "sync", "--course", "2", "--confirm")
+        assert code == expected, out
+        assert ("no report has told of" in out) is (expected == 4), out
+        assert list((await house.members(2)).values()).count("leave") == gone
+
+
 async def test_without_a_silent_right_the_service_stops_and_goes_on_when_it_is_back(house: House) -> None:
     await house.start()
     await house.sync()
