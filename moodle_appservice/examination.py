@@ -16,6 +16,7 @@ from .domain.model import CourseId, MoodleUserId, Person
 from .errors import AppError, PermanentFailure
 from .moodle.rights import State, missing_functions, reason_to_stop, sample
 from .moodle.shapes import COURSE_GROUPS
+from .picture_check import check_pictures
 from .registration import Registration
 from .service import Service
 
@@ -76,7 +77,7 @@ class Examination:
             ),
             Check(
                 CHECK_PICTURES,
-                self._pictures,
+                lambda: check_pictures(self._service, self._settings, self._some_people),
                 "Tick “Can download files” in the service of the token, or switch accounts.follow_avatar off.",
                 after=CHECK_MOODLE,
             ),
@@ -302,17 +303,6 @@ class Examination:
             "machine's address."
         )
 
-    async def _pictures(self) -> str:
-        downloads = (await self._service.facts.site_info()).downloads
-        if not self._settings.accounts.follow_avatar:
-            return "Not read (accounts.follow_avatar)."
-        if not downloads:
-            raise PermanentFailure(
-                "accounts.follow_avatar is on, and the service of our token may not download files. Avatars stay as "
-                "they are."
-            )
-        return "Avatars follow them; the service of our token may download files."
-
     async def _homeserver(self) -> str:
         taken_for = await self._service.matrix.whoami()
         if taken_for != self._service.rules.bot:
@@ -327,11 +317,7 @@ class Examination:
 
     async def _sign_in(self) -> str:
         """By which methods people of a few courses sign in to Moodle, and for which of them no id is derived."""
-        site = await self._service.facts.site(not_older_than=0.0)
-        people: dict[MoodleUserId, Person] = {}
-        for course_id in sorted(site.courses)[:FEW_COURSES]:
-            facts = await self._service.facts.course_facts(course_id, not_older_than=0.0)
-            people.update(facts.people)
+        people = await self._some_people()
         left_out = Counter(
             person.auth or UNKNOWN_AUTH
             for person in people.values()
@@ -341,6 +327,15 @@ class Examination:
             listed = ", ".join(f"{auth} ({number})" for auth, number in sorted(left_out.items()))
             raise Caution(f"For people who sign in to Moodle with these methods no id is derived: {listed}.")
         return f"From each of {len(people)} people that were looked at an id may be derived."
+
+    async def _some_people(self) -> dict[MoodleUserId, Person]:
+        """The people of a few courses."""
+        site = await self._service.facts.site(not_older_than=0.0)
+        people: dict[MoodleUserId, Person] = {}
+        for course_id in sorted(site.courses)[:FEW_COURSES]:
+            facts = await self._service.facts.course_facts(course_id, not_older_than=0.0)
+            people.update(facts.people)
+        return people
 
     async def _ping(self) -> str:
         if await is_running(self._settings.control_socket):

@@ -41,6 +41,7 @@ from .engine.notices import Notices
 from .engine.operations import Operations
 from .engine.people import PersonFinder
 from .engine.personal import Outside, Personal
+from .engine.picture_turns import PictureTurns
 from .engine.queues.memory import MemoryQueue
 from .engine.rooms import RoomFinder
 from .engine.settled import Settled
@@ -58,7 +59,7 @@ from .matrix.messenger import MatrixMessenger
 from .moodle.client import MoodleClient
 from .moodle.functions import Functions
 from .moodle.messages import MoodleMessages
-from .moodle.pictures import MoodlePictures
+from .moodle.pictures import MoodlePictureList, MoodlePictures
 from .moodle.profile import ProfileField
 from .ownrules import own_rules
 from .registration import Registration
@@ -264,6 +265,11 @@ class Service:
         self.write_back = (
             WriteBack(self.profile, store, rules, clock) if settings.moodle.write_matrix_id else None
         )
+        self.picture_list = MoodlePictureList(self.moodle, self.facts)
+        asks_for_pictures = self.source.reports is not None and settings.accounts.follow_avatar
+        self.picture_turns = (
+            PictureTurns(self.picture_list, store, queue, clock) if asks_for_pictures else None
+        )
         self.gate = Gate(self.matrix, store, rules)
         rooms = RoomFinder(self.matrix, store, rules, clock)
         self.planner = CoursePlanner(self.facts, store, rooms, rules, clock)
@@ -297,7 +303,7 @@ class Service:
                 clock,
                 freshness,
                 AccountKeeper(self.accounts, store, rules, clock, inbox=self.inbox),
-                AvatarKeeper(self.accounts, MoodlePictures(self.moodle), store, rules),
+                AvatarKeeper(self.accounts, MoodlePictures(self.moodle), store, rules, self.picture_turns),
             ),
             courses=CourseSync(
                 self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled
@@ -364,6 +370,8 @@ class Service:
         await self.waiting.look(at_once=at_once)
         if self.write_back is not None:
             await self.write_back.run()
+        if self.picture_turns is not None:
+            await self.picture_turns.run()
 
     async def _check_bot(self) -> None:
         taken_for = await self.matrix.whoami()

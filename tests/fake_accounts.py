@@ -6,12 +6,12 @@ user id; `appears` names an account that somebody else makes just before our req
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from moodle_appservice.domain.model import RoomId, UserId
-from moodle_appservice.errors import NoAdminRights
+from moodle_appservice.domain.model import MoodleUserId, RoomId, UserId
+from moodle_appservice.errors import AppError, NoAdminRights
 from moodle_appservice.ports import Account, AccountRights, Attributes, Picture
 from tests.fakes import FakeClock
 
@@ -151,3 +151,23 @@ class FakePictures:
         if source in self.trouble:
             raise self.trouble[source]
         return Picture(source, "image/png", b"png")
+
+
+class FakePictureList:
+    """Implements `ports.PictureList`. `trouble`: what it raises; `asked`: the people of each request."""
+
+    def __init__(self, at_once: int = 200) -> None:
+        self.at_once = at_once
+        self.pictures: dict[MoodleUserId, str] = {}
+        self.asked: list[list[int]] = []
+        self.missing = ""
+        self.trouble: AppError | None = None
+
+    async def lacks(self) -> str:
+        return self.missing
+
+    async def read(self, user_ids: Sequence[MoodleUserId]) -> Mapping[MoodleUserId, str]:
+        if self.trouble is not None:
+            raise self.trouble
+        self.asked.append([int(user_id) for user_id in user_ids])
+        return {user_id: self.pictures[user_id] for user_id in user_ids if user_id in self.pictures}

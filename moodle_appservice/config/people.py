@@ -40,7 +40,8 @@ class Accounts(Section):
     follow_avatar: bool = Field(
         default=False,
         description="Whether the avatars of those accounts, virtual users included, follow the pictures in Moodle. "
-        "Needs moodle.source courses, and “Can download files” in the service of the token.",
+        "Needs “Can download files” in the service of the token; with moodle.source reports also "
+        "core_user_get_users_by_field in it and moodle/user:viewdetails in the role.",
     )
     follow_email: bool = Field(
         default=False, description="Whether the e-mail addresses of those accounts follow Moodle."

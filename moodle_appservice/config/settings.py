@@ -255,17 +255,6 @@ class Settings(Section):
             )
         return accounts
 
-    @field_validator("accounts")
-    @classmethod
-    def _sees_pictures(cls, accounts: Accounts, info: ValidationInfo) -> Accounts:
-        moodle = info.data.get("moodle")
-        if accounts.follow_avatar and isinstance(moodle, Moodle) and moodle.source == "reports":
-            raise wrong(
-                "has follow_avatar on, and moodle.source is reports, out of which no pictures are read",
-                "Set accounts.follow_avatar to off, or moodle.source to courses.",
-            )
-        return accounts
-
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
 
     @property

@@ -16,14 +16,23 @@ from ..domain.model import CourseFacts, MoodleUserId, Person, Resolution
 from ..domain.rules import Rules
 from ..errors import PermanentFailure, TemporaryFailure
 from ..ports import AccountRow, Accounts, AccountState, Pictures, Store
+from .picture_turns import PictureTurns
 
 log = logging.getLogger(__name__)
 
 
 class AvatarKeeper:
-    """Writes avatars. `pictures`: where they come from."""
+    """Writes avatars. `pictures`: where they come from; `turns`: who knows of them where the facts tell nothing."""
 
-    def __init__(self, accounts: Accounts, pictures: Pictures, store: Store, rules: Rules) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        pictures: Pictures,
+        store: Store,
+        rules: Rules,
+        turns: PictureTurns | None = None,
+    ) -> None:
+        self._turns = turns
         self._accounts = accounts
         self._pictures = pictures
         self._store = store
@@ -31,18 +40,17 @@ class AvatarKeeper:
 
     async def follow(self, person: Person, resolution: Resolution) -> bool:
         """Write the person's avatar where Moodle's picture is another one. False: to be tried again."""
-        if not self._rules.accounts.follow_avatar or person.picture is None:
+        picture = person.picture
+        if picture is None and self._turns is not None:
+            picture = self._turns.of(person.id)
+        if not self._rules.accounts.follow_avatar or picture is None:
             return True
         for row in await self._store.accounts.of(person.id):
             is_in_use = row.matrix_id in (resolution.invitable, resolution.virtual_id)
-            if (
-                row.state is not AccountState.MADE
-                or not is_in_use
-                or person.picture == (row.avatar_written or "")
-            ):
+            if row.state is not AccountState.MADE or not is_in_use or picture == (row.avatar_written or ""):
                 continue
             try:
-                await self._write(row, person.picture)
+                await self._write(row, picture)
             except PermanentFailure as failure:
                 log.warning("The avatar of %s does not follow Moodle: %s", row.matrix_id, failure)
             except TemporaryFailure as failure:

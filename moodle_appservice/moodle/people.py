@@ -9,7 +9,7 @@ out. Left out means "state unknown", never "gone".
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ..domain.model import MoodleUserId, Person
@@ -19,6 +19,7 @@ from .bulk import together
 from .client import MAX_VALUES, MoodleClient
 from .rosters import VIEW_ALL_DETAILS
 from .shapes import USERS, Account, accounts
+from .shapes import pictures as pictures_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +44,11 @@ async def read_people(
     """
     asked = sorted(set(user_ids))
     found: dict[MoodleUserId, Account] = {}
-    await together(
-        _slice(client, asked[start : start + MAX_VALUES - 1], profile_fields, pictures, found)
-        for start in range(0, len(asked), MAX_VALUES - 1)
-    )
+
+    def take(answer: Json) -> None:
+        found.update((account.id, account) for account in accounts(answer, profile_fields, pictures=pictures))
+
+    await _in_slices(client, asked, take)
     if len(found) > 1 and not any(account.person for account in found.values()):
         raise _missing_right(next(iter(found.values())))
     odd = [user_id for user_id in asked if user_id not in found or found[user_id].person is None]
@@ -55,12 +57,27 @@ async def read_people(
     return {user_id: found[user_id].person if user_id in found else None for user_id in asked}
 
 
+async def read_pictures(client: MoodleClient, user_ids: Iterable[MoodleUserId]) -> dict[MoodleUserId, str]:
+    """Where people's own pictures are, empty for who has none; who is not shown to us is left out.
+
+    Takes less than `read_people`: whoever we may see at all is shown with the picture. Raises `MoodleError`.
+    """
+    found: dict[MoodleUserId, str] = {}
+    await _in_slices(client, sorted(set(user_ids)), lambda answer: found.update(pictures_of(answer)))
+    return found
+
+
+async def _in_slices(
+    client: MoodleClient, asked: Sequence[MoodleUserId], take: Callable[[Json], None]
+) -> None:
+    await together(
+        _slice(client, asked[start : start + MAX_VALUES - 1], take)
+        for start in range(0, len(asked), MAX_VALUES - 1)
+    )
+
+
 async def _slice(
-    client: MoodleClient,
-    user_ids: Sequence[MoodleUserId],
-    profile_fields: Sequence[str],
-    pictures: bool,
-    found: dict[MoodleUserId, Account],
+    client: MoodleClient, user_ids: Sequence[MoodleUserId], take: Callable[[Json], None]
 ) -> None:
     waiting = [user_ids]
     splits = 0
@@ -68,8 +85,7 @@ async def _slice(
         part = waiting.pop()
         values: list[Json] = list(part)
         try:
-            answer = await client.call(USERS, {"field": "id", "values": values})
-            rows = accounts(answer, profile_fields, pictures=pictures)
+            take(await client.call(USERS, {"field": "id", "values": values}))
         except _ONE_ODD_RECORD as error:
             if len(part) == 1:
                 logger.warning("The account %d can't be read and is left as it is: %s", part[0], error)
@@ -79,8 +95,6 @@ async def _slice(
                 raise
             middle = len(part) // 2
             waiting += [part[middle:], part[:middle]]
-        else:
-            found.update((account.id, account) for account in rows)
 
 
 def _missing_right(account: Account) -> errors.RightMissing:

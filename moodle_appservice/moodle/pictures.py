@@ -7,12 +7,16 @@ nobody's own. What comes is only taken for a picture if its first bytes are thos
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ..domain.model import MoodleUserId
 from ..errors import PermanentFailure
-from ..ports import Picture
+from ..ports import Facts, Picture
 from . import errors
 from .client import MoodleClient
+from .people import read_pictures
+from .shapes import USERS
 
 MAX_BYTES: Final = 1024 * 1024
 """Of one picture. Moodle makes them 512 × 512 points at most, some 300 kB as PNG."""
@@ -23,6 +27,26 @@ _BEGINNINGS: Final = {
     "image/gif": (b"GIF87a", b"GIF89a"),
     "image/webp": (b"RIFF",),
 }
+
+
+class MoodlePictureList:
+    """Implements `ports.PictureList`. `facts`: they know what our token may do."""
+
+    def __init__(self, client: MoodleClient, facts: Facts) -> None:
+        self._client = client
+        self._facts = facts
+
+    async def lacks(self) -> str:
+        """A sentence about what is missing in the service of our token. Raises `MoodleError` for a missing listing."""
+        info = (await self._facts.site(not_older_than=0.0)).site
+        missing = [] if USERS in info.functions else [f"does not hold {USERS}"]
+        if not info.downloads:
+            missing.append("may not download files")
+        return f"The service of our token {' and '.join(missing)}." if missing else ""
+
+    async def read(self, user_ids: Sequence[MoodleUserId]) -> Mapping[MoodleUserId, str]:
+        """`core_user_get_users_by_field`."""
+        return await read_pictures(self._client, user_ids)
 
 
 class MoodlePictures:

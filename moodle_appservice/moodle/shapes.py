@@ -257,6 +257,12 @@ def accounts(answer: Json, profile_fields: Iterable[str], *, pictures: bool = Fa
     return [_account(row, wanted, pictures) for row in rows_of(USERS, answer, "the answer")]
 
 
+def pictures(answer: Json) -> dict[MoodleUserId, str]:
+    """Whose own picture is where, of `core_user_get_users_by_field`; empty for who has none. Raises `BadAnswer`."""
+    found = {id_of(USERS, row, "id"): _picture(row) for row in rows_of(USERS, answer, "the answer")}
+    return {MoodleUserId(user): picture for user, picture in found.items() if picture is not None}
+
+
 def _account(row: Row, wanted: frozenset[str], pictures: bool) -> Account:
     user_id = MoodleUserId(id_of(USERS, row, "id"))
     missing = frozenset(key for key in ("username", "suspended", "confirmed", "auth") if row.get(key) is None)

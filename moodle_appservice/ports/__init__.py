@@ -11,6 +11,7 @@ from .accounts import (
     AccountState,
     Attributes,
     Picture,
+    PictureList,
     Pictures,
 )
 from .groups import GroupBook
@@ -60,6 +61,7 @@ __all__ = [
     "PeopleBook",
     "PersonRow",
     "Picture",
+    "PictureList",
     "Pictures",
     "Platform",
     "Priority",

@@ -8,7 +8,7 @@ is the caller's to see to, and `create` tells whether one was there before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -54,6 +54,22 @@ class Pictures(Protocol):
         """Download one. Raises `TemporaryFailure` when Moodle is down, `PermanentFailure` for what is no picture.
 
         What is no PNG, JPEG, GIF or WebP, is too large, or is not given to us, is no picture.
+        """
+        ...
+
+
+class PictureList(Protocol):
+    """Which pictures people have, asked for by itself where the facts do not tell it."""
+
+    async def lacks(self) -> str:
+        """A sentence about what is missing for it in Moodle, empty where nothing is."""
+        ...
+
+    async def read(self, user_ids: Sequence[MoodleUserId]) -> Mapping[MoodleUserId, str]:
+        """Each person's `Person.picture`, empty for none; whom Moodle does not show to us is left out.
+
+        One request for up to 499 people. Raises `TemporaryFailure` when Moodle is down, `PermanentFailure` where it
+        refuses.
         """
         ...
 
@@ -175,6 +191,10 @@ class AccountBook(Protocol):
 
     async def of(self, user_id: MoodleUserId) -> Sequence[AccountRow]:
         """All that we made for one person."""
+        ...
+
+    async def made(self) -> Mapping[MoodleUserId, Sequence[AccountRow]]:
+        """All accounts that are whole and ours, by person."""
         ...
 
     async def put(self, row: AccountRow) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..domain.model import MoodleUserId, UserId
 from ..ports import AccountKind, AccountRow, AccountState
@@ -26,6 +26,14 @@ class AccountBooks:
             "SELECT * FROM account WHERE moodle_id = $1 ORDER BY intended_at", user_id
         )
         return [_account(row) for row in rows]
+
+    async def made(self) -> Mapping[MoodleUserId, Sequence[AccountRow]]:
+        """All accounts that are whole and ours, by person."""
+        found: dict[MoodleUserId, list[AccountRow]] = {}
+        for row in await self._db.fetch("SELECT * FROM account WHERE state = $1", AccountState.MADE):
+            account = _account(row)
+            found.setdefault(account.user_id, []).append(account)
+        return found
 
     async def put(self, row: AccountRow) -> None:
         """Write down the state of an account."""

@@ -24,6 +24,7 @@ from moodle_appservice.examination import (
     Examination,
 )
 from moodle_appservice.moodle.client import MoodleClient
+from moodle_appservice.moodle.pictures import MoodlePictureList
 from moodle_appservice.moodle.read import MoodleFacts
 from moodle_appservice.ports import CourseRow
 from moodle_appservice.registration import Registration
@@ -166,6 +167,46 @@ async def test_it_says_whether_pictures_can_be_downloaded(
         facts = MoodleFacts(MoodleClient(sandbox.url, sandbox.token, session=session), clock=FakeClock())
         service = SimpleNamespace(facts=facts, source=SimpleNamespace(reports=None))
         settings = SimpleNamespace(accounts=SimpleNamespace(follow_avatar=wanted))
+        examination = Examination(
+            cast(Settings, settings), cast(Registration, None), cast(Service, service), None
+        )
+        checks = [one for one in examination.checks() if one.name in (CHECK_MOODLE, CHECK_PICTURES)]
+        results = {result.name: result for result in await examine(checks)}
+    assert results[CHECK_PICTURES].state == state
+    assert words in results[CHECK_PICTURES].found
+
+
+@pytest.mark.parametrize(
+    ("without", "state", "words"),
+    [
+        ((), OK, "tells them beside the reports"),
+        (("core_user_get_users_by_field",), FAILED, "does not hold core_user_get_users_by_field"),
+        (
+            ("moodle/user:viewdetails",),
+            WARNING,
+            "shows our Moodle account 1. The avatars of the others stay as they are. Add moodle/user:viewdetails",
+        ),
+    ],
+)
+async def test_with_reports_it_says_whether_pictures_are_told_beside_them(
+    tmp_path: Path, without: tuple[str, ...], state: str, words: str
+) -> None:
+    async with (
+        SandboxMoodle() as sandbox,
+        started(sandbox.url, sandbox.token, tmp_path / "ours.db", FakeClock(), source="reports") as at,
+    ):
+        sandbox.site.service.downloadfiles = 1
+        for name in without:
+            if name in sandbox.site.service.functions:
+                sandbox.site.service.functions.remove(name)
+            else:
+                sandbox.rights.revoke(name)
+        service = SimpleNamespace(
+            facts=at.source.facts,
+            source=at.source,
+            picture_list=MoodlePictureList(at.client, at.source.facts),
+        )
+        settings = SimpleNamespace(accounts=SimpleNamespace(follow_avatar=True))
         examination = Examination(
             cast(Settings, settings), cast(Registration, None), cast(Service, service), None
         )

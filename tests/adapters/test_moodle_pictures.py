@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,9 +19,10 @@ from moodle_appservice.demo.sandbox.files import FILES, THEME_PICTURE
 from moodle_appservice.domain.model import MoodleUserId
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure
 from moodle_appservice.moodle.client import MoodleClient
-from moodle_appservice.moodle.pictures import MoodlePictures
+from moodle_appservice.moodle.pictures import MoodlePictureList, MoodlePictures
 from moodle_appservice.moodle.read import MoodleFacts
-from moodle_appservice.moodle.shapes import accounts
+from moodle_appservice.moodle.shapes import USERS, accounts
+from tests.adapters.test_source import started
 from tests.fakes import FakeClock
 
 PNG = b"\x89PNG\r\n\x1a\nAnna"
@@ -183,6 +185,46 @@ async def test_the_sandbox_refuses_a_picture_as_moodle_does(version: str) -> Non
         found += [await ask(form) for form in ({"token": moodle.token}, {"token": "bad"}, {})]
     newer = NEWER if version == "5.1" else {}
     assert found == [newer.get(number, one) for number, one in enumerate(REFUSALS)]
+
+
+# The list of pictures, for a source that tells none
+
+
+async def test_the_list_tells_everybody_s_picture_with_few_rights(desk: Desk) -> None:
+    listing = MoodlePictureList(desk.client, MoodleFacts(desk.client, clock=desk.clock))
+    desk.moodle.rights.revoke("moodle/user:viewalldetails")
+    before = desk.moodle.counts[USERS]
+    found = await listing.read([BERT, ANNA, MoodleUserId(99)])
+    assert found == {ANNA: f"{100000 + ANNA}/user/icon/f3?rev=1", BERT: ""}
+    assert desk.moodle.counts[USERS] - before == 1
+    desk.moodle.rights.revoke("moodle/user:viewdetails")
+    assert await listing.read([ANNA, BERT]) == {}, "Moodle leaves out whom we may not see"
+
+
+async def test_the_list_says_what_is_missing_in_the_service(desk: Desk) -> None:
+    async def lacks() -> str:
+        return await MoodlePictureList(desk.client, MoodleFacts(desk.client, clock=desk.clock)).lacks()
+
+    assert await lacks() == ""
+    desk.moodle.site.service.downloadfiles = 0
+    assert await lacks() == "The service of our token may not download files."
+
+
+async def test_the_list_is_asked_beside_reports_and_knows_what_their_service_lacks(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with (
+        SandboxMoodle() as sandbox,
+        started(sandbox.url, sandbox.token, tmp_path / "ours.db", clock, source="reports") as at,
+    ):
+        sandbox.site.service.downloadfiles = 1
+        listing = MoodlePictureList(at.client, at.source.facts)
+        assert await listing.lacks() == ""
+        someone = MoodleUserId(min(sandbox.university.people.keys() - {1, 2}))
+        sandbox.university.people[someone].set_picture(PNG)
+        assert (await listing.read([someone]))[someone]
+        sandbox.site.service.functions.remove(USERS)
+        await at.look(clock)
+        assert await listing.lacks() == f"The service of our token does not hold {USERS}."
 
 
 # Against a server that answers anything

@@ -16,6 +16,7 @@ from moodle_appservice.engine.direct import DirectChats
 from moodle_appservice.engine.freshness import Freshness, continued
 from moodle_appservice.engine.gate import Gate
 from moodle_appservice.engine.people import PersonFinder
+from moodle_appservice.engine.picture_turns import PictureTurns
 from moodle_appservice.engine.queues.memory import MemoryQueue
 from moodle_appservice.engine.rooms import RoomFinder
 from moodle_appservice.engine.settled import Settled
@@ -29,7 +30,7 @@ from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Ta
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from tests.domain import values
-from tests.fake_accounts import FakeAccounts, FakePictures
+from tests.fake_accounts import FakeAccounts, FakePictureList, FakePictures
 from tests.fakes import FakeClock, FakeFacts, FakeHomeserver
 
 
@@ -46,6 +47,8 @@ class World:
         self.db = Db(f"sqlite:{database}")
         self.store = Books(self.db, bot=self.rules.bot, prefix="!")
         self.commands: list[EventId] = []
+        self.picture_list: FakePictureList | None = None
+        """Where the facts tell no pictures, as reports do."""
         self.limits = Limits()
         self.patience = 0.05
         self.turn_rules: TurnRules | None = None
@@ -73,10 +76,16 @@ class World:
         )
         rules = self.turn_rules
         self.turns = Turns(self.store, self.clock, rules, self.budget) if rules else None
+        listing = self.picture_list
+        self.picture_turns = (
+            PictureTurns(listing, self.store, self.queue, self.clock, at_once=listing.at_once)
+            if listing
+            else None
+        )
         self.keeper = AccountKeeper(self.accounts, self.store, self.rules, self.clock)
         self.people = PersonFinder(
             *(self.facts, self.store, self.queue, self.rules, self.clock, self.freshness, self.keeper),
-            AvatarKeeper(self.accounts, self.pictures, self.store, self.rules),
+            AvatarKeeper(self.accounts, self.pictures, self.store, self.rules, self.picture_turns),
         )
         self.waiting = WaitingList(self.accounts, self.store, self.queue, self.rules, self.clock)
         self.site = SitePass(

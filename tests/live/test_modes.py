@@ -276,12 +276,23 @@ async def test_virtual_users_hold_the_places_and_are_swapped_for_real_accounts(h
     assert members[student.virtual_id] == "leave"
 
 
-@pytest.mark.parametrize("mode", ["create", "virtual"])
-async def test_avatars_follow_pictures_and_the_same_picture_sends_nothing(house: House, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "source"),
+    [("create", "courses"), ("virtual", "courses"), ("create", "reports"), ("virtual", "reports")],
+)
+async def test_avatars_follow_pictures_and_the_same_picture_sends_nothing(
+    house: House, mode: str, source: str
+) -> None:
     house.moodle.site.service.downloadfiles = 1
+    house.overrides["moodle"] = {
+        "url": house.moodle.url,
+        "token": house.moodle.token,
+        "interval": 3600,
+        "source": source,
+    }
     sam = next(one for one in house.moodle.university.people.values() if one.username == "s1")
     sam.set_picture(PNG)
-    identity = {"sso": {"provider": "oidc"}} if mode == "create" else None
+    identity = {"sso": {"provider": f"oidc-{source}"}} if mode == "create" else None
     use(house, admin=True, identity=identity, mode=mode, follow_avatar=True)
     service = await house.start()
 
@@ -293,6 +304,8 @@ async def test_avatars_follow_pictures_and_the_same_picture_sends_nothing(house:
         url: str | None = account["avatar_url"]
         return url
 
+    if source == "reports":
+        assert not await avatar(), "reports tell no pictures, and the first pass had nobody to ask about"
     first = await avatar()
     assert first and first.startswith("mxc://")
     mark, downloads = house.synapse.mark(), house.moodle.counts[FILES]
