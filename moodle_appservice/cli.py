@@ -129,7 +129,27 @@ class User:
     """Send the code as a Moodle message instead of showing it."""
 
 
-Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Say why somebody is, or is not, in the rooms of a course, or of all."""
+
+    files: Files
+    person: str
+    course: CourseId | None
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Write nothing for a course or the whole site until it is resumed; `resume`: let it go on."""
+
+    files: Files
+    course: CourseId | None
+    why: str = ""
+    resume: bool = False
+
+
+Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo | Explain | Pause
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -171,6 +191,10 @@ def _command(words: argparse.Namespace) -> Command:
             return LtiInvite(files, words.replace)
         case "user":
             return User(files, words.what, words.person, words.yes, words.message)
+        case "explain":
+            return Explain(files, words.person, words.course, words.json)
+        case "pause" | "resume":
+            return Pause(files, words.course, getattr(words, "why", ""), words.command == "resume")
         case _:
             return Run(files)
 
@@ -231,6 +255,9 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         "doctor": "check Moodle, the homeserver and this service, with a hint for whatever is wrong",
         "plan": "show what would be done; nothing is changed",
         "sync": "look at everything now and do what is to be done",
+        "explain": "say why somebody is, or is not, in the rooms of a course",
+        "pause": "write nothing, in one course or anywhere, until it is resumed; survives restarts",
+        "resume": "undo a pause and look at everything that it held",
         "lti": "the link in Moodle's courses that leads into the chat (LTI 1.3)",
         "user": "show, export, erase, link or unlink one person",
         "demo": "show it on a homeserver and a Moodle of its own; needs the extra [demo]",
@@ -240,10 +267,10 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         for name, text in texts.items()
     }
     made["invite"] = _add_invite(made["lti"])
-    for name in ("run", "doctor", "plan", "sync", "user", "invite"):
+    for name in ("run", "doctor", "plan", "sync", "user", "invite", "explain", "pause", "resume"):
         # Suppressed, so that the words before the command keep what they said.
         _add_files(made[name], default=argparse.SUPPRESS)
-    for name in ("doctor", "plan"):
+    for name in ("doctor", "plan", "explain"):
         made[name].add_argument("--json", action="store_true", help="print one JSON object, for programs")
     made["doctor"].add_argument(
         "--reports",
@@ -255,10 +282,15 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="store_true",
         help="with --reports: take the reports as they are now for the ones that were set up",
     )
-    for name in ("plan", "sync"):
+    for name in ("plan", "sync", "pause", "resume"):
         made[name].add_argument("--course", type=_course, metavar="ID", help="only this Moodle course")
     made["sync"].add_argument("--confirm", action="store_true", help="also do what safety holds back")
     _add_user(made["user"])
+    _add_person(made["explain"])
+    made["explain"].add_argument(
+        "course", type=_course, nargs="?", metavar="COURSE", help="only this Moodle course"
+    )
+    made["pause"].add_argument("--why", default="", metavar="TEXT", help="shown wherever the pause is shown")
     made["demo"].add_argument(
         "--once", action="store_true", help="end after the story; 0 only if all of it happened"
     )
@@ -283,12 +315,16 @@ def _add_user(parser: argparse.ArgumentParser) -> None:
         help="show: what is known, in sentences; export: everything that is stored or was sent, as JSON; erase: remove "
         "it everywhere, for good; link: make a code for proving a Matrix account; unlink: undo that",
     )
-    parser.add_argument(
-        "person", metavar="PERSON", help="a Moodle user id, a Moodle user name, or a Matrix id"
-    )
+    _add_person(parser)
     parser.add_argument("--yes", action="store_true", help="with erase: do not ask back")
     parser.add_argument(
         "--message", action="store_true", help="with link: send the code as a Moodle message, do not show it"
+    )
+
+
+def _add_person(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "person", metavar="PERSON", help="a Moodle user id, a Moodle user name, or a Matrix id"
     )
 
 

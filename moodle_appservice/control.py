@@ -20,6 +20,7 @@ from .engine.operations import Operations
 from .engine.personal import Personal
 from .errors import AppError, PermanentFailure, Unreachable
 from .show import plan_json, report_json
+from .switches import SWITCHES, Switches
 from .web.lti_registration import LtiRegistrar
 
 PATIENCE = 3600.0
@@ -36,7 +37,9 @@ class ControlDoor:
         registrar: LtiRegistrar,
         personal: Personal,
         accept_reports: Callable[[], Awaitable[Sequence[str]]],
+        switches: Switches,
     ) -> None:
+        self._switches = switches
         self._accept_reports = accept_reports
         self._path = path
         self._operations = operations
@@ -54,6 +57,7 @@ class ControlDoor:
                 web.post("/lti/invite", self._invite),
                 web.post("/accept", self._accept),
                 web.post("/user", self._user),
+                *(web.post(f"/{name}", self._switch(name)) for name in SWITCHES),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -106,6 +110,12 @@ class ControlDoor:
     async def _user(self, request: web.Request) -> web.Response:
         asked = await request.json()
         return await _answer(about_user(self._personal, str(asked.get("do")), str(asked.get("person"))))
+
+    def _switch(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            return await _answer(self._switches.do(name, await request.json()))
+
+        return answer
 
 
 async def about_user(personal: Personal, what: str, person: str) -> Mapping[str, Any]:

@@ -34,11 +34,13 @@ from .engine.apply import Hands, Limits
 from .engine.avatars import AvatarKeeper
 from .engine.course import CoursePlanner, CourseSync
 from .engine.direct import DirectChats
+from .engine.explain import Explainer
 from .engine.freshness import Freshness
 from .engine.gate import Gate
 from .engine.linking import Linking
 from .engine.notices import Notices
 from .engine.operations import Operations
+from .engine.pauses import Pauses
 from .engine.people import PersonFinder
 from .engine.personal import Outside, Personal
 from .engine.picture_turns import PictureTurns
@@ -52,7 +54,7 @@ from .engine.troubles import Troubles
 from .engine.waiting import WaitingList
 from .engine.worker import Workers
 from .engine.writeback import WriteBack
-from .errors import PermanentFailure, Unreachable
+from .errors import AppError, PermanentFailure, Unreachable
 from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
 from .matrix.messenger import MatrixMessenger
@@ -66,6 +68,7 @@ from .registration import Registration
 from .source import Source
 from .store.books import Books
 from .store.db import Db
+from .switches import Switches
 from .web.health import Health
 
 log = logging.getLogger(__name__)
@@ -159,7 +162,7 @@ class Service:
         self.registration = registration
         self.rules = rules_from(settings, registration)
         self.clock = SystemClock()
-        self.health = Health()
+        self.health = Health(self._remarks)
         self._session: aiohttp.ClientSession | None = None
         self._db_is_open = False
         self._is_built = False
@@ -276,6 +279,7 @@ class Service:
         limits = Limits(actions=settings.sync.slice_actions)
         hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits)
         freshness, troubles, settled = Freshness(), Troubles(), Settled()
+        self.pauses = Pauses(store, queue, clock)
         site = SitePass(
             self.facts,
             store,
@@ -310,11 +314,16 @@ class Service:
             ),
             number=settings.sync.rooms_at_once,
             for_people=settings.sync.people_at_once,
+            pauses=self.pauses,
         )
         status = StatusReader(self.planner, store, troubles, self.facts)
         self.operations = Operations(
             store, queue, self.workers, self.planner, site, status, troubles, self.facts
         )
+        self.explainer = Explainer(
+            *(store, self.planner, self.facts, troubles, self.pauses, rules, clock, self.workers)
+        )
+        self.switches = Switches(self.pauses, self.explainer)
         messenger = MatrixMessenger(self.matrix, store)
         self.linking = Linking(
             *(store, queue, self.facts, rules, clock, Notices(messenger, self.inbox)),
@@ -332,6 +341,7 @@ class Service:
             self.browsers.registrar,
             self.personal,
             self.source.accept_reports,
+            self.switches,
         )
         self.pushed = Pushed(
             store,
@@ -362,13 +372,23 @@ class Service:
                 "Is another service there? Change `appservice.port`, and `url` in the registration."
             ) from None
 
+    async def _remarks(self) -> list[str]:
+        """What keeps us from writing, for whoever asks whether we are well. It names nobody: anybody may ask."""
+        try:
+            pauses = await self.pauses.all()
+        except AppError:
+            return ["the database does not answer"]
+        if any(pause.course_id is None for pause in pauses):
+            return ["paused: the whole site"]
+        return [f"paused: {len(pauses)} courses"] if pauses else []
+
     async def _after_reading(self) -> None:
         await self.source.after_reading()
         await self.linking.wake()
 
     async def _after_pass(self, *, at_once: bool) -> None:
         await self.waiting.look(at_once=at_once)
-        if self.write_back is not None:
+        if self.write_back is not None and not await self.pauses.why_not():
             await self.write_back.run()
         if self.picture_turns is not None:
             await self.picture_turns.run()

@@ -16,7 +16,7 @@ _NONE_ON = "No course is on. To see why one is off: moodle-appservice plan --cou
 
 
 def plan_json(views: Sequence[PlanView]) -> dict[str, Any]:
-    """`{"courses": [{course, shortname, room_id, actions, held, notes, trouble}], "actions": n, "held": n}`."""
+    """`{"courses": [{course, shortname, room_id, actions, held, notes, trouble, paused}], "actions": n, "held": n}`."""
     courses = [_course(view) for view in views]
     return {
         "courses": courses,
@@ -35,6 +35,7 @@ def _course(view: PlanView) -> dict[str, Any]:
         "held": None,
         "notes": [],
         "trouble": view.trouble,
+        "paused": view.paused,
     }
     prepared = view.prepared
     if prepared is None:
@@ -74,6 +75,8 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     lines: list[str] = []
     for course in plan["courses"]:
         lines.append(f"Course {course['course']} {course['shortname']}: {_summary(course)}")
+        if course["paused"]:
+            lines.append(f"  PAUSED: {course['paused']}")
         lines.extend(f"  {_sentence(action)}" for action in course["actions"])
         if course["held"]:
             lines.append(f"  HELD: {course['held']['reason']}")

@@ -14,6 +14,7 @@ from ..domain.model import CourseId, Membership, MoodleUserId
 from ..errors import AppError, PermanentFailure
 from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
 from .course import CoursePlanner, Prepared
+from .pauses import sentence
 from .site import SitePass
 from .status import CourseStatus, StatusReader
 from .troubles import Troubles
@@ -44,6 +45,8 @@ class PlanView:
     row: CourseRow
     prepared: Prepared | None
     trouble: str = ""
+    paused: str = ""
+    """Why nothing of it is carried out, as a sentence; empty where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,14 @@ class Operations:
             doubted={
                 course: reason for course, reason in self._facts.held.items() if course_id in (None, course)
             },
-            note=_about(rows.get(course_id)) if course_id is not None else _unlisted(rows),
+            note=" ".join(
+                part
+                for part in (
+                    await self._paused(course_id),
+                    _about(rows.get(course_id)) if course_id is not None else _unlisted(rows),
+                )
+                if part
+            ),
         )
 
     async def look_and_confirm(self, course_id: CourseId | None = None) -> SyncReport:
@@ -206,12 +216,23 @@ class Operations:
         return [await self._plan(row) for row in rows.values() if row.on and not row.gone]
 
     async def _plan(self, row: CourseRow) -> PlanView:
+        pause = await self._store.pauses.of(row.id)
+        paused = sentence(pause) if pause is not None else ""
         if not row.on:
-            return PlanView(row, None, row.reason)
+            return PlanView(row, None, row.reason, paused)
         try:
-            return PlanView(row, await self._planner.prepare(row.id, not_older_than=0.0))
+            return PlanView(row, await self._planner.prepare(row.id, not_older_than=0.0), paused=paused)
         except AppError as failure:
-            return PlanView(row, None, str(failure))
+            return PlanView(row, None, str(failure), paused)
+
+    async def _paused(self, course_id: CourseId | None) -> str:
+        """What of this is paused, and so was not done."""
+        pauses = [
+            one
+            for one in await self._store.pauses.all()
+            if course_id in (None, one.course_id) or not one.course_id
+        ]
+        return " ".join(f"{sentence(one)} Nothing was written there." for one in pauses)
 
 
 def _about(row: CourseRow | None) -> str:

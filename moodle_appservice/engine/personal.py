@@ -35,6 +35,7 @@ from ..ports.personal import Trace
 from .apply import Hands
 from .gate import Gate
 from .linking import Linking
+from .pauses import sentence
 
 SIGNAL = "user"
 WHY_REMOVED = "The administrators have erased this person."
@@ -126,6 +127,7 @@ class Personal:
     async def erase(self, words: str) -> Sequence[str]:
         """Remove the person everywhere. Raises what stopped it: then it can be done again, and goes on where it was."""
         user_id = await self._meant(words)
+        await self._refuse_paused(user_id)
         await self._store.people.exclude(user_id, at=self._clock.now())
         await self._outside.gate.open()
         courses = set(await self._store.courses.courses_of(user_id))
@@ -147,6 +149,13 @@ class Personal:
         await self._store.personal.erase(user_id)
         await self._store.journal.note("Erased", at=self._clock.now(), why=WHY_REMOVED, signal=SIGNAL)
         return [*said, "Nothing is stored about this person any more, but a hash that keeps it so."]
+
+    async def _refuse_paused(self, user_id: MoodleUserId) -> None:
+        trace = await self._store.personal.trace(user_id)
+        for course_id in (None, *sorted({course_id for course_id, _ in trace.rooms.values()})):
+            pause = await self._store.pauses.of(course_id)
+            if pause is not None:
+                raise Refused(f"{sentence(pause)} Nothing was erased. Resume it first.")
 
     # How a person is found
 

@@ -12,6 +12,7 @@ from ..domain.actions import Invite
 from ..domain.model import CourseId, Membership, MoodleUserId, RoomId
 from ..ports import Facts, Store
 from .course import CoursePlanner, Prepared
+from .pauses import sentence
 from .troubles import Troubles
 
 NOT_THERE = frozenset({"unresolved", "waiting", "blocked", "unasked", "left", "banned"})
@@ -53,6 +54,8 @@ class CourseStatus:
     last_error: str = ""
     own_room: bool = False
     """Moodle itself has made a room for the course too, so it has two."""
+    paused: str = ""
+    """Why nothing is written for the course, as a sentence; empty where it is not paused."""
 
 
 class StatusReader:
@@ -69,8 +72,10 @@ class StatusReader:
         row = await self._store.courses.get(course_id)
         if row is None:
             return None
+        pause = await self._store.pauses.of(course_id)
+        paused = sentence(pause) if pause is not None else ""
         if not row.on:
-            return CourseStatus(course_id, row.shortname, False, row.reason)
+            return CourseStatus(course_id, row.shortname, False, row.reason, paused=paused)
         prepared = await self._planner.prepare(course_id, not_older_than=0.0)
         joined, invited, virtual = _count(prepared)
         missing = await self._missing(prepared)
@@ -102,6 +107,7 @@ class StatusReader:
             last_sync=row.last_sync,
             last_error=row.last_error,
             own_room=bool(prepared.facts.course.own_room_url),
+            paused=paused,
         )
 
     async def _missing(self, prepared: Prepared) -> tuple[Missing, ...]:

@@ -10,18 +10,24 @@ import asyncio
 import logging
 import random
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 
 from ..domain.model import CourseId
-from ..errors import AppError, PermanentFailure, TemporaryFailure
+from ..errors import AppError, PermanentFailure, Refused, TemporaryFailure
 from ..ports import Clock, Key, Priority, Queue, Store, Taken
 from .course import CourseSync, Outcome
 from .freshness import continued
+from .pauses import Pauses
 from .people import PersonFinder
 from .site import SitePass
 
 LONGEST_BACK_OFF = 300.0
 log = logging.getLogger(__name__)
+
+
+class _Paused(Refused):
+    """A person has paused what the key is about."""
 
 
 class Workers:
@@ -41,6 +47,7 @@ class Workers:
         courses: CourseSync,
         number: int,
         for_people: int = 0,
+        pauses: Pauses | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -48,6 +55,7 @@ class Workers:
         self._site = site
         self._people = people
         self._courses = courses
+        self._pauses = pauses
         self._kinds = [""] * number + ["person"] * for_people
         self._tasks: list[asyncio.Task[None]] = []
         self._waiters: dict[Key, list[asyncio.Future[AppError | None]]] = {}
@@ -95,6 +103,10 @@ class Workers:
         failure: AppError | None = None
         try:
             outcome = await self._handle(taken)
+        except _Paused as paused:
+            _tell(waiters, paused)
+            await self._queue.done(taken)
+            return
         except AppError as error:
             failure = error
         except Exception as error:
@@ -105,9 +117,7 @@ class Workers:
             text = f"Internal error {type(error).__name__}, reference {reference}; see the log."
             failure = TemporaryFailure(text, retry_after=30)
         if outcome is Outcome.DONE or (failure is not None and not isinstance(failure, TemporaryFailure)):
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(failure)
+            _tell(waiters, failure)
         elif waiters:
             self._waiters.setdefault(taken.key, []).extend(waiters)
         await self._give_back(taken, outcome, failure)
@@ -136,7 +146,16 @@ class Workers:
             # A database that takes nothing must neither end the worker nor keep the key.
             log.exception("The failure of %s could not be stored.", key)
 
+    async def _refuse_paused(self, key: Key) -> None:
+        """A pass writes nothing and goes on; everything else is left alone, and due again when somebody resumes."""
+        if self._pauses is None or key.kind == "site":
+            return
+        why = await self._pauses.why_not(CourseId(key.number) if key.kind == "course" else None)
+        if why:
+            raise _Paused(f"{why} Nothing was changed.")
+
     async def _handle(self, taken: Taken) -> Outcome:
+        await self._refuse_paused(taken.key)
         match taken.key.kind:
             case "site":
                 await self._site.run(taken)
@@ -147,6 +166,12 @@ class Workers:
             case kind:
                 raise PermanentFailure(f"Nobody looks at keys of the kind {kind}.")
         return Outcome.DONE
+
+
+def _tell(waiters: Iterable[asyncio.Future[AppError | None]], failure: AppError | None) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(failure)
 
 
 def _delay(attempt: int, asked: float | None) -> float:

@@ -20,6 +20,7 @@ from .journal import AuditRow, CommandRow, HeldRow, Journal
 from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
 from .mirror import Before, Mirror, Seen
+from .pauses import Pause, PauseBook
 from .people import PeopleBook, PersonRow, Saved
 from .profile import ProfileWriter, ToWrite
 from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
@@ -58,6 +59,8 @@ __all__ = [
     "Messenger",
     "Mirror",
     "MoodleInbox",
+    "Pause",
+    "PauseBook",
     "PeopleBook",
     "PersonRow",
     "Picture",

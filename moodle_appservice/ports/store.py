@@ -19,6 +19,7 @@ from .groups import GroupBook
 from .journal import Journal
 from .links import LinkBook
 from .mirror import UNKNOWN_BEFORE, Before, Mirror
+from .pauses import PauseBook
 from .people import PeopleBook
 from .personal import PersonalBook
 from .requests import RequestBook
@@ -187,5 +188,7 @@ class Store(Protocol):
     def personal(self) -> PersonalBook: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def pauses(self) -> PauseBook: ...
     @property
     def settings(self) -> Settings: ...

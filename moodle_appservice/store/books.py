@@ -12,6 +12,7 @@ from .ledger import LedgerBooks
 from .links import LinkBooks
 from .lti import LtiBooks
 from .mirror import MirrorBook
+from .pauses import PauseBooks
 from .people import PeopleBooks
 from .personal import PersonalBooks
 from .requests import RequestBooks
@@ -34,4 +35,5 @@ class Books:
         self.people = PeopleBooks(db)
         self.personal = PersonalBooks(db)
         self.journal = JournalBook(db)
+        self.pauses = PauseBooks(db)
         self.settings = SettingBook(db)

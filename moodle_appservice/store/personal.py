@@ -35,7 +35,17 @@ BY_ACCOUNT: Final = {
     "link_question": "sender",
     "link_failure": "sender",
 }
-SHARED: Final = ("audit", "course", "course_group", "exclusion", "hold", "message", "mirror_state", "room")
+SHARED: Final = (
+    "audit",
+    "course",
+    "course_group",
+    "exclusion",
+    "hold",
+    "message",
+    "mirror_state",
+    "pause",
+    "room",
+)
 NOBODY: Final = (
     *("lti_invitation", "lti_nonce", "lti_platform", "mirror_room", "setting", "web_secret"),
     *("moodle_appservice_version",),
@@ -44,6 +54,7 @@ _TEXTS: Final = {
     "audit": ("why", "result"),
     "course": ("last_error", "choice_by", "reason"),
     "hold": ("reason",),
+    "pause": ("by_whom", "why"),
     "person": ("reason",),
 }
 """Columns with sentences that may quote an account."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mautrix.util.async_db import Connection, UpgradeTable
 
 from .keys import name_by_keys
+from .upgrades.operations import operations
 
 upgrades = UpgradeTable(version_table_name="moodle_appservice_version", database_name="moodle-appservice")
 
@@ -310,3 +311,4 @@ async def groups(connection: Connection) -> None:
 
 
 upgrades.register(groups, description="By what groups of courses are known again")
+upgrades.register(operations, description="Pauses, and times by which old rows are found")

@@ -20,6 +20,7 @@ from moodle_appservice.domain.model import (
     Trust,
     UserId,
 )
+from moodle_appservice.ports import Pause
 from moodle_appservice.store import personal, schema
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
@@ -85,6 +86,7 @@ async def everywhere(books: Books, db: Db) -> None:
     await books.links.ask(MINE, Question(ZOE, "hash", NOW))
     await books.links.set_failures(OLD, Failures(2, NOW))
     await db.execute("INSERT INTO request VALUES ($1, 42, 1.0)", ZOE)
+    await books.pauses.add(Pause(course, NOW, MINE, "Ask her"))
     await db.execute(
         "INSERT INTO course_group (course_id, group_id, idnumber, name, members) VALUES (42, 1, '', 'G', $1)",
         f"{ZOE} {YAN}",
@@ -92,7 +94,8 @@ async def everywhere(books: Books, db: Db) -> None:
 
 
 async def tables_of(db: Db) -> list[str]:
-    text = Path(schema.__file__).read_text(encoding="utf-8")
+    folder = Path(schema.__file__).parent
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py")))
     return sorted(set(re.findall(r"CREATE TABLE (\w+)", text)))
 
 

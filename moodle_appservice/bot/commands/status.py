@@ -31,6 +31,11 @@ async def tell(call: Call, course_id: CourseId) -> None:
 def render(status: CourseStatus, *, now: float, names: bool) -> Answer:
     """The status in words. `names` False where students read along."""
     answer = Answer()
+    if status.paused:
+        answer.line(
+            status.paused if names else "An administrator has paused it.",
+            strong="Nothing is changed at the moment",
+        )
     if not status.on:
         return answer.line(
             f"There is no room. {status.reason if names else ''}".strip(), strong=status.shortname

@@ -1,0 +1,144 @@
+"""What an explanation says about a person and the rooms of one course: from a plan to sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..domain.actions import Action, Ban, CreateRoom, Invite, Join, OfPerson, Remove, SetPower, Unban
+from ..domain.members import Treatment
+from ..domain.model import CourseFacts, Membership, MoodleUserId, UserId
+from ..domain.places import PRESENT
+from .course import Prepared
+from .sentences import listed, moment
+from .troubles import Trouble
+
+IN_ROOM = {
+    Membership.JOIN: "is in the room",
+    Membership.INVITE: "is invited to the room",
+    Membership.LEAVE: "is not in the room any more",
+    Membership.BAN: "is banned from the room",
+    Membership.KNOCK: "knocks at the room",
+    Membership.NONE: "is not in the room",
+}
+
+
+def about_rooms(
+    prepared: Prepared,
+    user_id: MoodleUserId,
+    troubles: Mapping[str, Trouble],
+    accounts: frozenset[UserId],
+) -> list[str]:
+    """Everything: enrolment, groups, dates, the room, what is planned, held and put aside.
+
+    `accounts`: the person's, as far as our books know them.
+    """
+    return [
+        *_of_enrolment(prepared.facts, user_id),
+        *_of_dates(prepared.facts),
+        *_of_room(prepared, user_id, accounts),
+        *_of_plan(prepared, user_id),
+        *(
+            f"{_named(trouble.action)} failed {_times(trouble.times)} and is tried again at "
+            f"{moment(trouble.retry_at)}: {trouble.failure}"
+            for trouble in troubles.values()
+            if _is_about(trouble.action, user_id)
+        ),
+    ]
+
+
+def _of_enrolment(facts: CourseFacts, user_id: MoodleUserId) -> Iterator[str]:
+    enrolment = next((one for one in facts.enrolments if one.user_id == user_id), None)
+    if enrolment is None:
+        yield "Moodle lists no active enrolment of the person in this course."
+    else:
+        yield f"Moodle lists an active enrolment; roles: {listed(enrolment.roles)}."
+        names = {group.id: group.name for group in facts.groups}
+        if enrolment.groups:
+            yield f"Groups: {listed(names.get(group, str(group)) for group in enrolment.groups)}."
+    above = facts.inherited.get(user_id)
+    if above:
+        yield f"Roles in a category above or in the whole site: {listed(above)}."
+    yield f"Moodle was read at {moment(facts.read_at)}."
+
+
+def _of_dates(facts: CourseFacts) -> Iterator[str]:
+    course = facts.course
+    if course.start is not None and course.start > facts.read_at:
+        yield f"The course begins at {moment(course.start)}."
+    if course.end is not None:
+        yield f"The course {'ends' if course.end > facts.read_at else 'ended'} at {moment(course.end)}."
+
+
+def _of_room(prepared: Prepared, user_id: MoodleUserId, accounts: frozenset[UserId]) -> Iterator[str]:
+    members = {user: member for user, member in prepared.desired.members.items() if member.person == user_id}
+    if prepared.actual is None:
+        yield "The course has no room yet."
+    for user, member in members.items():
+        yield f"{user} {'belongs in the room' if member.required else 'may be in the room'}: {member.why}"
+        yield _level(prepared, user, member.level)
+    there = prepared.actual.members if prepared.actual else {}
+    for user in sorted((accounts | members.keys()) & there.keys()):
+        yield _stands(prepared, user)
+    treatment: Treatment | None = prepared.desired.treatments.get(user_id)
+    if treatment is not None and treatment.why:
+        until = f" (until {moment(treatment.until)})" if treatment.until is not None else ""
+        yield f"What happens to the accounts: {treatment.fate}{until}. {treatment.why}"
+    for note in prepared.plan.notes:
+        if note.person == user_id:
+            yield note.text
+
+
+def _level(prepared: Prepared, user: UserId, wanted: int) -> str:
+    users = prepared.actual.content("m.room.power_levels").get("users") if prepared.actual else None
+    has = users.get(user, 0) if isinstance(users, Mapping) else 0
+    if has == wanted:
+        return f"The power level is {wanted}, as the roles give it."
+    return f"The power level is to be {wanted}, and is {has} in the room."
+
+
+def _stands(prepared: Prepared, user: UserId) -> str:
+    assert prepared.actual is not None
+    here = prepared.actual.members[user]
+    by = ""
+    if here.membership not in PRESENT and here.sender is not None:
+        by = ", by the account's own choice" if here.sender == user else f", by {here.sender}"
+    return f"{user} {IN_ROOM[here.membership]}{by}."
+
+
+def _of_plan(prepared: Prepared, user_id: MoodleUserId) -> Iterator[str]:
+    passing = [action for action in prepared.verdict.actions if _is_about(action, user_id)]
+    for action in prepared.plan.actions:
+        if not _is_about(action, user_id):
+            continue
+        if action in passing:
+            yield f"{_named(action)} is what the next look at the course does: {action.why}"
+        elif prepared.verdict.hold is not None:
+            yield f"{_named(action)} is held until a person confirms it: {prepared.verdict.hold.reason}"
+
+
+def _is_about(action: Action, user_id: MoodleUserId) -> bool:
+    return isinstance(action, OfPerson) and action.person == user_id
+
+
+def _named(action: Action) -> str:
+    match action:
+        case Invite(user):
+            return f"The invite of {user}"
+        case Join(user):
+            return f"Letting {user} hold the place"
+        case Remove(user):
+            return f"The removal of {user}"
+        case Ban(user):
+            return f"The ban of {user}"
+        case Unban(user):
+            return f"Lifting the ban of {user}"
+        case SetPower():
+            return "Setting the power levels"
+        case CreateRoom():
+            return "Making the room"
+        case _:
+            return "A change of the room"
+
+
+def _times(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
