@@ -6,13 +6,14 @@
 #   make test-browser   tests with a real client in Chromium; needs chromium, node and npm (ARGS="-k name")
 #   make lint           ruff, mypy and the layer contracts
 #   make docs           write what docs/ takes from the code; make docs-check fails where that is out of date
+#   make translations   collect what people read from the code and compile the catalogues; says what is not translated
 #   make bench          the quick benchmarks, as listed in bench/QUICK
 #   make lock           choose new versions of all packages (needs PYTHON=python3.11)
 #   make clean          remove whatever these targets made
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-browser bench lint docs docs-check lock clean
+.PHONY: help venv demo test test-browser bench lint docs docs-check translations lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -74,6 +75,10 @@ docs: venv
 
 docs-check: venv
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m translations --check
+
+translations: venv
+	$(BIN)/python -m translations
 
 # The oldest Python that we support decides, for what it needs is what newer ones need or less. What one machine's
 # pip is told to look at must not end in the lock, so its settings are left out.

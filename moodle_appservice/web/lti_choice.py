@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..languages import ENGLISH
 from ..ports import Platform
 from .keyring import Keyring
 from .lti_token import CLAIM
 from .origins import is_below
 from .refusals import Refusal, Why
-from .texts import gettext as _
 
 CHOOSE = "/lti/choose"
 MESSAGE = "LtiDeepLinkingRequest"
@@ -63,7 +63,7 @@ def answer(question: Question, keyring: Keyring, *, now: float) -> str:
         f"{CLAIM}deployment_id": question.platform.deployment_id,
         f"{CLAIM}message_type": "LtiDeepLinkingResponse",
         f"{CLAIM}version": "1.3.0",
-        f"{_CLAIM}content_items": [{"type": "ltiResourceLink", "title": _("Chat")}],
+        f"{_CLAIM}content_items": [{"type": "ltiResourceLink", "title": ENGLISH.gettext("Chat")}],
     }
     if question.data is not None:
         claims[f"{_CLAIM}data"] = question.data

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import AppError, PermanentFailure, Refused
+from ..languages import N_
 from ..ports import Clock, Journal, LtiBook, Platform
 from .cookies import hashed
 from .lti_choice import CHOOSE
@@ -24,7 +25,6 @@ from .origins import is_below, is_safe_site
 from .platform_http import PlatformHttp
 from .platforms import Platforms
 from .refusals import Advice, Refusal, Why
-from .texts import gettext as _
 
 INVITATION_LASTS = 3600
 _CONFIGURATION = "https://purl.imsglobal.org/spec/lti-tool-configuration"
@@ -78,11 +78,11 @@ class LtiRegistrar:
             raise Refusal(Why.INVITATION, Advice.INVITATION)
         if self._platforms.is_by_hand:
             raise Refusal(
-                Why.BY_HAND, Advice.INVITATION, detail=_("The registration stands in the configuration.")
+                Why.BY_HAND, Advice.INVITATION, detail=N_("The registration stands in the configuration.")
             )
         if not invitation.replaces and await self._book.platform() is not None:
             raise Refusal(
-                Why.ALREADY_REGISTERED, Advice.INVITATION, detail=_("There is a registration already.")
+                Why.ALREADY_REGISTERED, Advice.INVITATION, detail=N_("There is a registration already.")
             )
         site = await self._site()
         if not is_below(site, configuration):
@@ -103,7 +103,7 @@ class LtiRegistrar:
             raise Refusal(Why.REGISTRATION_UNREAD, Advice.LATER) from None
         if not is_safe_site(site):
             raise Refusal(
-                Why.UNSAFE_SITE, Advice.INVITATION, detail=_("Moodle must be reached by https:// for this.")
+                Why.UNSAFE_SITE, Advice.INVITATION, detail=N_("Moodle must be reached by https:// for this.")
             )
         return site
 
@@ -175,5 +175,5 @@ def _platform(site: str, endpoints: Mapping[str, str], answer: Mapping[str, Any]
 
 
 def _wrong(why: Why, site: str) -> Refusal:
-    detail = _("Only the Moodle that calls itself {site} can register here.").format(site=site)
+    detail = N_("Only the Moodle that calls itself {site} can register here.").format(site=site)
     return Refusal(why, Advice.INVITATION, detail=detail)

@@ -14,7 +14,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from . import texts
+from ..languages import ENGLISH, Language, nearest
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -22,15 +22,13 @@ STATIC = _HERE / "static"
 
 def set_up(app: web.Application) -> None:
     """Prepare an application for `render`."""
-    environment = aiohttp_jinja2.setup(
+    aiohttp_jinja2.setup(
         app,
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
     )
-    install: Any = environment.globals
-    install.update(_=texts.gettext, gettext=texts.gettext, ngettext=texts.ngettext)
 
 
 def render(
@@ -43,14 +41,34 @@ def render(
     with_script: bool = False,
     posts_to: str = "'self'",
 ) -> web.Response:
-    """A page. `framer`: the origin that may show it in a frame; `posts_to`: the one that its form goes to."""
-    response = aiohttp_jinja2.render_template(template, request, {"language": "en", **context}, status=status)
+    """A page, in the `language` of the context, else the browser's.
+
+    `framer`: the origin that may show it in a frame; `posts_to`: the one that its form goes to.
+    """
+    language = context.get("language") or asked_for(request)
+    words = {
+        "language": language,
+        "_": language.gettext,
+        "gettext": language.gettext,
+        "ngettext": language.ngettext,
+        "tell": language.tell,
+    }
+    response = aiohttp_jinja2.render_template(template, request, {**context, **words}, status=status)
     script = "'self'" if with_script else "'none'"
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'self'; img-src 'self'; script-src {script}; form-action {posts_to}; "
         f"base-uri 'none'; frame-ancestors {framer}"
     )
     return harmless(response)
+
+
+def asked_for(request: web.Request) -> Language:
+    """The first of our languages that the browser asks for (RFC 9110, `Accept-Language`, in its order)."""
+    for part in request.headers.get("Accept-Language", "").split(","):
+        code = part.partition(";")[0]
+        if nearest(code).code != ENGLISH.code or code.strip().lower().startswith("en"):
+            return nearest(code)
+    return ENGLISH
 
 
 def harmless(response: web.Response) -> web.Response:

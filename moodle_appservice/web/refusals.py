@@ -10,8 +10,8 @@ import logging
 import secrets
 from enum import Enum, StrEnum
 
+from ..languages import N_
 from ..ports import Clock, Journal
-from .texts import gettext as _
 
 LINES_PER_HOUR = 100
 """Refusals an hour that the audit log takes in; the rest is counted."""
@@ -22,38 +22,47 @@ log = logging.getLogger(__name__)
 class Advice(Enum):
     """What the visitor reads: status, what happened, what to do next."""
 
-    AGAIN = (403, "This link was used already, or waited too long.", "Go back to Moodle and click it again.")
+    AGAIN = (
+        403,
+        N_("This link was used already, or waited too long."),
+        N_("Go back to Moodle and click it again."),
+    )
     REFUSED = (
         403,
-        "What your browser brought here can't be accepted.",
-        "Go back to Moodle and try it once more. If it stays like this, tell the number below to whoever looks after "
-        "the chat.",
+        N_("What your browser brought here can't be accepted."),
+        N_(
+            "Go back to Moodle and try it once more. If it stays like this, tell the number below to whoever looks "
+            "after the chat."
+        ),
     )
     COOKIES = (
         403,
-        "Your browser did not send back the cookie that this page had set.",
-        "Allow cookies for this site, or open the link in Moodle in a new window.",
+        N_("Your browser did not send back the cookie that this page had set."),
+        N_("Allow cookies for this site, or open the link in Moodle in a new window."),
     )
     NOT_READY = (
         503,
-        "The chat is not connected with this Moodle.",
-        "Tell the number below to whoever looks after the chat.",
+        N_("The chat is not connected with this Moodle."),
+        N_("Tell the number below to whoever looks after the chat."),
     )
-    LATER = (503, "Moodle does not answer at the moment.", "Try it again in a few minutes.")
+    LATER = (503, N_("Moodle does not answer at the moment."), N_("Try it again in a few minutes."))
     NOT_NOW = (
         503,
-        "This page can't be made at the moment.",
-        "Try it again in a few minutes. If it stays like this, tell the number below to whoever looks after the chat.",
+        N_("This page can't be made at the moment."),
+        N_(
+            "Try it again in a few minutes. If it stays like this, tell the number below to whoever looks "
+            "after the chat."
+        ),
     )
     INVITATION = (
         403,
-        "This link to register is not valid, was used already, or is older than an hour.",
-        "Make a new one on the machine of the service: moodle-appservice lti invite",
+        N_("This link to register is not valid, was used already, or is older than an hour."),
+        N_("Make a new one on the machine of the service: moodle-appservice lti invite"),
     )
     SIGN_IN = (
         401,
-        "You are not signed in here any more.",
-        "Open the chat from your course in Moodle.",
+        N_("You are not signed in here any more."),
+        N_("Open the chat from your course in Moodle."),
     )
 
     @property
@@ -63,13 +72,13 @@ class Advice(Enum):
 
     @property
     def happened(self) -> str:
-        """What happened."""
-        return _(self.value[1])
+        """What happened, in English: a key of the catalogue."""
+        return self.value[1]
 
     @property
     def next(self) -> str:
-        """What to do next."""
-        return _(self.value[2])
+        """What to do next, in English: a key of the catalogue."""
+        return self.value[2]
 
 
 class Why(StrEnum):

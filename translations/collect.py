@@ -1,0 +1,156 @@
+"""The texts that people read, collected from the code: what the catalogues must hold, and nothing else.
+
+The bot and the pages mark their texts (`_("…")`, `ngettext("…", "…", n)`, `N_("…")`, in templates too). The engine
+marks nothing: below `domain`, `engine` and the adapters every piece of text that reads as words is a sentence for
+people, unless it is logged, documents the code, or is listed in `NOT_FOR_PEOPLE`. An f-string becomes a text with
+`{placeholders}`; what stands in a constant of the module, or is one of two words, is put in its place.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+from pathlib import Path
+
+from babel.messages.extract import extract_from_dir
+
+PACKAGE = Path(__file__).parent.parent / "moodle_appservice"
+Texts = dict[str | tuple[str, str], list[str]]
+"""A text, or the two of a plural → the files in which it stands."""
+
+_KEYWORDS: Mapping[str, tuple[int, ...] | None] = {
+    "_": None,
+    "N_": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+}
+_MARKED = {
+    "bot": [("bot/**.py", "python")],
+    "pages": [("web/**.py", "python"), ("web/**.html", "jinja2.ext:babel_extract")],
+    "sentences": [("languages/**.py", "python")],
+}
+_SENTENCES: tuple[str, ...] = ()
+"""Folders and files whose texts are for people unless they are listed as not."""
+NOT_FOR_PEOPLE: frozenset[str] = frozenset()
+"""Words of the engine that nobody reads: names of things, and what is only logged."""
+
+
+def collect(catalogue: str) -> Texts:
+    """Every text of one catalogue."""
+    found: Texts = {}
+    for file, _, message, _, _ in extract_from_dir(
+        PACKAGE, _MARKED[catalogue], keywords=_KEYWORDS, directory_filter=lambda _: True
+    ):
+        key = message if isinstance(message, str) else (message[0], message[1])
+        found.setdefault(key, []).append(file)
+    if catalogue == "sentences":
+        for path in _SENTENCES:
+            for module in sorted((PACKAGE / path).rglob("*.py")) or [PACKAGE / path]:
+                for text in sentences(module.read_text(encoding="utf-8")):
+                    if text not in NOT_FOR_PEOPLE:
+                        found.setdefault(text, []).append(str(module.relative_to(PACKAGE)))
+    return {key: sorted(set(files)) for key, files in sorted(found.items(), key=lambda one: str(one[0]))}
+
+
+def sentences(source: str) -> Iterator[str]:
+    """The texts of one module that read as words."""
+    tree = ast.parse(source)
+    constants = _constants(tree)
+    silent = _silent(tree)
+    for node in ast.walk(tree):
+        if id(node) in silent:
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts: Iterable[str] = [node.value.replace("{", "{{").replace("}", "}}")]
+        elif isinstance(node, ast.JoinedStr):
+            texts = _templates(node, constants)
+        else:
+            continue
+        yield from (text for text in texts if _is_words(text))
+
+
+def _is_words(text: str) -> bool:
+    plain = re.sub(r"\{\w*\}", "", text)
+    return " " in text.strip() and len(re.findall(r"[a-z]{2,}", plain)) > 1
+
+
+def _silent(tree: ast.AST) -> set[int]:
+    """Nodes that nobody reads: documentation, what is logged, annotations, and the parts of what is taken whole."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            found.add(id(node.value))
+        elif isinstance(node, ast.JoinedStr):
+            found.update(id(part) for part in node.values)
+        elif isinstance(node, ast.Call) and _is_log(node.func):
+            found.update(id(part) for part in ast.walk(node))
+        elif isinstance(node, ast.Assert) and node.msg is not None:
+            found.update(id(part) for part in ast.walk(node.msg))
+    return found
+
+
+def _is_log(function: ast.expr) -> bool:
+    return (
+        isinstance(function, ast.Attribute)
+        and isinstance(function.value, ast.Name)
+        and function.value.id == "log"
+    )
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    """Texts that stand in constants of the module."""
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and isinstance(node.value.value, str):
+                    found[target.id] = node.value.value
+    return found
+
+
+def _templates(node: ast.JoinedStr, constants: Mapping[str, str]) -> list[str]:
+    """The text with placeholders; several where a part of it is one of two words."""
+    names: list[str] = []
+    choices = [_choices(part, constants, names) for part in node.values]
+    return ["".join(parts) for parts in product(*choices)]
+
+
+def _choices(part: ast.expr, constants: Mapping[str, str], names: list[str]) -> list[str]:
+    if isinstance(part, ast.Constant):
+        return [str(part.value)]
+    assert isinstance(part, ast.FormattedValue)
+    value = part.value
+    if isinstance(value, ast.Name) and value.id in constants:
+        return [constants[value.id]]
+    if isinstance(value, ast.IfExp):
+        arms = [value.body, value.orelse]
+        texts = [arm.value for arm in arms if isinstance(arm, ast.Constant) and isinstance(arm.value, str)]
+        if len(texts) == len(arms):
+            return texts
+    name = base = _name_of(value)
+    while name in names:
+        name = f"{base}_{names.count(name) + 1}"
+    names.append(name)
+    return [f"{{{name}}}"]
+
+
+def _name_of(value: ast.expr) -> str:
+    match value:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.strip("_")
+        case ast.Call(func=ast.Name(id="len" | "str"), args=[inner, *_]):
+            return _name_of(inner)
+        case ast.Call(func=ast.Attribute(attr="join"), args=[inner, *_]):
+            return _name_of(inner)
+        case ast.Call(func=ast.Name(id="sorted" | "map"), args=[*_, inner]):
+            return _name_of(inner)
+        case ast.Call(func=function):
+            return _name_of(function)
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name
+        case ast.Subscript(value=inner) | ast.BoolOp(values=[inner, *_]):
+            return _name_of(inner)
+        case _:
+            return "value"
