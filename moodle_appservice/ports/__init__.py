@@ -23,11 +23,12 @@ from .mirror import Before, Mirror, Seen
 from .pauses import Pause, PauseBook
 from .people import PeopleBook, PersonRow, Saved
 from .profile import ProfileWriter, ToWrite
-from .queue import SITE, Key, Priority, Queue, Taken, course_key, person_key
+from .queue import KINDS, SITE, Key, Priority, Queue, Taken, course_key, person_key
 from .store import CourseBook, CourseRow, Done, LedgerBook, Settings, Store
 from .world import Clock, Event, Facts, Matrix, Messenger
 
 __all__ = [
+    "KINDS",
     "SITE",
     "Account",
     "AccountBook",

@@ -38,6 +38,8 @@ class Key:
 
 
 SITE = Key("site", 0)
+KINDS = ("site", "space", "course", "person")
+"""All kinds of keys that there are."""
 
 
 def course_key(course_id: CourseId) -> Key:

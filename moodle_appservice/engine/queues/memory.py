@@ -69,7 +69,7 @@ class MemoryQueue:
             # One more of the same kind of signal does not cost a key its place.
             if before != (waiting.priority, waiting.not_before):
                 self._put(key, waiting)
-        await self._wake()
+        await self.wake()
 
     async def take(self, *, only: str = "") -> Taken:
         """Wait for the next key that is due and that nobody works on."""
@@ -91,7 +91,7 @@ class MemoryQueue:
         again = self._again.pop(taken.key, None)
         if again is not None:
             self._put(taken.key, again)
-        await self._wake()
+        await self.wake()
 
     async def back_off(self, taken: Taken, *, delay: float) -> None:
         """Give the key back as failed."""
@@ -105,7 +105,7 @@ class MemoryQueue:
             if again.priority is Priority.WAITING_PERSON:
                 waiting.not_before = min(until, again.not_before)
         self._put(taken.key, waiting)
-        await self._wake()
+        await self.wake()
 
     async def idle(self) -> None:
         """Wait until nothing is due, running, or waiting for a retry within the next minute."""
@@ -159,6 +159,7 @@ class MemoryQueue:
             return None
         return max(self._later[0][0] - self._clock.now(), 0.01)
 
-    async def _wake(self) -> None:
+    async def wake(self) -> None:
+        """Have everybody who waits look again: time has passed, or something was added."""
         async with self._changed:
             self._changed.notify_all()
