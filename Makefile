@@ -89,8 +89,9 @@ COMPILE := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/nul
 lock: venv
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "The lock is made with Python 3.11: make clean, then make lock PYTHON=python3.11" >&2; exit 1; }
-	$(COMPILE) --extra demo --extra test --build-deps-for editable -o requirements/test.txt pyproject.toml
+	$(COMPILE) --extra cluster --extra demo --extra test --build-deps-for editable -o requirements/test.txt pyproject.toml
 	$(COMPILE) -c requirements/test.txt -o requirements/run.txt pyproject.toml
+	$(COMPILE) -c requirements/test.txt --extra cluster -o requirements/cluster.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

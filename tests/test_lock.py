@@ -15,7 +15,8 @@ _PROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 _EXTRAS = _PROJECT["optional-dependencies"]
 _WANTED = {
     "run": _PROJECT["dependencies"],
-    "test": [*_PROJECT["dependencies"], *_EXTRAS["demo"], *_EXTRAS["test"]],
+    "cluster": [*_PROJECT["dependencies"], *_EXTRAS["cluster"]],
+    "test": [*_PROJECT["dependencies"], *_EXTRAS["cluster"], *_EXTRAS["demo"], *_EXTRAS["test"]],
 }
 
 
@@ -33,11 +34,12 @@ def test_every_wanted_package_is_locked_at_a_version_that_fits(name: str) -> Non
     ] == [], "The lock is older than pyproject.toml: make lock"
 
 
-def test_what_runs_is_what_was_tested() -> None:
-    assert locked("run").items() <= locked("test").items()
+@pytest.mark.parametrize("name", ["run", "cluster"])
+def test_what_runs_is_what_was_tested(name: str) -> None:
+    assert locked(name).items() <= locked("test").items()
 
 
-@pytest.mark.parametrize("file", ["run.txt", "test.txt"])
+@pytest.mark.parametrize("file", ["run.txt", "cluster.txt", "test.txt"])
 def test_the_lock_names_no_index_host_or_path(file: str) -> None:
     text = (_ROOT / "requirements" / file).read_text(encoding="utf-8")
     assert re.findall(r"(?m)^--.*|\S*://\S*|@ file:\S*", text) == []
