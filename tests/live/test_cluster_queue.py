@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import psycopg2
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -116,7 +115,7 @@ async def test_a_key_is_with_one_process_at_a_time_and_a_signal_from_another_one
     assert await other.nothing_due()
     await desk.queue.done(taken)
     again = await other.take_now()
-    assert (again.signals, again.priority) == ({"command"}, Priority.WAITING_PERSON)
+    assert again == Taken(A, Priority.WAITING_PERSON, 0, frozenset({"command"}))
     await other.queue.done(again)
     assert await desk.depth() == 0
 
@@ -180,8 +179,7 @@ async def test_a_key_for_the_reader_is_left_by_a_process_that_does_not_read(
 
 async def stopped_heart(url: str) -> ClusterDesk:
     """A process that is killed: it says nothing any more, and its lease has run out."""
-    dead = await ClusterDesk.open(url, lease=Lease(), beat_every=3600)
-    return dead
+    return await ClusterDesk.open(url, lease=Lease(), beat_every=3600)
 
 
 async def age(desk: ClusterDesk, dead: ClusterDesk, seconds: float) -> None:
