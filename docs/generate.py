@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from moodle_appservice.bot.commands import COMMANDS
 from moodle_appservice.config import Key, Settings, keys
 from moodle_appservice.config.keys import Kind
+from moodle_appservice.doctor.checks import CHECKS
 from moodle_appservice.domain.model import UserId
 from moodle_appservice.domain.power import power_levels
 from moodle_appservice.domain.rules import DEFAULT_LEVELS, Rules
@@ -161,12 +162,19 @@ def moodle_errors() -> str:
     return table(("The message begins with", "What to do", "Tried again soon"), *rows)
 
 
+def doctor_checks() -> str:
+    """What `doctor` looks at."""
+    rows = [(check.name, check.about, check.hint, str(int(check.code))) for check in CHECKS]
+    return table(("Check", "Well when", "What to do", "Code"), *rows)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration,
     "bot-commands": bot_commands,
     "role-levels": role_levels,
     "power-levels": power,
     "moodle-errors": moodle_errors,
+    "doctor-checks": doctor_checks,
 }
 
 

@@ -13,17 +13,19 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, assert_never
 
 from . import cli, config, generate, logs, registration
 from .cli import Exit
 from .config import Settings
 from .control import about_user, ask
-from .doctor import FAILED, as_text, examine
-from .doctor import as_json as as_json_object
+from .doctor.checks import CHECKS
+from .doctor.examined import prepared
+from .doctor.frame import as_json as as_json_object
+from .doctor.frame import as_text, examine, exit_of
 from .domain.model import CourseId
 from .errors import AppError, Problem
-from .examination import Examination, prepared
 from .registration import Registration
 from .service import Service
 from .show import accepted_text, plan_json, plan_text, report_json, report_text
@@ -63,7 +65,7 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
                 settings = settings.model_copy(update={"moodle": moodle})
             if accept:
                 return await _accept(settings, found, as_json=as_json)
-            return await _doctor(settings, found, as_json=as_json)
+            return await _doctor(settings, found, config=files.config, as_json=as_json)
         case cli.LtiInvite(files, replace):
             return await _invite(*_read(files, environment), replace=replace)
         case cli.User():
@@ -234,16 +236,14 @@ async def _agreed() -> bool:
     return answer.strip().lower() == "yes"
 
 
-async def _doctor(settings: Settings, found: Registration, *, as_json: bool) -> Exit:
-    service, no_database = await prepared(settings, found)
+async def _doctor(settings: Settings, found: Registration, *, config: Path, as_json: bool) -> Exit:
+    at = await prepared(settings, found, config)
     try:
-        results = await examine(Examination(settings, found, service, no_database).checks())
+        results = await examine(CHECKS, at)
     finally:
-        await service.stop()
+        await at.service.stop()
     print(json.dumps(as_json_object(results), indent=2, ensure_ascii=False) if as_json else as_text(results))
-    if any(result.unreachable for result in results):
-        return Exit.UNREACHABLE
-    return Exit.OTHER if any(result.state == FAILED for result in results) else Exit.DONE
+    return exit_of(results)
 
 
 def _exit_of(report: Mapping[str, Any]) -> Exit:

@@ -58,6 +58,7 @@ from .errors import AppError, PermanentFailure, Unreachable
 from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
 from .matrix.messenger import MatrixMessenger
+from .matrix.survey import HomeserverSurvey
 from .moodle.client import MoodleClient
 from .moodle.functions import Functions
 from .moodle.messages import MoodleMessages
@@ -68,6 +69,8 @@ from .registration import Registration
 from .source import Source
 from .store.books import Books
 from .store.db import Db
+from .store.survey import SurveyBook
+from .survey import BOT, LAST_PASS, Survey
 from .switches import Switches
 from .web.health import Health
 
@@ -258,6 +261,12 @@ class Service:
             session=session,
             timeout=settings.homeserver.timeout,
         )
+        self.homeserver = HomeserverSurvey(
+            settings.homeserver.address,
+            self.registration.as_token.get_secret_value(),
+            session=session,
+            timeout=settings.homeserver.timeout,
+        )
         self.accounts = accounts_from(
             settings, self.registration, rules, session=session, store=store, clock=clock
         )
@@ -323,7 +332,9 @@ class Service:
         self.explainer = Explainer(
             *(store, self.planner, self.facts, troubles, self.pauses, rules, clock, self.workers)
         )
-        self.switches = Switches(self.pauses, self.explainer)
+        book = SurveyBook(self._db, bot=rules.bot, site=rules.site)
+        survey = Survey(book, store, self.homeserver, queue, self.pauses)
+        self.switches = Switches(self.pauses, self.explainer, survey.take)
         messenger = MatrixMessenger(self.matrix, store)
         self.linking = Linking(
             *(store, queue, self.facts, rules, clock, Notices(messenger, self.inbox)),
@@ -387,6 +398,7 @@ class Service:
         await self.linking.wake()
 
     async def _after_pass(self, *, at_once: bool) -> None:
+        await self.store.settings.set(LAST_PASS, str(self.clock.now()))
         await self.waiting.look(at_once=at_once)
         if self.write_back is not None and not await self.pauses.why_not():
             await self.write_back.run()
@@ -400,3 +412,5 @@ class Service:
                 f"The homeserver takes us for {taken_for}, the configuration for {self.rules.bot}. "
                 "Nothing was changed. Compare `homeserver.domain` and the registration with the homeserver's."
             )
+        if await self.store.settings.get(BOT) is None:
+            await self.store.settings.set(BOT, self.rules.bot)

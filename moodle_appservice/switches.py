@@ -8,7 +8,7 @@ paused    {}                      → {paused: [{course, since, by, why, sentenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from .domain.model import CourseId
@@ -17,13 +17,16 @@ from .engine.pauses import COMMAND_LINE, Pauses, sentence
 from .errors import PermanentFailure
 from .ports import Pause
 
-SWITCHES = ("explain", "pause", "resume", "paused")
+SWITCHES = ("explain", "pause", "resume", "paused", "survey")
 
 
 class Switches:
     """Answers one of `SWITCHES`. Raises what the operation raises."""
 
-    def __init__(self, pauses: Pauses, explainer: Explainer) -> None:
+    def __init__(
+        self, pauses: Pauses, explainer: Explainer, survey: Callable[[], Awaitable[dict[str, Any]]]
+    ) -> None:
+        self._survey = survey
         self._pauses = pauses
         self._explainer = explainer
 
@@ -41,6 +44,8 @@ class Switches:
                 return {"sentence": said}
             case "resume":
                 return {"sentence": await self._pauses.resume(course_id, by=by)}
+            case "survey":
+                return await self._survey()
             case "paused":
                 return {"paused": [_pause(pause) for pause in await self._pauses.all()]}
         raise PermanentFailure(f"This service knows no “{name}”. Nothing was done. Is it an older version?")

@@ -91,3 +91,7 @@ class Queue(Protocol):
     def depth(self) -> int:
         """How many keys wait or run."""
         ...
+
+    def oldest(self) -> float:
+        """For how many seconds the key that waits longest has been due; 0 where none is."""
+        ...

@@ -13,16 +13,12 @@ from aiohttp.test_utils import TestServer
 
 from moodle_appservice.config import Settings
 from moodle_appservice.demo.sandbox import SandboxMoodle
-from moodle_appservice.doctor import FAILED, OK, WARNING, Result, examine
+from moodle_appservice.doctor.checks import CHECKS
+from moodle_appservice.doctor.examined import Examined
+from moodle_appservice.doctor.frame import FAILED, OK, WARNING, Result, examine
+from moodle_appservice.doctor.moodle import CHECK_HINTS, CHECK_MOODLE, CHECK_OWN_ROOMS, CHECK_RIGHTS
+from moodle_appservice.doctor.people import CHECK_PICTURES
 from moodle_appservice.domain.model import CourseId
-from moodle_appservice.examination import (
-    CHECK_HINTS,
-    CHECK_MOODLE,
-    CHECK_OWN_ROOMS,
-    CHECK_PICTURES,
-    CHECK_RIGHTS,
-    Examination,
-)
 from moodle_appservice.moodle.client import MoodleClient
 from moodle_appservice.moodle.pictures import MoodlePictureList
 from moodle_appservice.moodle.read import MoodleFacts
@@ -51,11 +47,9 @@ async def examined(at: Desk, folder: Path) -> dict[str, Result]:
     """The checks of the source alone, without a homeserver."""
     service = SimpleNamespace(source=at.source, facts=at.source.facts, clock=FakeClock())
     settings = SimpleNamespace(control_socket=folder / "none.sock")
-    examination = Examination(
-        cast(Settings, settings), cast(Registration, None), cast(Service, service), None
-    )
-    checks = [check for check in examination.checks() if check.name in ABOUT_THE_SOURCE]
-    return {result.name: result for result in await examine(checks)}
+    at_all = Examined(cast(Settings, settings), cast(Registration, None), cast(Service, service))
+    checks = [check for check in CHECKS if check.name in ABOUT_THE_SOURCE]
+    return {result.name: result for result in await examine(checks, at_all)}
 
 
 async def doctor(address: str, folder: Path, **more: Any) -> dict[str, Result]:
@@ -167,11 +161,9 @@ async def test_it_says_whether_pictures_can_be_downloaded(
         facts = MoodleFacts(MoodleClient(sandbox.url, sandbox.token, session=session), clock=FakeClock())
         service = SimpleNamespace(facts=facts, source=SimpleNamespace(reports=None))
         settings = SimpleNamespace(accounts=SimpleNamespace(follow_avatar=wanted))
-        examination = Examination(
-            cast(Settings, settings), cast(Registration, None), cast(Service, service), None
-        )
-        checks = [one for one in examination.checks() if one.name in (CHECK_MOODLE, CHECK_PICTURES)]
-        results = {result.name: result for result in await examine(checks)}
+        at_all = Examined(cast(Settings, settings), cast(Registration, None), cast(Service, service))
+        checks = [one for one in CHECKS if one.name in (CHECK_MOODLE, CHECK_PICTURES)]
+        results = {result.name: result for result in await examine(checks, at_all)}
     assert results[CHECK_PICTURES].state == state
     assert words in results[CHECK_PICTURES].found
 
@@ -207,10 +199,8 @@ async def test_with_reports_it_says_whether_pictures_are_told_beside_them(
             picture_list=MoodlePictureList(at.client, at.source.facts),
         )
         settings = SimpleNamespace(accounts=SimpleNamespace(follow_avatar=True))
-        examination = Examination(
-            cast(Settings, settings), cast(Registration, None), cast(Service, service), None
-        )
-        checks = [one for one in examination.checks() if one.name in (CHECK_MOODLE, CHECK_PICTURES)]
-        results = {result.name: result for result in await examine(checks)}
+        at_all = Examined(cast(Settings, settings), cast(Registration, None), cast(Service, service))
+        checks = [one for one in CHECKS if one.name in (CHECK_MOODLE, CHECK_PICTURES)]
+        results = {result.name: result for result in await examine(checks, at_all)}
     assert results[CHECK_PICTURES].state == state
     assert words in results[CHECK_PICTURES].found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moodle_appservice.doctor import Check, as_text, examine
+from moodle_appservice.doctor.frame import Check, as_text, examine
 from moodle_appservice.errors import AppError, PermanentFailure, Unreachable
 from moodle_appservice.show import plan_text, report_text
 
@@ -13,19 +13,19 @@ from moodle_appservice.show import plan_text, report_text
     ("failure", "hint"), [(Unreachable("No answer."), "Is it running?"), (PermanentFailure("No."), "Ask it.")]
 )
 async def test_a_server_that_does_not_answer_has_a_hint_of_its_own(failure: AppError, hint: str) -> None:
-    async def fail() -> str:
+    async def fail(_: None) -> str:
         raise failure
 
-    (result,) = await examine([Check("It", fail, "Ask it.", unreachable="Is it running?")])
+    (result,) = await examine([Check("It", "", fail, "Ask it.", unreachable="Is it running?")], None)
     assert result.hint == hint
     assert f"→ {hint}" in as_text([result])
 
 
 async def test_without_a_hint_of_its_own_the_usual_one_is_given() -> None:
-    async def fail() -> str:
+    async def fail(_: None) -> str:
         raise Unreachable("No answer.")
 
-    (result,) = await examine([Check("It", fail, "Ask it.")])
+    (result,) = await examine([Check("It", "", fail, "Ask it.")], None)
     assert result.hint == "Ask it."
 
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from moodle_appservice.demo.sandbox import Fault
-from moodle_appservice.domain.model import UserId
+from moodle_appservice.domain.model import RoomId, UserId
 from tests.live.house import House, until
 from tests.live.town import Town
 
@@ -245,3 +245,35 @@ async def test_a_moodle_in_maintenance_is_a_clear_error_and_nothing_is_lost(hous
 
         await until(said, "the log says that Moodle is in maintenance")
     assert await house.members(2) == before
+
+
+@pytest.mark.parametrize("is_running", [True, False], ids=["running", "not running"])
+async def test_doctor_sees_rooms_that_somebody_spoiled_beside_a_running_service_and_without_one(
+    house: House, is_running: bool
+) -> None:
+    service = await house.start()
+    await house.sync()
+    room = await house.room_of(2)
+    encryption = f"/_matrix/client/v3/rooms/{room}/state/m.room.encryption/"
+    await house.ask("PUT", encryption, body={"algorithm": "m.megolm.v1.aes-sha2"})
+    stray = (await house.ask("POST", "/_matrix/client/v3/createRoom", body={"name": "left behind"}))[
+        "room_id"
+    ]
+    await house.sync()
+
+    async def pushed() -> bool:
+        found = await service.store.mirror.room(RoomId(room))
+        return found is not None and ("m.room.encryption", "") in found.state
+
+    await until(pushed, "the encryption is known")
+    if not is_running:
+        await house.stop()
+    code, out = await ask(house, "doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert len(checks) >= 30
+    assert room in checks["Encrypted rooms"]["found"], out
+    assert stray in checks["Orphans"]["found"], out
+    assert checks["Power of the bot"]["found"] == "The bot has all power in 2 rooms."
+    assert checks["Room version"]["state"] == checks["Account of the bot"]["state"] == "ok"
+    assert checks["Looks at the whole site"]["found"].startswith("The last look at the whole site ended")
+    assert code == 0, out

@@ -27,6 +27,7 @@ class _Waiting:
     attempt: int
     number: int
     signals: set[str] = field(default_factory=set)
+    due_since: float | None = None
 
 
 class MemoryQueue:
@@ -117,6 +118,11 @@ class MemoryQueue:
         """How many keys wait or run."""
         return len(self._waiting) + len(self._running)
 
+    def oldest(self) -> float:
+        """For how many seconds the key that waits longest has been due."""
+        since = [one.due_since for one in self._waiting.values() if one.due_since is not None]
+        return max(self._clock.now() - min(since), 0.0) if since else 0.0
+
     def _is_idle(self) -> bool:
         horizon = self._clock.now() + SOON
         return not self._running and not any(entry.not_before <= horizon for entry in self._waiting.values())
@@ -130,6 +136,8 @@ class MemoryQueue:
             heapq.heappush(self._later, (waiting.not_before, waiting.number, key))
 
     def _make_due(self, key: Key, waiting: _Waiting) -> None:
+        if waiting.due_since is None:
+            waiting.due_since = self._clock.now()
         heapq.heappush(self._due.setdefault(key.kind, []), (waiting.priority, waiting.number, key))
 
     def _pop(self, only: str) -> Taken | None:

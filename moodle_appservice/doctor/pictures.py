@@ -1,4 +1,4 @@
-"""Whether avatars can follow pictures in Moodle, for `doctor`.
+"""Whether avatars can follow pictures in Moodle.
 
 Downloads take a switch of the service of our token. Where reports serve, which tell no pictures, a function of its own
 tells them, and it silently leaves out whom our account may not see.
@@ -6,25 +6,18 @@ tells them, and it silently leaves out whom our account may not see.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-
-from .config import Settings
-from .doctor import Caution
-from .domain.model import MoodleUserId, Person
-from .errors import PermanentFailure
-from .moodle.shapes import USERS
-from .service import Service
+from ..errors import PermanentFailure
+from ..moodle.shapes import USERS
+from .examined import Examined
+from .frame import Caution
 
 FEW_PEOPLE = 20
 UNCHANGED = "Avatars stay as they are."
 
 
-async def check_pictures(
-    service: Service,
-    settings: Settings,
-    some_people: Callable[[], Awaitable[Mapping[MoodleUserId, Person]]],
-) -> str:
-    """What was found. `some_people`: of those in the courses. Raises what keeps avatars from following."""
+async def check_pictures(at: Examined) -> str:
+    """What was found. Raises what keeps avatars from following."""
+    service, settings = at.service, at.settings
     info = await service.facts.site_info()
     if not settings.accounts.follow_avatar:
         return "Not read (accounts.follow_avatar)."
@@ -39,7 +32,7 @@ async def check_pictures(
             "accounts.follow_avatar is on, reports tell no pictures, and the service of our token does not hold "
             f"{USERS}, which tells them. {UNCHANGED} Add it to the service."
         )
-    people = sorted(await some_people())[:FEW_PEOPLE]
+    people = sorted(await at.some_people())[:FEW_PEOPLE]
     shown = len(await service.picture_list.read(people)) if people else 0
     if shown < len(people):
         raise (Caution if shown else PermanentFailure)(

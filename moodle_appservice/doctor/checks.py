@@ -1,0 +1,15 @@
+"""All checks, in the order in which they make sense."""
+
+from __future__ import annotations
+
+from . import database, homeserver, machine, moodle, people, rooms, web
+
+CHECKS = (
+    *machine.CHECKS,
+    *database.CHECKS,
+    *moodle.CHECKS,
+    *homeserver.CHECKS,
+    *people.CHECKS,
+    *rooms.CHECKS,
+    *web.CHECKS,
+)
