@@ -43,6 +43,10 @@ class QueueDesk(Protocol):
         """How many keys wait or run."""
         ...
 
+    async def oldest(self) -> float:
+        """For how many seconds the key that waits longest has been due."""
+        ...
+
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         """Whether a task still waits when everything that can go on without waiting for time has gone on."""
         ...
@@ -73,6 +77,17 @@ async def test_a_key_without_a_signal_during_its_look_is_not_looked_at_again(des
     await desk.queue.done(await desk.take_now())
     assert await desk.depth() == 0
     assert await desk.nothing_due()
+
+
+async def test_it_is_known_how_long_the_oldest_key_has_been_due(desk: QueueDesk) -> None:
+    assert await desk.oldest() == 0
+    await desk.queue.add(A, not_before=desk.now() + 10)
+    await desk.queue.add(B, not_before=desk.now() + 1000)
+    await desk.advance(70)
+    await desk.queue.add(A, signal="event")
+    assert 55 < await desk.oldest() < 75
+    await desk.queue.done(await desk.take_now())
+    assert await desk.oldest() == 0, "what waits for its time is not late"
 
 
 async def test_two_workers_get_two_keys(desk: QueueDesk) -> None:

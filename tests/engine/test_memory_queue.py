@@ -50,6 +50,9 @@ class MemoryDesk:
     async def depth(self) -> int:
         return self.queue.depth()
 
+    async def oldest(self) -> float:
+        return self.queue.oldest()
+
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         for _ in range(20):
             await asyncio.sleep(0)

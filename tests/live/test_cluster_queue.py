@@ -20,7 +20,8 @@ from tests.engine.queue_contract import A, B
 from tests.engine.queue_machine import QueueMachine
 from tests.live.postgres import PostgresServer
 
-LATER = "UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - make_interval(secs => %(seconds)s) RETURNING id"
+LATER = """WITH moved AS (UPDATE procrastinate_events SET at = at - make_interval(secs => %(seconds)s))
+    UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - make_interval(secs => %(seconds)s) RETURNING id"""
 CLEAR = "WITH gone AS (DELETE FROM procrastinate_jobs) DELETE FROM procrastinate_workers RETURNING id"
 
 
@@ -71,6 +72,9 @@ class ClusterDesk:
 
     async def depth(self) -> int:
         return await self.jobs.depth()
+
+    async def oldest(self) -> float:
+        return await self.jobs.oldest()
 
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         """Whether the queue has looked for a key once more and the task still has none."""

@@ -49,6 +49,9 @@ _END = f"SELECT id, procrastinate_finish_job_v1(id, 'succeeded', true) {_OURS}"
 _RETRY = f"SELECT id, procrastinate_retry_job_v2(id, %(at)s::timestamptz, NULL, NULL, NULL) {_OURS}"
 _ATTEMPTS = "UPDATE procrastinate_jobs SET attempts = %(attempts)s WHERE id = %(id)s RETURNING id"
 _DEPTH = "SELECT count(DISTINCT lock) AS number FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+_OLDEST = """SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - GREATEST(job.scheduled_at, event.at))), 0) AS seconds
+    FROM procrastinate_jobs AS job JOIN procrastinate_events AS event ON event.job_id = job.id
+    WHERE event.type = 'deferred' AND job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= now())"""
 _BUSY = """SELECT count(*) AS number FROM procrastinate_jobs WHERE status = 'doing'
     OR (status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now() + make_interval(secs => %(soon)s)))"""
 _RENEW = """UPDATE procrastinate_workers SET last_heartbeat = now()
@@ -200,6 +203,11 @@ class Jobs:
         """How many keys wait or run."""
         async with _usable():
             return int((await self._connector.execute_query_one_async(_DEPTH))["number"])
+
+    async def oldest(self) -> float:
+        """For how many seconds the key that waits longest has been due."""
+        async with _usable():
+            return float((await self._connector.execute_query_one_async(_OLDEST))["seconds"])
 
     async def busy(self, *, soon: float) -> int:
         """How many are running, due, or due within so many seconds."""

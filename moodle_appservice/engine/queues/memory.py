@@ -27,7 +27,7 @@ class _Waiting:
     attempt: int
     number: int
     signals: set[str] = field(default_factory=set)
-    due_since: float | None = None
+    added_at: float | None = None
 
 
 class MemoryQueue:
@@ -120,8 +120,9 @@ class MemoryQueue:
 
     def oldest(self) -> float:
         """For how many seconds the key that waits longest has been due."""
-        since = [one.due_since for one in self._waiting.values() if one.due_since is not None]
-        return max(self._clock.now() - min(since), 0.0) if since else 0.0
+        now = self._clock.now()
+        since = [max(one.added_at or 0.0, one.not_before) for one in self._waiting.values()]
+        return max((now - one for one in since if one <= now), default=0.0)
 
     def _is_idle(self) -> bool:
         horizon = self._clock.now() + SOON
@@ -129,6 +130,8 @@ class MemoryQueue:
 
     def _put(self, key: Key, waiting: _Waiting) -> None:
         waiting.number = next(self._numbers)
+        if waiting.added_at is None:
+            waiting.added_at = self._clock.now()
         self._waiting[key] = waiting
         if waiting.not_before <= self._clock.now():
             self._make_due(key, waiting)
@@ -136,8 +139,6 @@ class MemoryQueue:
             heapq.heappush(self._later, (waiting.not_before, waiting.number, key))
 
     def _make_due(self, key: Key, waiting: _Waiting) -> None:
-        if waiting.due_since is None:
-            waiting.due_since = self._clock.now()
         heapq.heappush(self._due.setdefault(key.kind, []), (waiting.priority, waiting.number, key))
 
     def _pop(self, only: str) -> Taken | None:

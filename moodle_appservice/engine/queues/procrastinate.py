@@ -62,6 +62,7 @@ class ProcrastinateQueue:
         self._takers: list[_Taker] = []
         self._added = asyncio.Event()
         self._depth = 0
+        self._oldest = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -136,6 +137,10 @@ class ProcrastinateQueue:
         """How many keys wait or run, as counted a moment ago."""
         return self._depth
 
+    def oldest(self) -> float:
+        """For how many seconds the key that waits longest has been due, as seen a moment ago."""
+        return self._oldest
+
     def wake(self) -> None:
         """Look for jobs now."""
         self._added.set()
@@ -164,7 +169,8 @@ class ProcrastinateQueue:
                 while await self._serve():
                     pass
                 if time.monotonic() - counted > LOOK_EVERY:
-                    self._depth, counted = await self._jobs.depth(), time.monotonic()
+                    self._depth, self._oldest = await self._jobs.depth(), await self._jobs.oldest()
+                    counted = time.monotonic()
             except TemporaryFailure as failure:
                 log.warning("%s", failure)
             with suppress(TimeoutError):
