@@ -1,4 +1,4 @@
-"""Everything that can be done to a course's rooms: a closed union, each action one request to the homeserver.
+"""Everything that can be done to our rooms: a closed union, each action one request to the homeserver.
 
 `why` is the fact behind it, a sentence for the audit log. Actions are values: the planner makes them, safety may
 hold them, the engine carries them out and nothing else changes membership or state.
@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .model import CourseId, MoodleUserId, RoomAlias, UserId
+from .model import MoodleUserId, RoomAlias, UserId
+from .rooms import RoomKey
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRoom:
     """One `createRoom` with everything in it but the people. `content` is the request's body."""
 
-    course_id: CourseId
+    room: RoomKey
     alias: RoomAlias
     content: Mapping[str, Any]
     why: str
@@ -66,11 +67,24 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
-    """Remove one account: kicks who is joined, withdraws the invite of who is invited."""
+class ForceJoin:
+    """Put an account into the room without asking its person, by our rights over the homeserver."""
 
     matrix_id: UserId
     person: MoodleUserId
+    level: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove one account: kicks who is joined, withdraws the invite of who is invited.
+
+    `person` None: an account of nobody whom we know.
+    """
+
+    matrix_id: UserId
+    person: MoodleUserId | None
     why: str
     instead: UserId | None = None
     """The account of the same person that has the place now: nobody loses anything. Without it, this one stays."""
@@ -94,8 +108,10 @@ class Unban:
     why: str
 
 
-OfPerson = Invite | Join | Remove | Ban | Unban
+OfPerson = Invite | Join | ForceJoin | Remove | Ban | Unban
 """What is done to one account of one person."""
+Arrival = Invite | Join | ForceJoin
+"""What lets somebody in."""
 Departure = Remove | Ban
 """What takes somebody out of the room."""
 Action = CreateRoom | SetState | SetPower | OfPerson
@@ -135,9 +151,9 @@ class Bookings:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done for one course, in order. Empty `actions` means: everything is as it should be."""
+    """What is to be done for one room, in order. Empty `actions` means: everything is as it should be."""
 
-    course_id: CourseId
+    room: RoomKey
     actions: tuple[Action, ...]
     notes: tuple[Note, ...]
     next_look: float | None = None
@@ -148,3 +164,11 @@ class Plan:
     def removals(self) -> tuple[Departure, ...]:
         """Only what takes people out, in order. Who keeps the place with another account is not taken out."""
         return tuple(action for action in self.actions if isinstance(action, Departure) and takes_out(action))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action in one of the rooms of a course."""
+
+    room: RoomKey
+    action: Action

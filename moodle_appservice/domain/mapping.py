@@ -1,51 +1,116 @@
-"""From Moodle's facts and the rules to what a course's room should be: name, settings, and who belongs in it."""
+"""From Moodle's facts and the rules to what the rooms of a course should be: names, settings, and who belongs there.
+
+`desired_course` gives all rooms of a course. What one room needs of another (its space, the rooms whose members may
+join) is told by the other's key, and by its Matrix id as soon as there is one (`markers.stand_in`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .actions import Note
-from .members import Circumstances, DesiredMember, Treatment, members_of
+from .attendance import NOT_IN_ROOM, Attendances, group_of
+from .markers import alias_of, marker, stand_in
+from .members import Circumstances, DesiredMember, Members, Treatment, members_of
 from .model import (
     Category,
-    Course,
     CourseFacts,
     CourseId,
     MoodleUserId,
     Resolution,
     RoomAlias,
+    RoomId,
     UserId,
+    nothing,
 )
-from .power import MARKER
+from .power import BRIDGE, MARKER, Voice
+from .rooms import RoomKey, RoomKind, course_space, main_room
 from .rules import Rules
 from .shown import shown
+from .structure import rooms_of, rules_for
 
 MAX_NAME = 200
 MAX_TOPIC = 1000
-SCHEMA = 1
+MEGOLM = {"algorithm": "m.megolm.v1.aes-sha2"}
+_GROUP_ORDER = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredRoom:
-    """What the room of a course should be."""
+    """What one room should be. `rules`: those of its course."""
 
-    course_id: CourseId
+    key: RoomKey
     alias: RoomAlias
     name: str
     topic: str
     members: Mapping[UserId, DesiredMember]
     notes: tuple[Note, ...]
+    rules: Rules
     enrolled: frozenset[MoodleUserId] = frozenset()
     """Everybody who counts in the course, by a role from above too."""
+    belonging: frozenset[MoodleUserId] = frozenset()
+    """Who of them may be in this room."""
     treatments: Mapping[MoodleUserId, Treatment] = field(default_factory=dict)
     """What happens to accounts of people who are not simply members, and are not simply gone."""
+    state: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """Type and state key → what a state event has to say, at least."""
+    creation: Mapping[str, Any] = field(default_factory=nothing)
+    """`creation_content`: can't be changed in a room that exists."""
+    children: Mapping[RoomId, Mapping[str, Any]] = field(default_factory=nothing)
+    """Of a space: the rooms below it, with the content of their `m.space.child`."""
+    generation: int = 1
+    voice: Voice = Voice.ALL
+    is_free: bool = False
+    """Whether who is in the space, or in the main room, may join without an invite."""
+    is_listed: bool = True
+    """Whether it hangs in the space above it."""
 
     @property
     def levels(self) -> dict[UserId, int]:
         """The people whose level differs from the default."""
         return {user: member.level for user, member in self.members.items() if member.level != 0}
+
+    @property
+    def not_in_room(self) -> str:
+        """Why somebody of the course does not belong in this room, a sentence."""
+        return NOT_IN_ROOM.get(self.key.kind, "")
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredCourse:
+    """All rooms of a course, in the order in which they are made. `course`: who counts in it, and as what."""
+
+    course_id: CourseId
+    rules: Rules
+    rooms: tuple[DesiredRoom, ...]
+    course: Members
+
+
+def desired_course(
+    facts: CourseFacts,
+    category: Category | None,
+    resolutions: Mapping[MoodleUserId, Resolution],
+    rules: Rules,
+    *,
+    choices: Mapping[str, Any] | None = None,
+    existing: Mapping[RoomKey, RoomId] | None = None,
+    circumstances: Circumstances | None = None,
+) -> DesiredCourse:
+    """The rooms of a course.
+
+    `resolutions` holds what is known about the Matrix ids of the people in `facts`; `choices` what people have chosen
+    for the course; `existing` the rooms that there are. One of these that the course is not to have any more is
+    closed: nobody writes there, nobody is invited, and it hangs in no space.
+    """
+    own = rules_for(facts.course, category, rules, choices)
+    course = members_of(facts, resolutions, own, circumstances or Circumstances())
+    builder = _Builder(facts, category, own, choices or {}, dict(existing or {}), course)
+    wanted = rooms_of(facts, own)
+    closed = sorted(set(existing or {}) - set(wanted), key=lambda key: key.rank)
+    rooms = [builder.room(key) for key in wanted] + [builder.room(key, closed=True) for key in closed]
+    return DesiredCourse(facts.course.id, own, tuple(builder.with_children(rooms)), course)
 
 
 def desired_room(
@@ -54,81 +119,189 @@ def desired_room(
     resolutions: Mapping[MoodleUserId, Resolution],
     rules: Rules,
     *,
-    generation: int = 1,
     circumstances: Circumstances | None = None,
 ) -> DesiredRoom:
-    """The whole-course room. `resolutions` holds what is known about the Matrix ids of the people in `facts`."""
-    found = members_of(facts, resolutions, rules, circumstances or Circumstances())
-    course = facts.course
-    return DesiredRoom(
-        course_id=course.id,
-        alias=rules.course_alias(course.id, generation),
-        name=_cut(
-            course.custom_fields.get(rules.fields.name, "")
-            or _fill(rules.name_template, course, category, rules),
-            MAX_NAME,
-        ),
-        topic=_cut(
-            course.custom_fields.get(rules.fields.topic, "")
-            or _fill(rules.topic_template, course, category, rules),
-            MAX_TOPIC,
-        ),
-        members=found.members,
-        notes=tuple(found.notes),
-        enrolled=found.counted,
-        treatments=found.treatments,
-    )
+    """The main room alone, of a course in which people have chosen nothing."""
+    course = desired_course(facts, category, resolutions, rules, circumstances=circumstances)
+    return next(room for room in course.rooms if room.key.kind is RoomKind.MAIN)
 
 
-def marker(course_id: CourseId, rules: Rules, *, generation: int = 1) -> dict[str, Any]:
-    """Content of our marker state event: what makes a room ours, and which one it is."""
-    return {
-        "site": rules.site,
-        "kind": "course",
-        "room": "main",
-        "moodle_id": int(course_id),
-        "generation": generation,
-        "schema": SCHEMA,
-    }
+class _Builder:
+    """Builds the rooms of one course."""
+
+    def __init__(
+        self,
+        facts: CourseFacts,
+        category: Category | None,
+        rules: Rules,
+        choices: Mapping[str, Any],
+        existing: Mapping[RoomKey, RoomId],
+        course: Members,
+    ) -> None:
+        self._facts = facts
+        self._category = category
+        self._rules = rules
+        self._choices = choices
+        self._existing = existing
+        self._course = course
+        self._attendances = Attendances(facts, course, rules)
+        self._has_space = rules.layout == "space"
+        self._generation = int(choices.get("generation", 1))
+
+    def room(self, key: RoomKey, *, closed: bool = False) -> DesiredRoom:
+        attendance = self._attendances.of(key, closed=closed)
+        return DesiredRoom(
+            key=key,
+            alias=alias_of(key, self._rules, self._generation),
+            name=_cut(self._name(key), MAX_NAME),
+            topic=_cut(self._topic(key), MAX_TOPIC),
+            members=attendance.members,
+            # Each person is spoken of once, and not in every room again.
+            notes=tuple(self._course.notes) if key.kind is RoomKind.MAIN else (),
+            rules=self._rules,
+            enrolled=self._course.counted,
+            belonging=attendance.belonging,
+            treatments=self._course.treatments,
+            state=self._state(key, is_free=attendance.is_free, closed=closed),
+            creation=self._creation(key),
+            generation=self._generation,
+            voice=self._voice(key, closed=closed),
+            is_free=attendance.is_free,
+            is_listed=not closed,
+        )
+
+    def with_children(self, rooms: list[DesiredRoom]) -> list[DesiredRoom]:
+        """Hang the rooms into the space of the course, each at its place."""
+        children = {
+            self._id(room.key): self._child(room.key)
+            for room in rooms
+            if room.key.kind is not RoomKind.SPACE and room.is_listed
+        }
+        return [
+            replace(room, children=children) if room.key.kind is RoomKind.SPACE else room for room in rooms
+        ]
+
+    def _child(self, key: RoomKey) -> dict[str, Any]:
+        order = key.rank[0] * _GROUP_ORDER
+        if key.group:
+            groups = sorted(self._facts.groups, key=lambda group: (group.name, group.id))
+            order += 1 + [group.id for group in groups].index(key.group)
+        via = [self._rules.domain]
+        return {"via": via, "order": f"{order:06d}", "suggested": key.kind is RoomKind.MAIN}
+
+    def _name(self, key: RoomKey) -> str:
+        template = self._rules.kind(key.kind).name_template
+        if template:
+            return self._fill(template, key)
+        return self._said("name") or self._fill(self._rules.name_template, key)
+
+    def _topic(self, key: RoomKey) -> str:
+        template = self._rules.kind(key.kind).topic_template
+        if template:
+            return self._fill(template, key)
+        return self._said("topic") or self._fill(self._rules.topic_template, key)
+
+    def _said(self, what: str) -> str:
+        """What people have chosen as name or topic: the bot's or the page's word, else the field in Moodle."""
+        field_name = self._rules.fields.name if what == "name" else self._rules.fields.topic
+        chosen = str(self._choices.get(what, "")).strip()
+        return chosen or self._facts.course.custom_fields.get(field_name, "")
+
+    def _fill(self, template: str, key: RoomKey) -> str:
+        course, group = self._facts.course, group_of(self._facts, key)
+        text = template.format(
+            shortname=course.shortname,
+            fullname=course.fullname,
+            idnumber=course.idnumber,
+            category=self._category.name if self._category else "",
+            site=self._rules.site,
+            url=self._url,
+            group=group.name if group else "",
+        )
+        return " ".join(text.split())
+
+    @property
+    def _url(self) -> str:
+        return f"{self._rules.site_url}/course/view.php?id={self._facts.course.id}"
+
+    def _state(self, key: RoomKey, *, is_free: bool, closed: bool) -> dict[tuple[str, str], dict[str, Any]]:
+        rules = self._rules
+        state: dict[tuple[str, str], dict[str, Any]] = {
+            ("m.room.join_rules", ""): self._join_rules(key, is_free=is_free),
+            ("m.room.history_visibility", ""): {"history_visibility": rules.history_visibility},
+            ("m.room.guest_access", ""): {"guest_access": rules.guest_access},
+            (MARKER, ""): marker(
+                key,
+                rules,
+                generation=self._generation,
+                choices=self._choices if key.kind is RoomKind.MAIN else None,
+            ),
+            (BRIDGE, f"org.moodle_appservice/{rules.site}/course/{key.owner}"): self._bridge(),
+        }
+        if self._has_space and key.kind is not RoomKind.SPACE and not closed:
+            parent = self._id(course_space(self._facts.course.id))
+            state["m.space.parent", parent] = {"via": [rules.domain], "canonical": True}
+        if rules.retention is not None and not key.kind.is_space:
+            state["m.room.retention", ""] = {"max_lifetime": int(rules.retention * 1000)}
+        if rules.encryption and not key.kind.is_space:
+            state["m.room.encryption", ""] = dict(MEGOLM)
+        return state
+
+    def _join_rules(self, key: RoomKey, *, is_free: bool) -> dict[str, Any]:
+        knock = self._rules.join_rule == "knock_restricted" and key.kind is not RoomKind.STAFF
+        if not is_free:
+            return {"join_rule": "knock" if knock else "invite"}
+        allowed = [course_space(self._facts.course.id)]
+        if key.kind is not RoomKind.MAIN:
+            allowed.append(main_room(self._facts.course.id))
+        return {
+            "join_rule": "knock_restricted" if knock else "restricted",
+            "allow": [{"type": "m.room_membership", "room_id": self._id(other)} for other in allowed],
+        }
+
+    def _bridge(self) -> dict[str, Any]:
+        # Nothing that changes with the name of the course, which stands in the room's own name.
+        rules = self._rules
+        return {
+            "bridgebot": rules.bot,
+            "creator": rules.bot,
+            "protocol": {"id": "moodle", "displayname": "Moodle", "external_url": rules.site_url},
+            "channel": {"id": str(self._facts.course.id), "external_url": self._url},
+        }
+
+    def _creation(self, key: RoomKey) -> dict[str, Any]:
+        content: dict[str, Any] = {"m.federate": self._rules.federate}
+        if key.kind.is_space:
+            content["type"] = "m.space"
+        if self._rules.additional_creators:
+            content["additional_creators"] = list(self._rules.additional_creators)
+        return content
+
+    def _voice(self, key: RoomKey, *, closed: bool) -> Voice:
+        if closed or key.kind.is_space:
+            return Voice.NOBODY
+        return Voice.STAFF if key.kind is RoomKind.ANNOUNCEMENTS else Voice.ALL
+
+    def _id(self, key: RoomKey) -> RoomId:
+        return self._existing.get(key, stand_in(key))
 
 
-def creation_content(
-    room: DesiredRoom, power: Mapping[str, Any], rules: Rules, *, generation: int = 1
-) -> dict[str, Any]:
+def creation_content(room: DesiredRoom, power: Mapping[str, Any]) -> dict[str, Any]:
     """Body of the one createRoom request (client-server API, `POST /createRoom`)."""
-    localpart = room.alias[1:].split(":", 1)[0]
     return {
-        "room_version": rules.room_version,
-        "room_alias_name": localpart,
+        "room_version": room.rules.room_version,
+        "room_alias_name": room.alias[1:].split(":", 1)[0],
         "visibility": "private",
         "preset": "private_chat",
         "name": room.name,
         "topic": room.topic,
-        "creation_content": {"m.federate": rules.federate},
+        "creation_content": dict(room.creation),
         "power_level_content_override": dict(power),
         "initial_state": [
-            _state("m.room.join_rules", {"join_rule": rules.join_rule}),
-            _state("m.room.history_visibility", {"history_visibility": rules.history_visibility}),
-            _state("m.room.guest_access", {"guest_access": rules.guest_access}),
-            _state(MARKER, marker(room.course_id, rules, generation=generation)),
+            {"type": event_type, "state_key": state_key, "content": dict(content)}
+            for (event_type, state_key), content in room.state.items()
         ],
     }
-
-
-def _state(event_type: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": event_type, "state_key": "", "content": dict(content)}
-
-
-def _fill(template: str, course: Course, category: Category | None, rules: Rules) -> str:
-    text = template.format(
-        shortname=course.shortname,
-        fullname=course.fullname,
-        idnumber=course.idnumber,
-        category=category.name if category else "",
-        site=rules.site,
-        url=f"{rules.site_url}/course/view.php?id={course.id}",
-    )
-    return " ".join(text.split())
 
 
 def _cut(text: str, limit: int) -> str:

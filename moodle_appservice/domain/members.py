@@ -102,6 +102,10 @@ class DesiredMember:
     virtual: bool = False
     guest: bool = False
     """Not enrolled and not invited: counts while in the room."""
+    free: bool = False
+    """May join without an invite, so the level is there before the person."""
+    welcome: bool = True
+    """Is invited where the person asks for it: the accounts on both sides can be used."""
 
 
 @dataclass(slots=True)
@@ -252,7 +256,10 @@ def _place(
         required = may_come and invitable
         if member.guest and resolution.matrix_id in found.members:
             return
-        found.members[resolution.matrix_id] = replace(member, level=level, required=required)
+        welcome = invitable and person not in found.treatments
+        found.members[resolution.matrix_id] = replace(
+            member, level=level, required=required, welcome=welcome
+        )
         if untrusted:
             _note(found, member, untrusted, "untrusted")
     if not invitable and not member.guest and resolution.virtual_id is not None:

@@ -29,7 +29,7 @@ Role = NewType("Role", str)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def nothing() -> Mapping[str, Any]:
+def nothing() -> Mapping[Any, Any]:
     """The empty mapping, as a default of a field."""
     return NOTHING
 
@@ -267,6 +267,8 @@ class ActualMember:
 
     membership: Membership
     sender: UserId | None = None
+    admitted: bool = False
+    """Joined without an invite, as a member of another room that the join rules name (a restricted join)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .actions import Ban, Bookings, Invite, Join, Note, Remove, Unban
+from .actions import Ban, Bookings, ForceJoin, Invite, Join, Note, Remove, Unban
 from .mapping import DesiredRoom
 from .members import DesiredMember, Fate, Treatment
 from .model import ActualMember, ActualRoom, Membership, MoodleUserId, UserId
@@ -27,6 +27,7 @@ NO_ACCOUNT_OF_THEIRS = "This account does not count as this person's any more."
 USABLE_AGAIN = "The Moodle account can be used again, and the ban was ours."
 BANNED = "A moderator has banned this person from the room."
 LEFT = "Left or declined by choice; not invited again until asked for."
+UNINVITED = "Was not invited by this service, and the room is kept to those who belong here (rooms.strict)."
 GUEST = "Is in the room without an enrolment, and was not invited by this service. Stays: a guest of the teachers."
 
 
@@ -47,7 +48,10 @@ class Ledger:
 
 
 class Places:
-    """The members of one room, sorted out. `known`: account → Moodle person, of accounts that may be in the room."""
+    """The members of one room, sorted out. `known`: account → Moodle person, of accounts that may be in the room.
+
+    `admitted`: who is in a room whose members this room lets in, and is to stay there.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,9 @@ class Places:
         ledger: Ledger,
         known: Mapping[UserId, MoodleUserId],
         rules: Rules,
+        admitted: frozenset[UserId] = frozenset(),
     ) -> None:
+        self._admitted = admitted
         self._desired = desired
         self._members = members
         self._ledger = ledger
@@ -83,7 +89,7 @@ class Places:
             reason = self._not_invited(user, member)
             if reason is not None:
                 self.notes.append(Note(member.person, *reason))
-            elif member.required:
+            elif member.required or self._asks_to_come(user, member):
                 self.wanted[user] = member
             if (member.required or self._is_present(user)) and not (
                 member.virtual and member.person in self._successors
@@ -107,7 +113,7 @@ class Places:
                 found.append(Unban(user, person, USABLE_AGAIN))
         return found
 
-    def arrivals(self, waiting: MoodleUserId | None) -> list[Invite | Join | Remove]:
+    def arrivals(self, waiting: MoodleUserId | None) -> list[Invite | Join | ForceJoin | Remove]:
         """Who is to come, each followed by the accounts that give way: who waits first, then by level, then by id."""
         giving_way = defaultdict(list)
         for action in self._goers():
@@ -121,7 +127,7 @@ class Places:
         missing.sort(
             key=lambda one: (
                 one.person != waiting,
-                -(one.level if isinstance(one, Invite) else 0),
+                -(0 if isinstance(one, Join) else one.level),
                 one.person,
             )
         )
@@ -132,7 +138,7 @@ class Places:
         return [
             Note(self._known[user], GUEST, "guest")
             for user in self._strangers()
-            if user in self._known and not self._is_unmanaged(user)
+            if user in self._known and not self._is_unmanaged(user) and not self._rules.strict
         ]
 
     def unasked(self, notes: Iterable[Note]) -> list[Note]:
@@ -170,9 +176,12 @@ class Places:
         levels = {
             user: member.level
             for user, member in self.staying.items()
-            if member.level != 0 and (member.required or self._is_present(user))
+            if member.level != 0 and (member.required or member.free or self._is_present(user))
         }
         levels.update(dict.fromkeys(self._muted(), MUTED_LEVEL))
+        levels.update(
+            {user: level for user, level in self._rules.extra_members.items() if self._is_present(user)}
+        )
         return levels
 
     def managed(self) -> frozenset[UserId]:
@@ -186,12 +195,18 @@ class Places:
     def _goers(self) -> list[Remove | Ban]:
         found: list[Remove | Ban] = []
         for user in sorted(self._members):
-            if user in self.staying or not self._has_place(user):
+            if user in self.staying or user in self._rules.extra_members or not self._has_place(user):
                 continue
             person = self._person(user)
             action = None if person is None else self._farewell(user, person)
             if action is not None:
                 found.append(action)
+        if self._rules.strict:
+            found.extend(
+                Remove(user, self._known.get(user), UNINVITED)
+                for user in self._strangers()
+                if user not in self._rules.extra_members and not self._is_unmanaged(user)
+            )
         return found
 
     def _farewell(self, user: UserId, person: MoodleUserId) -> Remove | Ban | None:
@@ -207,6 +222,8 @@ class Places:
                     return None
         if person not in self._desired.enrolled:
             return Remove(user, person, NOT_ENROLLED)
+        if person not in self._desired.belonging:
+            return Remove(user, person, self._desired.not_in_room or NOT_ENROLLED)
         instead = self._successors.get(person)
         return Remove(user, person, OTHER_ACCOUNT if instead else NO_ACCOUNT_OF_THEIRS, instead)
 
@@ -216,11 +233,17 @@ class Places:
         member = self.wanted.get(instead) if instead is not None else None
         return instead is not None and member is not None and not self._is_in_place(instead, member)
 
-    def _arrival(self, user: UserId, member: DesiredMember) -> Invite | Join:
+    def _arrival(self, user: UserId, member: DesiredMember) -> Invite | Join | ForceJoin:
         if member.virtual:
-            invite = self._membership(user) is not Membership.INVITE and self._rules.join_rule != "public"
+            invite = self._membership(user) is not Membership.INVITE and user not in self._admitted
             return Join(user, member.person, invite, member.why)
+        if self._is_forced(user):
+            return ForceJoin(user, member.person, member.level, member.why)
         return Invite(user, member.person, member.level, member.why)
+
+    def _is_forced(self, user: UserId) -> bool:
+        """Whether the person is not asked: only accounts of our own homeserver can be put into a room."""
+        return self._rules.how == "join" and user.partition(":")[2] == self._rules.domain
 
     def _may_stay(self, user: UserId, member: DesiredMember) -> bool:
         if not member.virtual:
@@ -241,9 +264,14 @@ class Places:
             return LEFT, "left"
         return None
 
+    def _asks_to_come(self, user: UserId, member: DesiredMember) -> bool:
+        """Whether somebody who may be here has knocked."""
+        return member.welcome and not member.virtual and self._membership(user) is Membership.KNOCK
+
     def _is_in_place(self, user: UserId, member: DesiredMember) -> bool:
         membership = self._membership(user)
-        return membership is Membership.JOIN or (membership in PRESENT and not member.virtual)
+        must_be_joined = member.virtual or (member.required and self._is_forced(user))
+        return membership is Membership.JOIN or (membership in PRESENT and not must_be_joined)
 
     def _muted(self) -> list[UserId]:
         """Accounts of people who are not enrolled any more, and stay without a voice."""
@@ -281,6 +309,7 @@ class Places:
             user in self._ledger.places
             or user in self._ledger.intended
             or (here.membership is Membership.INVITE and here.sender == self._rules.bot)
+            or (here.admitted and user not in self._admitted)
             or self._rules.person_of_virtual(user) is not None
         )
 
@@ -336,6 +365,8 @@ def places_of(
     ledger: Ledger,
     known: Mapping[UserId, MoodleUserId],
     rules: Rules,
+    admitted: frozenset[UserId] = frozenset(),
 ) -> Places:
     """Sort out the members of a room; of one that is not made yet nobody is a member."""
-    return Places(desired, actual.members if actual is not None else {}, ledger, known, rules)
+    members = actual.members if actual is not None else {}
+    return Places(desired, members, ledger, known, rules, admitted)

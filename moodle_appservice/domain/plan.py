@@ -1,25 +1,43 @@
 """Desired × actual × ledger → what to do, in order. Pure: the same plan is shown, held or carried out.
 
 The ledger is what we last wrote and whom we invited; it tells a human's rename from a stale name, and somebody who
-left by choice from somebody who was never asked. Order: removals, then one power-level event, then state, then
-invites with the person who is waiting first, teachers next and the rest by id. Who comes and who goes: see `places`.
+left by choice from somebody who was never asked. Order in a room: removals, then one power-level event, then state,
+then invites with the person who is waiting first, teachers next and the rest by id. Who comes and who goes: see
+`places`. All rooms of a course are planned one by one; `steps_of` puts what is to be done in them into one order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .actions import Action, CreateRoom, Note, Plan, SetPower, SetState
+from .actions import (
+    Action,
+    Arrival,
+    CreateRoom,
+    Departure,
+    ForceJoin,
+    Join,
+    Note,
+    OfPerson,
+    Plan,
+    SetPower,
+    SetState,
+    Step,
+)
 from .mapping import DesiredRoom, creation_content
-from .model import ActualRoom, MoodleUserId, UserId
+from .model import ActualRoom, Membership, MoodleUserId, RoomId, UserId
 from .places import PRESENT, Ledger, Places, places_of
 from .power import power_levels, same_power
 from .rules import Rules
 
-__all__ = ["PRESENT", "Ledger", "plan_room"]
+__all__ = ["PRESENT", "Ledger", "plan_room", "steps_of"]
 NAME = ("m.room.name", "name")
 TOPIC = ("m.room.topic", "topic")
+CHILD = "m.space.child"
+PARENT = "m.space.parent"
+JOIN_RULES = "m.room.join_rules"
+ENCRYPTION = "m.room.encryption"
 
 
 def plan_room(
@@ -30,33 +48,102 @@ def plan_room(
     rules: Rules,
     *,
     waiting: MoodleUserId | None = None,
+    admitted: frozenset[UserId] = frozenset(),
+    ours: frozenset[RoomId] = frozenset(),
 ) -> Plan:
-    """Plan one room. `known`: Matrix id → Moodle person for everyone in the room whom we know from Moodle."""
-    places = places_of(desired, actual, ledger, known, rules)
+    """Plan one room.
+
+    `known`: Matrix id → Moodle person for everyone in the room whom we know from Moodle. `rules`: those of the course.
+    `admitted`: who stays in a room whose members this one lets in. `ours`: every room that we may take out of a space.
+    """
+    places = places_of(desired, actual, ledger, known, rules, admitted)
     next_look = min((one.until for one in desired.treatments.values() if one.until is not None), default=None)
     if actual is None:
-        power = power_levels(rules.room_version, rules, places.levels())
-        content = creation_content(desired, power, rules)
-        create = CreateRoom(
-            desired.course_id, desired.alias, content, "The course is on and has no room yet."
+        power = power_levels(
+            rules.room_version, rules, places.levels(), kind=desired.key.kind, voice=desired.voice
         )
-        actions: tuple[Action, ...] = (create, *places.arrivals(waiting))
-        return Plan(desired.course_id, actions, desired.notes, next_look)
+        create = CreateRoom(
+            desired.key,
+            desired.alias,
+            creation_content(desired, power),
+            "The course is on and has no room yet.",
+        )
+        actions: tuple[Action, ...] = (create, *_children(desired, {}, ours), *places.arrivals(waiting))
+        return Plan(desired.key, actions, desired.notes, next_look)
     notes = [*places.unasked(desired.notes), *places.notes, *places.guests()]
     actions = (
         *places.removals(),
-        *_power(actual, places, rules),
-        *_naming(desired, actual, ledger, notes),
-        *_fixed_state(actual, rules),
+        *_power(desired, actual, places, rules),
+        *_naming(desired, actual, ledger, rules, notes),
+        *_fixed_state(desired, actual, notes),
+        *_parents(desired, actual, ours),
+        *_children(desired, actual.state, ours),
         *places.unbans(),
         *places.arrivals(waiting),
     )
-    return Plan(desired.course_id, actions, tuple(notes), next_look, places.bookings())
+    return Plan(desired.key, actions, tuple(notes), next_look, places.bookings())
 
 
-def _power(actual: ActualRoom, places: Places, rules: Rules) -> list[SetPower]:
+def staying_in(
+    desired: DesiredRoom,
+    actual: ActualRoom | None,
+    plan: Plan,
+) -> frozenset[UserId]:
+    """Who is, or will be, in a room by its plan: those whom rooms with it in their join rules let in."""
+    leaving = {action.matrix_id for action in plan.actions if isinstance(action, Departure)}
+    coming = {action.matrix_id for action in plan.actions if isinstance(action, Join | ForceJoin)}
+    there = (
+        user
+        for user, member in (actual.members.items() if actual else ())
+        if member.membership is Membership.JOIN and user not in leaving
+    )
+    return frozenset({*there, *coming} - {desired.rules.bot})
+
+
+def steps_of(
+    plans: Sequence[tuple[Plan, Sequence[Action]]], *, waiting: MoodleUserId | None = None
+) -> tuple[Step, ...]:
+    """What is to be done in all rooms of a course, in one order.
+
+    `plans`: room after room, each with those of its actions that may be carried out. First people go, from the space
+    first, because whoever is in it can come back into the rooms below; then rooms are made and set up; then they are
+    hung into the space; then people come, each into all rooms before the next.
+    """
+    going, making, hanging = [], [], []
+    coming: dict[MoodleUserId | None, list[Step]] = {}
+    for plan, actions in plans:
+        arriving = False
+        for action in actions:
+            step = Step(plan.room, action)
+            arriving = arriving or isinstance(action, Arrival)
+            if arriving and isinstance(action, OfPerson):
+                coming.setdefault(action.person, []).append(step)
+            elif isinstance(action, Departure):
+                going.append(step)
+            elif isinstance(action, SetState) and action.event_type == CHILD:
+                hanging.append(step)
+            else:
+                making.append(step)
+    order = sorted(coming, key=lambda person: (person != waiting, -_highest(coming[person])))
+    return (*going, *making, *hanging, *(step for person in order for step in coming[person]))
+
+
+def _highest(steps: Sequence[Step]) -> int:
+    """The highest level with which somebody comes into one of the rooms."""
+    return max(getattr(step.action, "level", 0) for step in steps)
+
+
+def _power(desired: DesiredRoom, actual: ActualRoom, places: Places, rules: Rules) -> list[SetPower]:
     current, levels = actual.content("m.room.power_levels"), places.levels()
-    content = power_levels(actual.version, rules, levels, current=current, managed=places.managed())
+    content = power_levels(
+        actual.version,
+        rules,
+        levels,
+        kind=desired.key.kind,
+        voice=desired.voice,
+        current=current,
+        managed=places.managed(),
+    )
     if same_power(content, current):
         return []
     return [SetPower(content, levels, _why_power(levels, current))]
@@ -76,7 +163,9 @@ def _why_power(levels: Mapping[UserId, int], current: Mapping[str, Any]) -> str:
     )
 
 
-def _naming(desired: DesiredRoom, actual: ActualRoom, ledger: Ledger, notes: list[Note]) -> list[SetState]:
+def _naming(
+    desired: DesiredRoom, actual: ActualRoom, ledger: Ledger, rules: Rules, notes: list[Note]
+) -> list[SetState]:
     actions = []
     for (event_type, key), want, wrote in (
         (NAME, desired.name, ledger.name),
@@ -85,23 +174,61 @@ def _naming(desired: DesiredRoom, actual: ActualRoom, ledger: Ledger, notes: lis
         has = actual.content(event_type).get(key, "")
         if has == want:
             continue
-        if wrote == want and has != wrote:
+        if wrote == want and has != wrote and not rules.strict:
             notes.append(Note(None, f"Somebody changed the {key} in the room; it is kept.", "renamed"))
             continue
         actions.append(SetState(event_type, "", {key: want}, f"The {key} follows Moodle."))
     return actions
 
 
-def _fixed_state(actual: ActualRoom, rules: Rules) -> list[SetState]:
-    fixed = (
-        ("m.room.join_rules", "join_rule", rules.join_rule),
-        ("m.room.history_visibility", "history_visibility", rules.history_visibility),
-        ("m.room.guest_access", "guest_access", rules.guest_access),
-    )
+_SAID_ONCE = {
+    JOIN_RULES: "join_rule",
+    "m.room.history_visibility": "history_visibility",
+    "m.room.guest_access": "guest_access",
+}
+
+
+def _fixed_state(desired: DesiredRoom, actual: ActualRoom, notes: list[Note]) -> list[SetState]:
+    """State that a room must have; what else stands in such an event is kept."""
+    found = []
+    for (event_type, state_key), want in desired.state.items():
+        has = actual.content(event_type, state_key)
+        if all(has.get(key) == value for key, value in want.items()):
+            continue
+        kept = {key: value for key, value in has.items() if key != "allow" or event_type != JOIN_RULES}
+        what = f"The {_SAID_ONCE.get(event_type, event_type)} differs from the rules."
+        found.append(SetState(event_type, state_key, {**kept, **want}, what))
+    is_encrypted = bool(actual.content(ENCRYPTION))
+    if is_encrypted and (ENCRYPTION, "") not in desired.state:
+        notes.append(Note(None, ENCRYPTED, "encrypted"))
+    return found
+
+
+ENCRYPTED = (
+    "The room is encrypted although the rules do not say so: the homeserver forces it, or somebody switched it on. "
+    "People are managed as before; commands are only read in the direct chat."
+)
+
+
+def _parents(desired: DesiredRoom, actual: ActualRoom, ours: frozenset[RoomId]) -> list[SetState]:
+    """Take back links to spaces of ours in which the room does not hang any more."""
     return [
-        SetState(
-            event_type, "", {**actual.content(event_type), key: want}, f"The {key} differs from the rules."
-        )
-        for event_type, key, want in fixed
-        if actual.content(event_type).get(key) != want
+        SetState(PARENT, state_key, {}, "The room does not belong to this space any more.")
+        for (event_type, state_key), content in sorted(actual.state.items())
+        if event_type == PARENT and content and state_key in ours and (PARENT, state_key) not in desired.state
     ]
+
+
+def _children(
+    desired: DesiredRoom, state: Mapping[tuple[str, str], Mapping[str, Any]], ours: frozenset[RoomId]
+) -> list[SetState]:
+    """Hang rooms into a space and take out those of ours that do not belong there; what others hung there stays."""
+    found = []
+    for room_id, want in desired.children.items():
+        has = state.get((CHILD, room_id), {})
+        if any(has.get(key) != value for key, value in want.items()):
+            found.append(SetState(CHILD, room_id, {**has, **want}, "The room belongs to this space."))
+    for (event_type, state_key), content in sorted(state.items()):
+        if event_type == CHILD and content and state_key in ours and state_key not in desired.children:
+            found.append(SetState(CHILD, state_key, {}, "The room does not belong to this space any more."))
+    return found

@@ -9,9 +9,11 @@ homeserver's defaults instead of adding to them. Keys and people that we do not 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from .model import UserId
+from .rooms import RoomKind
 from .rules import Rules
 
 MARKER = "org.moodle_appservice.marker"
@@ -20,6 +22,8 @@ CREATOR_IS_ABOVE = 12
 BOT_LEVEL = 100
 _CALL_EVENTS = ("org.matrix.msc3401.call.member", "m.call.member")
 _NAMING = ("m.room.name", "m.room.topic", "m.room.avatar")
+BRIDGE = "m.bridge"
+"""State that says what a room belongs to elsewhere, which clients show (MSC2346)."""
 _BOT_ONLY = (
     "m.room.power_levels",
     "m.room.history_visibility",
@@ -29,12 +33,25 @@ _BOT_ONLY = (
     "m.room.guest_access",
     "m.space.child",
     "m.space.parent",
+    BRIDGE,
     MARKER,
 )
+REACTION = "m.reaction"
 STAFF_LEVEL = 50
 """From this level on somebody counts as staff: may see names, start calls where only staff may."""
 MUTED_LEVEL = -1
 """Below every `events_default`: may read, and send nothing at all."""
+
+
+class Voice(StrEnum):
+    """Who may write in a room."""
+
+    ALL = "all"
+    STAFF = "staff"
+    NOBODY = "nobody"
+
+
+_VOICES = {Voice.ALL: 0, Voice.STAFF: STAFF_LEVEL, Voice.NOBODY: BOT_LEVEL}
 
 
 def creator_is_above(version: str) -> bool:
@@ -47,33 +64,40 @@ def power_levels(
     rules: Rules,
     users: Mapping[UserId, int],
     *,
+    kind: RoomKind = RoomKind.MAIN,
+    voice: Voice = Voice.ALL,
     current: Mapping[str, Any] | None = None,
     managed: frozenset[UserId] = frozenset(),
 ) -> dict[str, Any]:
-    """Content of `m.room.power_levels` for a course room.
+    """Content of `m.room.power_levels` for a room of this kind.
 
-    `users`: the people who are to have a level; a level that equals the default is left out. `current`: what the
-    room has; its other keys, events and people stay. `managed`: people whose level we gave earlier, taken away where
-    they are not in `users` any more.
+    `users`: the people who are to have a level; a level that equals the default is left out. `voice`: who may write.
+    `current`: what the room has; its other keys, events and people stay. `managed`: people whose level we gave
+    earlier, taken away where they are not in `users` any more.
     """
     content: dict[str, Any] = dict(current or {})
     content.update(
         users_default=0,
-        events_default=0,
+        events_default=_VOICES[voice],
         state_default=60,
         ban=50,
         kick=50,
         redact=50,
-        invite=50,
+        invite=0 if rules.members_may_invite and not kind.is_space else 50,
     )
-    content["events"] = {**_mapping(content.get("events")), **_events(version, rules.calls)}
+    events = {**_mapping(content.get("events")), **_events(version, rules.calls, voice)}
+    if kind is RoomKind.ANNOUNCEMENTS:
+        events[REACTION] = 0 if voice is not Voice.NOBODY else _VOICES[voice]
+    content["events"] = events
+    content.update(rules.kind(kind).powers)
     content["notifications"] = {**_mapping(content.get("notifications")), "room": 50}
     content["users"] = _users(version, rules, users, _mapping(content.get("users")), managed)
     return content
 
 
-def _events(version: str, calls: str) -> dict[str, int]:
-    call_level = {"all": 0, "staff": STAFF_LEVEL, "off": BOT_LEVEL}[calls]
+def _events(version: str, calls: str, voice: Voice) -> dict[str, int]:
+    # Who may not write may not talk either.
+    call_level = max({"all": 0, "staff": STAFF_LEVEL, "off": BOT_LEVEL}[calls], _VOICES[voice])
     return {
         **dict.fromkeys(_NAMING, 60),
         **dict.fromkeys(_BOT_ONLY, BOT_LEVEL),

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from .model import CategoryId, Claim, CourseId, MoodleUserId, Person, Role, RoomAlias, Trust, UserId, nothing
+from .rooms import RoomKind
 
 DEFAULT_LEVELS: Mapping[Role, int] = MappingProxyType(
     {Role("manager"): 60, Role("editingteacher"): 60, Role("teacher"): 50, Role("student"): 0}
@@ -132,6 +134,30 @@ class SafetyRules:
 
 
 @dataclass(frozen=True, slots=True)
+class KindRules:
+    """What is different in rooms of one kind. Empty templates: as in the rooms of everybody.
+
+    `levels`: of roles. `powers`: keys of `m.room.power_levels` such as `invite`, `ban` or `events_default`.
+    """
+
+    name_template: str = ""
+    topic_template: str = ""
+    levels: Mapping[Role, int] = field(default_factory=nothing)
+    powers: Mapping[str, int] = field(default_factory=nothing)
+
+
+NO_DIFFERENCE = KindRules()
+DEFAULT_KINDS: Mapping[RoomKind, KindRules] = MappingProxyType(
+    {
+        RoomKind.ANNOUNCEMENTS: KindRules(name_template="{shortname} · Announcements"),
+        RoomKind.STAFF: KindRules(name_template="{shortname} · Staff"),
+        RoomKind.GROUP: KindRules(name_template="{shortname} · {group}"),
+        RoomKind.CATEGORY: KindRules(name_template="{category}"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """Everything that decides, beside the facts. `site` is the short name in every alias and marker."""
 
@@ -151,22 +177,45 @@ class Rules:
     levels: Mapping[Role, int] = field(default_factory=lambda: DEFAULT_LEVELS)
     inherited: str = "allow"
     """What a role above the course means for somebody who is not enrolled: `allow`, `invite` or `ignore`."""
-    join_rule: str = "invite"
+    join_rule: str = "restricted"
+    """`invite`, `restricted` (whoever is in the space of the course) or `knock_restricted` (others may ask)."""
     history_visibility: str = "shared"
     guest_access: str = "forbidden"
     federate: bool = True
     calls: str = "all"
     """Who may start calls: `all`, `staff` or `off`."""
+    layout: str = "room"
+    """`room`: a course has one room and nothing else. `space`: a space with rooms below it."""
+    announcements: bool = False
+    staff: bool = False
+    groups: tuple[str, ...] = ()
+    """Regular expressions; a group whose whole name fits one of them gets a room."""
+    groupings: frozenset[str] = frozenset()
+    """Names of groupings; where there are any, only groups in one of them get rooms."""
+    all_groups_roles: frozenset[Role] = frozenset({Role("manager"), Role("editingteacher")})
+    """Who has one of these is in the rooms of all groups."""
+    invite: str = "space+main"
+    """Where people in a course space are invited to: `space`, `space+main` or `all`. Other rooms they may join."""
+    how: str = "invite"
+    """`invite`, or `join`: put people into rooms without asking them, where our rights allow that."""
+    strict: bool = False
+    """Whether names changed in the room are changed back, and people whom nobody here invited are removed."""
+    members_may_invite: bool = False
+    extra_members: Mapping[UserId, int] = field(default_factory=nothing)
+    """Accounts that are never removed, such as moderation bots, with their levels."""
+    additional_creators: tuple[UserId, ...] = ()
+    encryption: bool = False
+    retention: float | None = None
+    """Seconds after which the homeserver may delete messages; None: it is not said."""
+    kinds: Mapping[RoomKind, KindRules] = field(default_factory=lambda: DEFAULT_KINDS)
+    by_category: Mapping[CategoryId, Mapping[str, Any]] = field(default_factory=nothing)
+    by_course: Mapping[CourseId, Mapping[str, Any]] = field(default_factory=nothing)
+    """Fields of these rules that are different in a category and all below it, and in a course; see `structure`."""
     identity: IdentityRules = field(default_factory=IdentityRules)
     accounts: AccountRules = field(default_factory=AccountRules)
     people: PeopleRules = field(default_factory=PeopleRules)
     fields: FieldRules = field(default_factory=FieldRules)
     safety: SafetyRules = field(default_factory=SafetyRules)
-
-    def course_alias(self, course_id: CourseId, generation: int = 1) -> RoomAlias:
-        """`#moodle_<site>_course_42:domain`; from the second generation on (after a reset) with `_g2` behind."""
-        suffix = f"_g{generation}" if generation > 1 else ""
-        return RoomAlias(f"#moodle_{self.site}_course_{course_id}{suffix}:{self.domain}")
 
     def virtual_user(self, person: MoodleUserId) -> UserId:
         """The virtual user that holds this person's places, `@moodle_<site>_<user id>:domain`: no name is in it."""
@@ -179,6 +228,10 @@ class Rules:
             return None
         person = MoodleUserId(int(number))
         return person if user == self.virtual_user(person) else None
+
+    def kind(self, kind: RoomKind) -> KindRules:
+        """What is different in rooms of this kind."""
+        return self.kinds.get(kind, NO_DIFFERENCE)
 
     @property
     def control_alias(self) -> RoomAlias:
@@ -193,11 +246,3 @@ class Choice:
     on: bool | None
     by: str
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class FieldReading:
-    """What the drop-down or checkbox `matrix_enabled` showed when we last looked; None = field absent."""
-
-    value: str | None
-    settings: Mapping[str, str] = field(default_factory=nothing)

@@ -16,6 +16,7 @@ from moodle_appservice.domain.actions import Ban, Invite, Join, OfPerson, Plan, 
 from moodle_appservice.domain.mapping import desired_room
 from moodle_appservice.domain.model import MoodleUserId
 from moodle_appservice.domain.plan import plan_room
+from moodle_appservice.domain.rooms import main_room
 from tests.domain import casefiles, values
 
 BASE = casefiles.read(casefiles.FOLDER / "plan" / "base.yaml")
@@ -70,7 +71,7 @@ def test_plan(case: dict[str, Any]) -> None:
     plan = plan_of(case)
     assert [values.shown(action) for action in plan.actions] == [expected(one) for one in case["actions"]]
     assert [values.shown_note(note) for note in plan.notes] == case["notes"]
-    assert plan.course_id == BASE["facts"]["course"]["id"]
+    assert plan.room == main_room(BASE["facts"]["course"]["id"])
     assert plan.next_look == case.get("next_look")
 
 

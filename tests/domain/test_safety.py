@@ -44,9 +44,7 @@ def room(members: list[str], rules: Rules, wanted: DesiredRoom) -> ActualRoom:
             "state": {
                 "m.room.name": {"name": wanted.name},
                 "m.room.topic": {"topic": wanted.topic},
-                "m.room.join_rules": {"join_rule": rules.join_rule},
-                "m.room.history_visibility": {"history_visibility": rules.history_visibility},
-                "m.room.guest_access": {"guest_access": rules.guest_access},
+                **{f"{kind} {key}".strip(): content for (kind, key), content in wanted.state.items()},
                 "m.room.power_levels": power_levels("12", rules, wanted.levels),
             },
         }

@@ -27,6 +27,7 @@ from moodle_appservice.domain.model import (
     UserId,
 )
 from moodle_appservice.domain.plan import Ledger
+from moodle_appservice.domain.rooms import RoomKey
 from moodle_appservice.domain.rules import (
     AccountMode,
     AccountRules,
@@ -144,20 +145,30 @@ def _sets(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def actual_room(given: Mapping[str, Any] | None) -> ActualRoom | None:
-    """A room. A member is a membership, or `[membership, sender]`; state is by type, with an empty state key."""
+    """A room. A member is a membership, or `[membership, sender]` and perhaps `admitted`.
+
+    State is by type, with an empty state key, or by type, space and state key.
+    """
     if given is None:
         return None
     members = {}
     for user, one in given["members"].items():
-        membership, sender = (one, None) if isinstance(one, str) else one
-        members[UserId(user)] = ActualMember(Membership(membership), sender and UserId(sender))
+        membership, sender, *admitted = (one, None) if isinstance(one, str) else one
+        members[UserId(user)] = ActualMember(
+            Membership(membership), sender and UserId(sender), admitted == ["admitted"]
+        )
     return ActualRoom(
         room_id=RoomId(given["room_id"]),
         version=given["version"],
         creator=UserId(given["creator"]),
-        state={(event_type, ""): content for event_type, content in given["state"].items()},
+        state={_type_and_key(name): content for name, content in given["state"].items()},
         members=members,
     )
+
+
+def _type_and_key(name: str) -> tuple[str, str]:
+    event_type, _, state_key = name.partition(" ")
+    return event_type, state_key
 
 
 def ledger(given: Mapping[str, Any] | None) -> Ledger:
@@ -202,4 +213,6 @@ def shown_note(note: Note) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, RoomKey):
+        return str(value)
     return dict(value) if isinstance(value, Mapping) else value
