@@ -245,7 +245,7 @@ async def planned(
     rooms: list[Mapping[str, Any]] = []
     for view in views:
         assert view.prepared is not None, view.trouble
-        create, *rest = view.prepared.plan.actions
+        create, *rest = view.prepared.main.plan.actions
         assert isinstance(create, CreateRoom)
         if view.row.shortname != WARM_UP:
             invites = [action.matrix_id for action in rest if isinstance(action, Invite)]

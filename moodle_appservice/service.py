@@ -32,7 +32,7 @@ from .domain.rules import (
 from .engine.accounts import AccountKeeper
 from .engine.apply import Hands, Limits
 from .engine.avatars import AvatarKeeper
-from .engine.course import CoursePlanner, CourseSync
+from .engine.course import CourseSync
 from .engine.direct import DirectChats
 from .engine.explain import Explainer
 from .engine.freshness import Freshness
@@ -44,6 +44,7 @@ from .engine.pauses import Pauses
 from .engine.people import PersonFinder
 from .engine.personal import Outside, Personal
 from .engine.picture_turns import PictureTurns
+from .engine.planning import CoursePlanner
 from .engine.queues.memory import MemoryQueue
 from .engine.rooms import RoomFinder
 from .engine.settled import Settled
@@ -284,7 +285,7 @@ class Service:
         )
         self.gate = Gate(self.matrix, store, rules)
         rooms = RoomFinder(self.matrix, store, rules, clock)
-        self.planner = CoursePlanner(self.facts, store, rooms, rules, clock)
+        self.planner = CoursePlanner(self.facts, store, rooms, rules, clock, self.accounts.rights)
         limits = Limits(actions=settings.sync.slice_actions)
         hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits)
         freshness, troubles, settled = Freshness(), Troubles(), Settled()

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from .domain.actions import Action, Ban, CreateRoom, Invite, Join, Remove, SetPower, SetState, Unban
+from .domain.actions import (
+    Action,
+    Ban,
+    CreateRoom,
+    ForceJoin,
+    Invite,
+    Join,
+    Remove,
+    SetPower,
+    SetState,
+    Unban,
+)
 from .engine.operations import PlanView, SyncReport
 from .errors import Unreachable
 
@@ -16,7 +27,11 @@ _NONE_ON = "No course is on. To see why one is off: moodle-appservice plan --cou
 
 
 def plan_json(views: Sequence[PlanView]) -> dict[str, Any]:
-    """`{"courses": [{course, shortname, room_id, actions, held, notes, trouble, paused}], "actions": n, "held": n}`."""
+    """The plan of each course as JSON.
+
+    `{"courses": [{course, shortname, room_id, rooms, actions, held, notes, trouble, paused}], "actions": n,
+    "held": n}`.
+    """
     courses = [_course(view) for view in views]
     return {
         "courses": courses,
@@ -31,6 +46,7 @@ def _course(view: PlanView) -> dict[str, Any]:
         "shortname": view.row.shortname,
         "why": view.row.reason,
         "room_id": None,
+        "rooms": [],
         "actions": [],
         "held": None,
         "notes": [],
@@ -40,12 +56,25 @@ def _course(view: PlanView) -> dict[str, Any]:
     prepared = view.prepared
     if prepared is None:
         return found
-    hold = prepared.verdict.hold
+    holds = [room.verdict.hold for room in prepared.rooms if room.verdict.hold is not None]
     found.update(
-        room_id=prepared.room_id,
-        actions=[_action(action) for action in prepared.verdict.actions],
-        held={"reason": hold.reason, "users": sorted(hold.users)} if hold else None,
-        notes=[{"person": note.person, "kind": note.kind, "text": note.text} for note in prepared.plan.notes],
+        room_id=prepared.main.room_id,
+        rooms=[
+            {"room": str(room.key), "name": room.desired.name, "room_id": room.room_id}
+            for room in prepared.rooms
+        ],
+        actions=[{"room": str(step.room), **_action(step.action)} for step in prepared.steps],
+        held={
+            "reason": " ".join(dict.fromkeys(hold.reason for hold in holds)),
+            "users": sorted({user for hold in holds for user in hold.users}),
+        }
+        if holds
+        else None,
+        notes=[
+            {"person": note.person, "kind": note.kind, "text": note.text}
+            for room in prepared.rooms
+            for note in room.plan.notes
+        ],
     )
     return found
 
@@ -59,7 +88,7 @@ def _action(action: Action) -> dict[str, Any]:
             shown.update(type=event_type, content=dict(content))
         case SetPower(levels=levels):
             shown.update(levels=dict(levels))
-        case Invite(matrix_id, person, level):
+        case Invite(matrix_id, person, level) | ForceJoin(matrix_id, person, level):
             shown.update(user=matrix_id, person=person, level=level)
         case Remove(matrix_id, person, instead=instead):
             shown.update(user=matrix_id, person=person, instead=instead)
@@ -77,7 +106,10 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         lines.append(f"Course {course['course']} {course['shortname']}: {_summary(course)}")
         if course["paused"]:
             lines.append(f"  PAUSED: {course['paused']}")
-        lines.extend(f"  {_sentence(action)}" for action in course["actions"])
+        several = len(course["rooms"]) > 1
+        lines.extend(
+            f"  {_where(action) if several else ''}{_sentence(action)}" for action in course["actions"]
+        )
         if course["held"]:
             lines.append(f"  HELD: {course['held']['reason']}")
             lines.extend(f"    would remove {user}" for user in course["held"]["users"])
@@ -100,12 +132,19 @@ def _who(note: Mapping[str, Any]) -> str:
     return "" if note["person"] is None else f"Moodle user {note['person']}: "
 
 
+def _where(action: Mapping[str, Any]) -> str:
+    """The room, without the course that stands above it."""
+    return f"{action['room'].split(' ', 2)[2]}: "
+
+
 def _sentence(action: Mapping[str, Any]) -> str:
     match action["kind"]:
         case "CreateRoom":
             what = f"make the room “{action['name']}” as {action['alias']}"
         case "Invite":
             what = f"invite {action['user']} with level {action['level']}"
+        case "ForceJoin":
+            what = f"put {action['user']} into the room with level {action['level']}"
         case "Remove":
             what = f"remove {action['user']}" + (
                 f" in favour of {action['instead']}" if action["instead"] else ""

@@ -54,7 +54,7 @@ class FakeAccounts:
     # What the engine asks for
 
     async def rights(self) -> AccountRights:
-        return AccountRights(self.may_look, self.may_create)
+        return AccountRights(self.may_look, self.may_create, force_join=self.may_look)
 
     async def look(self, user_id: UserId) -> Account | None:
         self._arrives("look", user_id)
@@ -121,6 +121,10 @@ class FakeAccounts:
 
     async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
         self._arrives("join_as", room_id, user_id)
+
+    async def force_join(self, room_id: RoomId, user_id: UserId) -> None:
+        self._arrives("force_join", room_id, user_id)
+        self._needs(self.may_look)
 
     async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:
         self._arrives("leave_as", room_id, user_id)

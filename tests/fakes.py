@@ -369,6 +369,13 @@ class FakeHomeserver:
             raise PermanentFailure(f"{user_id} is not invited to the room {room_id}.")
         self.member(room_id, user_id, "join")
 
+    async def force_join(self, room_id: RoomId, user_id: UserId) -> None:
+        await self._arrives("force_join", room_id, user_id)
+        self._must_be_in(room_id)
+        if self.members(room_id).get(user_id) != "invite":
+            self.member(room_id, user_id, "invite", by=self.bot)
+        self.member(room_id, user_id, "join")
+
     async def join(self, room_id: RoomId) -> None:
         await self._arrives("join", room_id)
         self.member(room_id, self.bot, "join")

@@ -70,9 +70,10 @@ async def _planned(stage: Stage) -> dict[RoomAlias, Set[UserId]]:
     for view in await stage.service.operations.plans():
         if view.prepared is None:
             raise NotSeen(f"a plan for the course {view.row.shortname} ({view.trouble})")
-        actions = view.prepared.verdict.actions
-        invited = {action.matrix_id for action in actions if isinstance(action, Invite)}
-        planned.update({action.alias: invited for action in actions if isinstance(action, CreateRoom)})
+        for room in view.prepared.rooms:
+            actions = room.verdict.actions
+            invited = {action.matrix_id for action in actions if isinstance(action, Invite)}
+            planned.update({action.alias: invited for action in actions if isinstance(action, CreateRoom)})
     return planned
 
 

@@ -16,7 +16,9 @@ from typing import Self
 
 import aiohttp
 
+from ..domain.markers import alias_of
 from ..domain.model import RoomId, UserId
+from ..domain.rooms import main_room
 from .actor import Actor
 from .cast import PASSWORD, Cast, Part
 from .screen import Screen
@@ -62,7 +64,7 @@ class Story:
 
     async def play(self) -> None:
         """All steps in order. Raises `NotSeen` at the first whose result does not show."""
-        alias = self._stage.service.rules.course_alias(self._cast.course_id)
+        alias = alias_of(main_room(self._cast.course_id), self._stage.service.rules)
         async with within(LONGEST_STEP, f"the room {alias}"):
             self._room_id = (await self._witness.rooms())[alias]
         for what, step in (

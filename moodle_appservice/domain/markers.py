@@ -94,10 +94,13 @@ def _with_ids(value: Any, known: Mapping[RoomId, RoomId]) -> Any:
     return value
 
 
-def lacks_ids(value: Any) -> bool:
-    """Whether something in a JSON value still stands for a room that is not made yet."""
+def waited_for(value: Any) -> frozenset[str]:
+    """The keys, as text, of rooms that are not made yet and stand in a JSON value."""
     if isinstance(value, str):
-        return is_stand_in(value)
+        return frozenset({value.removeprefix(_STAND_IN)}) if is_stand_in(value) else frozenset()
     if isinstance(value, Mapping):
-        return any(is_stand_in(key) or lacks_ids(inner) for key, inner in value.items())
-    return isinstance(value, list | tuple) and any(map(lacks_ids, value))
+        inner = [*map(waited_for, value.keys()), *map(waited_for, value.values())]
+        return frozenset().union(*inner)
+    if isinstance(value, list | tuple):
+        return frozenset().union(*map(waited_for, value))
+    return frozenset()

@@ -257,9 +257,7 @@ def _place(
         if member.guest and resolution.matrix_id in found.members:
             return
         welcome = invitable and person not in found.treatments
-        found.members[resolution.matrix_id] = replace(
-            member, level=level, required=required, welcome=welcome
-        )
+        found.members[resolution.matrix_id] = replace(member, level=level, required=required, welcome=welcome)
         if untrusted:
             _note(found, member, untrusted, "untrusted")
     if not invitable and not member.guest and resolution.virtual_id is not None:

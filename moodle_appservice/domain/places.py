@@ -176,7 +176,8 @@ class Places:
         levels = {
             user: member.level
             for user, member in self.staying.items()
-            if member.level != 0 and (member.required or member.free or self._is_present(user))
+            if member.level != 0
+            and (member.required or member.free or user in self.wanted or self._is_present(user))
         }
         levels.update(dict.fromkeys(self._muted(), MUTED_LEVEL))
         levels.update(

@@ -11,24 +11,38 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
 from ..domain.actions import (
     Action,
     Ban,
     CreateRoom,
+    ForceJoin,
     Invite,
     Join,
     OfPerson,
     Remove,
     SetPower,
     SetState,
+    Step,
     Unban,
 )
+from ..domain.markers import waited_for, with_ids
 from ..domain.model import CourseId, EventId, RoomId, UserId
+from ..domain.power import MARKER
+from ..domain.rooms import RoomKey
 from ..domain.rules import Rules
-from ..errors import AliasTaken, AlreadyThere, AppError, NotThere, TemporaryFailure, Unreachable
+from ..errors import (
+    AliasTaken,
+    AlreadyThere,
+    AppError,
+    NotThere,
+    PermanentFailure,
+    TemporaryFailure,
+    Unreachable,
+)
 from ..ports import Before, Clock, Done, Matrix, Store
 from .rooms import RoomFinder
 from .troubles import after, name_of
@@ -48,11 +62,11 @@ class Limits:
 
 @dataclass(slots=True)
 class SliceResult:
-    """What a slice did. `left`: actions that were not begun. `failures`: those that did not work, in order."""
+    """What a slice did. `left`: steps that were not begun. `failures`: those that did not work, in order."""
 
     done: int = 0
     left: int = 0
-    failures: list[tuple[Action, AppError]] = field(default_factory=list)
+    failures: list[tuple[Step, AppError]] = field(default_factory=list)
 
 
 class Masquerade(Protocol):
@@ -62,9 +76,13 @@ class Masquerade(Protocol):
         """A virtual user joins a room that it may join."""
         ...
 
+    async def force_join(self, room_id: RoomId, user_id: UserId) -> None:
+        """An account of our homeserver is put into a room. Raises `NoAdminRights`."""
+        ...
+
 
 class Hands:
-    """Carries out actions of one course at a time; used by many workers at once for different courses."""
+    """Carries out steps of one key at a time; used by many workers at once for different keys."""
 
     def __init__(
         self,
@@ -86,54 +104,87 @@ class Hands:
 
     async def slice(
         self,
-        course_id: CourseId,
-        room_id: RoomId | None,
-        actions: tuple[Action, ...],
+        course_id: CourseId | None,
+        rooms: Mapping[RoomKey, RoomId],
+        steps: tuple[Step, ...],
         *,
         signal: str,
     ) -> SliceResult:
-        """Carry out the first actions of a plan. Raises `TemporaryFailure` when the homeserver is the trouble."""
-        result = SliceResult(left=len(actions))
+        """Carry out the first steps of a plan. `rooms`: those that there are; the ids of new ones are filled in.
+
+        Raises `TemporaryFailure` when the homeserver is the trouble, and what stops the making of the only room.
+        """
+        result = SliceResult(left=len(steps))
         ends = self._clock.now() + self._limits.seconds
-        part = actions[: self._limits.actions]
-        if room_id is not None:
-            await self._intend(room_id, part)
-        for action in part:
+        part = steps[: self._limits.actions]
+        ids = dict(rooms)
+        for room, room_id in ids.items():
+            await self._intend(room, room_id, part)
+        for step in part:
             if result.done and self._clock.now() >= ends:
                 break
-            if isinstance(action, CreateRoom):
-                room_id = await self._create(action, signal=signal)
-                if room_id is not None:
-                    await self._intend(room_id, part)
-            elif room_id is not None and not _must_wait(action, result):
-                await self._one(course_id, room_id, action, signal, result)
+            if not _must_wait(step, result):
+                step = Step(step.room, _filled(step.action, ids))
+                if isinstance(step.action, CreateRoom):
+                    if not await self._make(course_id, step, step.action, ids, part, signal, result):
+                        result.left -= 1
+                        break
+                elif step.room in ids:
+                    await self._one(course_id, ids[step.room], step, signal, result)
             result.left -= 1
-            if room_id is None:
-                break
             result.done += 1
         return result
 
-    async def _intend(self, room_id: RoomId, actions: tuple[Action, ...]) -> None:
-        invited = {action.matrix_id: action.person for action in actions if isinstance(action, Invite)}
+    async def _intend(self, room: RoomKey, room_id: RoomId, steps: tuple[Step, ...]) -> None:
+        invited = {
+            step.action.matrix_id: step.action.person
+            for step in steps
+            if step.room == room and isinstance(step.action, Invite | ForceJoin)
+        }
         if invited:
             await self._store.ledger.intend(room_id, invited)
 
-    async def _create(self, action: CreateRoom, *, signal: str) -> RoomId | None:
+    async def _make(
+        self,
+        course_id: CourseId | None,
+        step: Step,
+        action: CreateRoom,
+        ids: dict[RoomKey, RoomId],
+        part: tuple[Step, ...],
+        signal: str,
+        result: SliceResult,
+    ) -> bool:
+        """Make a room; False where it was there already, so that everything is to be planned anew."""
+        try:
+            room_id = await self._create(course_id, action, signal=signal)
+        except PermanentFailure as failure:
+            if not ids:
+                raise
+            result.failures.append((step, failure))
+            return True
+        if room_id is None:
+            return False
+        ids[step.room] = room_id
+        await self._intend(step.room, room_id, part)
+        return True
+
+    async def _create(self, course_id: CourseId | None, action: CreateRoom, *, signal: str) -> RoomId | None:
         try:
             room_id = await self._matrix.create_room(action.content)
         except AliasTaken:
-            await self._rooms.take_alias(action.course_id, action.alias)
+            await self._rooms.take_alias(action.room, action.alias, generation=_generation(action))
             return None
         except AppError as failure:
-            await self._book(action, RoomId(""), action.course_id, signal, error=failure)
+            await self._book(action, RoomId(""), course_id, signal, error=failure)
             raise
-        await self._book(action, room_id, action.course_id, signal)
-        log.info("Course %d has the new room %s.", action.course_id, room_id)
+        await self._book(action, room_id, course_id, signal)
+        log.info("There is the new room %s: %s.", room_id, action.room)
         return room_id
 
     async def _one(
-        self, course_id: CourseId, room_id: RoomId, action: Action, signal: str, result: SliceResult
+        self, course_id: CourseId | None, room_id: RoomId, step: Step, signal: str, result: SliceResult
     ) -> None:
+        action = step.action
         before = await self._before(room_id, action)
         try:
             event_id = await self._request(room_id, action)
@@ -144,7 +195,7 @@ class Hands:
             raise
         except AppError as failure:
             await self._book(action, room_id, course_id, signal, error=failure)
-            result.failures.append((action, failure))
+            result.failures.append((step, failure))
             return
         await self._book(action, room_id, course_id, signal, event_id=event_id, before=before)
 
@@ -161,6 +212,9 @@ class Hands:
                 if invite:
                     await self._matrix.invite(room_id, matrix_id)
                 await self._accounts.join_as(room_id, matrix_id)
+                return None
+            case ForceJoin(matrix_id):
+                await self._accounts.force_join(room_id, matrix_id)
                 return None
             case Remove(matrix_id, instead=instead):
                 # The whole room can read it, so it says nothing about the person.
@@ -194,7 +248,7 @@ class Hands:
         self,
         action: Action,
         room_id: RoomId,
-        course_id: CourseId,
+        course_id: CourseId | None,
         signal: str,
         *,
         error: AppError | None = None,
@@ -205,7 +259,12 @@ class Hands:
         if error is not None:
             reference = secrets.token_hex(4)
             log.warning(
-                "%s failed for course %d [%s]: %s", type(action).__name__, course_id, reference, error
+                "%s failed in room %s of course %s [%s]: %s",
+                type(action).__name__,
+                room_id or "(none yet)",
+                course_id or "(none)",
+                reference,
+                error,
             )
         done = Done(
             action=action,
@@ -221,6 +280,23 @@ class Hands:
         await self._store.ledger.record(done, bot=self._rules.bot)
 
 
-def _must_wait(action: Action, result: SliceResult) -> bool:
-    """Whether what this action depends on has just failed."""
-    return bool(after(action) & {name_of(failed) for failed, _ in result.failures})
+def _must_wait(step: Step, result: SliceResult) -> bool:
+    """Whether what this step depends on has just failed."""
+    return bool(after(step) & {name_of(failed) for failed, _ in result.failures})
+
+
+def _filled(action: Action, ids: Mapping[RoomKey, RoomId]) -> Action:
+    """The same action with the ids of rooms that were made meanwhile."""
+    if isinstance(action, CreateRoom) and waited_for(action.content):
+        return replace(action, content=with_ids(action.content, ids))
+    if isinstance(action, SetState) and (waited_for(action.content) or waited_for(action.state_key)):
+        return replace(
+            action, state_key=with_ids(action.state_key, ids), content=with_ids(action.content, ids)
+        )
+    return action
+
+
+def _generation(action: CreateRoom) -> int:
+    """How often the room's key has been given a room, as the marker of the new one says."""
+    states = action.content.get("initial_state", ())
+    return next((state["content"].get("generation", 1) for state in states if state["type"] == MARKER), 1)

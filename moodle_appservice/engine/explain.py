@@ -15,8 +15,8 @@ from ..domain.rules import Rules
 from ..errors import AppError, Refused
 from ..ports import AuditRow, Clock, CourseRow, Facts, Key, PersonRow, Store, person_key
 from . import sentences
-from .course import CoursePlanner
 from .pauses import Pauses
+from .planning import CoursePlanner
 from .room_sentences import about_rooms
 from .troubles import Troubles
 

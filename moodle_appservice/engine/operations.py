@@ -9,12 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..domain.actions import Invite
+from ..domain.actions import ForceJoin, Invite
 from ..domain.model import CourseId, Membership, MoodleUserId
 from ..errors import AppError, PermanentFailure
 from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
-from .course import CoursePlanner, Prepared
 from .pauses import sentence
+from .planning import CoursePlanner, Prepared
 from .site import SitePass
 from .status import CourseStatus, StatusReader
 from .troubles import Troubles
@@ -170,23 +170,24 @@ class Operations:
 
     async def _forget_leaving(self, user_id: MoodleUserId, course_id: CourseId) -> None:
         """Whoever left by choice has changed their mind."""
-        room_id = await self._store.ledger.room_of(course_id)
-        room = await self._store.mirror.room(room_id) if room_id is not None else None
-        if room_id is None or room is None:
-            return
-        places = await self._store.ledger.places(room_id)
-        left = [
-            user
-            for user, person in places.items()
-            if person == user_id
-            and user in room.members
-            and room.members[user].membership is Membership.LEAVE
-        ]
-        await self._store.ledger.unwanted(room_id, left)
+        for own in (await self._store.ledger.rooms_of(course_id)).values():
+            room = await self._store.mirror.room(own.room_id)
+            places = await self._store.ledger.places(own.room_id)
+            left = [
+                user
+                for user, person in places.items()
+                if person == user_id
+                and room is not None
+                and user in room.members
+                and room.members[user].membership is Membership.LEAVE
+            ]
+            if left:
+                await self._store.ledger.unwanted(own.room_id, left)
 
     def _answer(self, user_id: MoodleUserId, prepared: Prepared) -> Requested:
-        members = prepared.actual.members if prepared.actual is not None else {}
-        for user, member in prepared.desired.members.items():
+        main = prepared.main
+        members = main.actual.members if main.actual is not None else {}
+        for user, member in main.desired.members.items():
             if member.person == user_id and not member.virtual and user in members:
                 match members[user].membership:
                     case Membership.JOIN:
@@ -194,11 +195,11 @@ class Operations:
                     case Membership.INVITE:
                         return Requested(Membership.INVITE, f"{user} is invited to the room.")
         for trouble in self._troubles.of(prepared.facts.course.id).values():
-            if isinstance(trouble.action, Invite) and trouble.action.person == user_id:
+            if isinstance(trouble.action, Invite | ForceJoin) and trouble.action.person == user_id:
                 sentence = f"The invite failed and is tried again: {trouble.failure}"
                 return Requested(Membership.NONE, sentence)
-        reasons = [note.text for note in prepared.plan.notes if note.person == user_id]
-        if user_id not in prepared.desired.enrolled:
+        reasons = [note.text for note in main.plan.notes if note.person == user_id]
+        if user_id not in main.desired.enrolled:
             reasons = ["Moodle does not list this person in the course. Nobody was invited."]
         return Requested(Membership.NONE, " ".join(reasons) or "The invite has not been sent yet.")
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..domain.actions import Remove
+from ..domain.actions import Remove, Step
 from ..domain.linking import Link
 from ..domain.model import MoodleUserId, RoomId
+from ..domain.rooms import main_room
 from ..errors import AppError, NoAdminRights, PermanentFailure, Refused, Unreachable
 from ..ports import (
     Accounts,
@@ -181,9 +182,10 @@ class Personal:
     async def _out_of_rooms(self, user_id: MoodleUserId, trace: Trace) -> None:
         failures: list[str] = []
         for room_id, (course_id, accounts) in sorted(trace.rooms.items()):
-            actions = tuple(Remove(account, user_id, WHY_REMOVED) for account in sorted(accounts))
+            key = await self._store.ledger.key_of(room_id) or main_room(course_id)
+            steps = tuple(Step(key, Remove(account, user_id, WHY_REMOVED)) for account in sorted(accounts))
             try:
-                result = await self._outside.hands.slice(course_id, room_id, actions, signal=SIGNAL)
+                result = await self._outside.hands.slice(course_id, {key: room_id}, steps, signal=SIGNAL)
             except Unreachable:
                 raise
             except AppError as failure:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..domain.actions import Action, Ban, CreateRoom, Invite, Join, OfPerson, Remove, SetPower, Unban
+from ..domain.actions import (
+    Action,
+    Ban,
+    CreateRoom,
+    ForceJoin,
+    Invite,
+    Join,
+    OfPerson,
+    Remove,
+    SetPower,
+    Unban,
+)
 from ..domain.members import Treatment
 from ..domain.model import CourseFacts, Membership, MoodleUserId, UserId
 from ..domain.places import PRESENT
-from .course import Prepared
+from .planning import Prepared, PreparedRoom
 from .sentences import listed, moment
 from .troubles import Trouble
 
@@ -35,8 +46,11 @@ def about_rooms(
     return [
         *_of_enrolment(prepared.facts, user_id),
         *_of_dates(prepared.facts),
-        *_of_room(prepared, user_id, accounts),
-        *_of_plan(prepared, user_id),
+        *(
+            sentence
+            for room in prepared.rooms
+            for sentence in _of_one(room, user_id, accounts, several=len(prepared.rooms) > 1)
+        ),
         *(
             f"{_named(trouble.action)} failed {_times(trouble.times)} and is tried again at "
             f"{moment(trouble.retry_at)}: {trouble.failure}"
@@ -69,51 +83,61 @@ def _of_dates(facts: CourseFacts) -> Iterator[str]:
         yield f"The course {'ends' if course.end > facts.read_at else 'ended'} at {moment(course.end)}."
 
 
-def _of_room(prepared: Prepared, user_id: MoodleUserId, accounts: frozenset[UserId]) -> Iterator[str]:
-    members = {user: member for user, member in prepared.desired.members.items() if member.person == user_id}
-    if prepared.actual is None:
-        yield "The course has no room yet."
+def _of_one(
+    room: PreparedRoom, user_id: MoodleUserId, accounts: frozenset[UserId], *, several: bool
+) -> Iterator[str]:
+    """One room; where there are several, only if there is anything to say, after a sentence that names it."""
+    told = [*_of_room(room, user_id, accounts), *_of_plan(room, user_id)]
+    if several and told:
+        yield f"The room “{room.desired.name}” ({room.key.kind}):"
+    yield from told
+
+
+def _of_room(room: PreparedRoom, user_id: MoodleUserId, accounts: frozenset[UserId]) -> Iterator[str]:
+    members = {user: member for user, member in room.desired.members.items() if member.person == user_id}
+    if room.actual is None:
+        yield "There is no room yet."
     for user, member in members.items():
         yield f"{user} {'belongs in the room' if member.required else 'may be in the room'}: {member.why}"
-        yield _level(prepared, user, member.level)
-    there = prepared.actual.members if prepared.actual else {}
+        yield _level(room, user, member.level)
+    there = room.actual.members if room.actual else {}
     for user in sorted((accounts | members.keys()) & there.keys()):
-        yield _stands(prepared, user)
-    treatment: Treatment | None = prepared.desired.treatments.get(user_id)
+        yield _stands(room, user)
+    treatment: Treatment | None = room.desired.treatments.get(user_id)
     if treatment is not None and treatment.why:
         until = f" (until {moment(treatment.until)})" if treatment.until is not None else ""
         yield f"What happens to the accounts: {treatment.fate}{until}. {treatment.why}"
-    for note in prepared.plan.notes:
+    for note in room.plan.notes:
         if note.person == user_id:
             yield note.text
 
 
-def _level(prepared: Prepared, user: UserId, wanted: int) -> str:
-    users = prepared.actual.content("m.room.power_levels").get("users") if prepared.actual else None
+def _level(room: PreparedRoom, user: UserId, wanted: int) -> str:
+    users = room.actual.content("m.room.power_levels").get("users") if room.actual else None
     has = users.get(user, 0) if isinstance(users, Mapping) else 0
     if has == wanted:
         return f"The power level is {wanted}, as the roles give it."
     return f"The power level is to be {wanted}, and is {has} in the room."
 
 
-def _stands(prepared: Prepared, user: UserId) -> str:
-    assert prepared.actual is not None
-    here = prepared.actual.members[user]
+def _stands(room: PreparedRoom, user: UserId) -> str:
+    assert room.actual is not None
+    here = room.actual.members[user]
     by = ""
     if here.membership not in PRESENT and here.sender is not None:
         by = ", by the account's own choice" if here.sender == user else f", by {here.sender}"
     return f"{user} {IN_ROOM[here.membership]}{by}."
 
 
-def _of_plan(prepared: Prepared, user_id: MoodleUserId) -> Iterator[str]:
-    passing = [action for action in prepared.verdict.actions if _is_about(action, user_id)]
-    for action in prepared.plan.actions:
+def _of_plan(room: PreparedRoom, user_id: MoodleUserId) -> Iterator[str]:
+    passing = [action for action in room.verdict.actions if _is_about(action, user_id)]
+    for action in room.plan.actions:
         if not _is_about(action, user_id):
             continue
         if action in passing:
             yield f"{_named(action)} is what the next look at the course does: {action.why}"
-        elif prepared.verdict.hold is not None:
-            yield f"{_named(action)} is held until a person confirms it: {prepared.verdict.hold.reason}"
+        elif room.verdict.hold is not None:
+            yield f"{_named(action)} is held until a person confirms it: {room.verdict.hold.reason}"
 
 
 def _is_about(action: Action, user_id: MoodleUserId) -> bool:
@@ -124,6 +148,8 @@ def _named(action: Action) -> str:
     match action:
         case Invite(user):
             return f"The invite of {user}"
+        case ForceJoin(user):
+            return f"Putting {user} into the room"
         case Join(user):
             return f"Letting {user} hold the place"
         case Remove(user):

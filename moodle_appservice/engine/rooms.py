@@ -1,6 +1,6 @@
-"""Which room belongs to a course, and what it looks like: from the books, the mirror, or the homeserver itself.
+"""Which rooms belong to a course, and what they look like: from the books, the mirror, or the homeserver itself.
 
-A room is ours when the bot made it and our marker in it, set by the bot, names this site and course. Normally books
+A room is ours when the bot made it and our marker in it, set by the bot, names this site and room. Normally books
 and mirror know it. After a crash between a request and its booking the mirror knows it alone; after the loss of the
 database only the homeserver does, and then its alias leads there.
 """
@@ -8,13 +8,15 @@ database only the homeserver does, and then its alias leads there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ..domain.markers import alias_of, key_in
 from ..domain.model import ActualRoom, CourseId, Membership, RoomAlias, RoomId, UserId
 from ..domain.power import MARKER
+from ..domain.rooms import RoomKey, main_room
 from ..domain.rules import Rules
 from ..errors import PermanentFailure, TemporaryFailure
-from ..ports import Clock, Event, Matrix, Store
+from ..ports import Clock, Event, Matrix, OwnRoom, Store
 
 TRIES = 5
 """How often an unfinished room is looked at before its alias is given to a new one."""
@@ -31,31 +33,40 @@ class RoomFinder:
         self._clock = clock
         self._unfinished: dict[RoomId, int] = {}
 
-    async def find(self, course_id: CourseId) -> RoomId | None:
-        """The room of a course as far as we know without asking anybody."""
-        room_id = await self._store.ledger.room_of(course_id)
-        if room_id is not None:
-            return room_id
-        room_id = await self._store.mirror.find_marked(self._rules.site, course_id)
-        if room_id is not None:
+    async def find(self, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
+        """The rooms of a course as far as we know without asking anybody."""
+        found = await self._store.ledger.rooms_of(course_id)
+        if main_room(course_id) in found:
+            return found
+        marked = await self._store.mirror.find_marked(self._rules.site, course_id)
+        for key, own in marked.items():
+            if key in found:
+                continue
             log.info(
-                "Course %d already has the room %s; it is taken back into the books.", course_id, room_id
+                "Course %d already has the room %s (%s); it is taken back into the books.",
+                course_id,
+                own.room_id,
+                key,
             )
-            await self._store.ledger.adopt(room_id, course_id, at=self._clock.now())
-        return room_id
+            await self._store.ledger.adopt(own.room_id, key, generation=own.generation, at=self._clock.now())
+        return {**marked, **found}
 
-    async def actual(self, room_id: RoomId, course_id: CourseId) -> ActualRoom | None:
-        """The room as it is; reads it from the homeserver where the mirror can't be trusted.
+    async def actual(self, rooms: Mapping[RoomKey, OwnRoom]) -> dict[RoomKey, ActualRoom]:
+        """The rooms as they are; reads those from the homeserver where the mirror can't be trusted.
 
-        None when the homeserver does not have the room any more: then books and mirror have forgotten it.
+        A room that the homeserver does not have any more is missing: books and mirror have forgotten it.
         """
-        if not await self._store.mirror.is_stale(room_id):
-            room = await self._store.mirror.room(room_id)
-            if room is not None and self._bot_is_in(room):
-                return room
-        return await self._read(room_id, course_id)
+        mirrored = await self._store.mirror.rooms([own.room_id for own in rooms.values()])
+        found: dict[RoomKey, ActualRoom] = {}
+        for key, own in rooms.items():
+            room = mirrored.get(own.room_id)
+            if room is None or not self._bot_is_in(room):
+                room = await self._read(own, key)
+            if room is not None:
+                found[key] = room
+        return found
 
-    async def take_alias(self, course_id: CourseId, alias: RoomAlias) -> None:
+    async def take_alias(self, key: RoomKey, alias: RoomAlias, *, generation: int = 1) -> None:
         """The alias of a room to be made exists: adopt that room if it is ours, finish or replace a torso.
 
         Raises `PermanentFailure` when the room is not ours, `TemporaryFailure` while it may still be in the making.
@@ -70,11 +81,11 @@ class RoomFinder:
             events = await self._matrix.read_state(room_id)
         except PermanentFailure:
             events = []
-        if self._is_ours(events, course_id):
+        if self._is_ours(events, key):
             self._unfinished.pop(room_id, None)
             await self._store.mirror.replace(room_id, events, guard=guard)
-            await self._store.ledger.adopt(room_id, course_id, at=self._clock.now())
-            log.info("Course %d already has the room %s; it was adopted.", course_id, room_id)
+            await self._store.ledger.adopt(room_id, key, generation=generation, at=self._clock.now())
+            log.info("The room of %s exists already as %s; it was adopted.", key, room_id)
             return
         creator = next((event.sender for event in events if event.type == "m.room.create"), None)
         if creator is not None and creator != self._rules.bot:
@@ -97,32 +108,30 @@ class RoomFinder:
             f"The unfinished room behind {alias} was left; a new one is made.", retry_after=0
         )
 
-    async def _read(self, room_id: RoomId, course_id: CourseId) -> ActualRoom | None:
+    async def _read(self, own: OwnRoom, key: RoomKey) -> ActualRoom | None:
         guard = await self._store.mirror.begin_read()
         try:
-            events = await self._matrix.read_state(room_id)
+            events = await self._matrix.read_state(own.room_id)
         except PermanentFailure:
-            await self._lost(room_id, course_id)
+            await self._lost(own, key)
             return None
-        await self._store.mirror.replace(room_id, events, guard=guard)
-        room = await self._store.mirror.room(room_id)
+        await self._store.mirror.replace(own.room_id, events, guard=guard)
+        room = await self._store.mirror.room(own.room_id)
         if room is None or not self._bot_is_in(room):
-            await self._lost(room_id, course_id)
+            await self._lost(own, key)
             return None
         return room
 
-    async def _lost(self, room_id: RoomId, course_id: CourseId) -> None:
+    async def _lost(self, own: OwnRoom, key: RoomKey) -> None:
         """A room that we can't read: gone for good when even its alias is gone, else somebody put the bot out."""
-        alias = self._rules.course_alias(course_id)
+        alias = alias_of(key, self._rules, own.generation)
         if await self._matrix.resolve_alias(alias) is None:
-            log.error(
-                "The homeserver has lost the room %s of course %d; a new one is made.", room_id, course_id
-            )
-            await self._store.mirror.forget(room_id)
-            await self._store.ledger.release(room_id)
+            log.error("The homeserver has lost the room %s (%s); a new one is made.", own.room_id, key)
+            await self._store.mirror.forget(own.room_id)
+            await self._store.ledger.release(own.room_id)
             return
         raise PermanentFailure(
-            f"The bot is not in the room {room_id} of course {course_id} any more. Nothing was changed. Invite the bot "
+            f"The bot is not in the room {own.room_id} ({key}) any more. Nothing was changed. Invite the bot "
             f"again (a server admin can), or delete the alias {alias} to have a new room made."
         )
 
@@ -130,15 +139,12 @@ class RoomFinder:
         bot = room.members.get(self._rules.bot)
         return bot is not None and bot.membership is Membership.JOIN
 
-    def _is_ours(self, events: Sequence[Event], course_id: CourseId) -> bool:
+    def _is_ours(self, events: Sequence[Event], key: RoomKey) -> bool:
         bot: UserId = self._rules.bot
         creator = any(event.type == "m.room.create" and event.sender == bot for event in events)
         powered = any(event.type == "m.room.power_levels" for event in events)
         marked = any(
-            event.type == MARKER
-            and event.sender == bot
-            and event.content.get("site") == self._rules.site
-            and event.content.get("moodle_id") == course_id
+            event.type == MARKER and event.sender == bot and key_in(event.content, self._rules) == key
             for event in events
         )
         return creator and powered and marked

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..domain.actions import Invite
-from ..domain.model import CourseId, Membership, MoodleUserId, RoomId
+from ..domain.actions import ForceJoin, Invite
+from ..domain.model import CourseId, Membership, MoodleUserId, RoomAlias, RoomId
+from ..domain.rooms import RoomKey
 from ..ports import Facts, Store
-from .course import CoursePlanner, Prepared
 from .pauses import sentence
+from .planning import CoursePlanner, Prepared, PreparedRoom
 from .troubles import Troubles
 
+FREE = "May join through the space of the course, and has not done so yet."
 NOT_THERE = frozenset({"unresolved", "waiting", "blocked", "unasked", "left", "banned"})
 """Kinds of notes about people who are enrolled and not in the room."""
 
@@ -26,6 +28,22 @@ class Missing:
     person: MoodleUserId
     name: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomStatus:
+    """The state of one room of a course. `expected`: who is invited there, or may join by themselves."""
+
+    key: RoomKey
+    room_id: RoomId | None
+    name: str
+    alias: RoomAlias
+    expected: int
+    joined: int
+    invited: int
+    virtual: int
+    to_do: int
+    held: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +70,8 @@ class CourseStatus:
     held: str = ""
     last_sync: float | None = None
     last_error: str = ""
+    rooms: tuple[RoomStatus, ...] = ()
+    """Every room of the course; the numbers above are those of the main room."""
     own_room: bool = False
     """Moodle itself has made a room for the course too, so it has two."""
     paused: str = ""
@@ -77,15 +97,17 @@ class StatusReader:
         if not row.on:
             return CourseStatus(course_id, row.shortname, False, row.reason, paused=paused)
         prepared = await self._planner.prepare(course_id, not_older_than=0.0)
-        joined, invited, virtual = _count(prepared)
+        main = prepared.main
+        joined, invited, virtual = _count(main)
         missing = await self._missing(prepared)
-        notes = prepared.plan.notes
+        notes = main.plan.notes
+        holds = [room.verdict.hold for room in prepared.rooms if room.verdict.hold is not None]
         return CourseStatus(
             course_id=course_id,
             shortname=row.shortname,
             on=True,
             reason=row.reason,
-            room_id=prepared.room_id,
+            room_id=main.room_id,
             expected=joined + invited + len(missing),
             joined=joined,
             invited=invited,
@@ -100,30 +122,34 @@ class StatusReader:
                 },
             ),
             guests=sum(1 for note in notes if note.kind == "guest"),
-            to_do=len(prepared.plan.actions),
-            held=prepared.verdict.hold.reason
-            if prepared.verdict.hold
-            else self._facts.held.get(course_id, ""),
+            to_do=sum(len(room.plan.actions) for room in prepared.rooms),
+            held=holds[0].reason if holds else self._facts.held.get(course_id, ""),
             last_sync=row.last_sync,
             last_error=row.last_error,
             own_room=bool(prepared.facts.course.own_room_url),
             paused=paused,
+            rooms=tuple(_room(room) for room in prepared.rooms),
         )
 
     async def _missing(self, prepared: Prepared) -> tuple[Missing, ...]:
+        main = prepared.main
         reasons = {
             note.person: note.text
-            for note in prepared.plan.notes
-            if note.person is not None and note.kind in NOT_THERE and not _is_there(prepared, note.person)
+            for note in main.plan.notes
+            if note.person is not None and note.kind in NOT_THERE and not _is_there(main, note.person)
         }
         for trouble in self._troubles.of(prepared.facts.course.id).values():
-            if isinstance(trouble.action, Invite) and not _is_there(prepared, trouble.action.person):
-                reasons[trouble.action.person] = f"The invite failed and is tried again: {trouble.failure}"
-        for member in prepared.desired.members.values():
-            if member.virtual:
+            action = trouble.action
+            is_of_main = trouble.step.room == main.key and isinstance(action, Invite | ForceJoin)
+            if is_of_main and isinstance(action, Invite | ForceJoin) and not _is_there(main, action.person):
+                reasons[action.person] = f"The invite failed and is tried again: {trouble.failure}"
+        for member in main.desired.members.values():
+            if member.virtual or member.person in reasons or _is_there(main, member.person):
                 continue
-            if member.person not in reasons and member.required and not _is_there(prepared, member.person):
+            if member.required:
                 reasons[member.person] = "The invite has not been sent yet."
+            elif member.free and member.welcome:
+                reasons[member.person] = FREE
         return await self._named(prepared, reasons)
 
     async def _named(self, prepared: Prepared, reasons: Mapping[MoodleUserId, str]) -> tuple[Missing, ...]:
@@ -134,10 +160,31 @@ class StatusReader:
         )
 
 
-def _count(prepared: Prepared) -> tuple[int, int, int]:
+def _room(room: PreparedRoom) -> RoomStatus:
+    joined, invited, virtual = _count(room)
+    expected = {
+        member.person
+        for member in room.desired.members.values()
+        if not member.virtual and not member.guest and (member.required or member.free)
+    }
+    return RoomStatus(
+        key=room.key,
+        room_id=room.room_id,
+        name=room.desired.name,
+        alias=room.desired.alias,
+        expected=len(expected),
+        joined=joined,
+        invited=invited,
+        virtual=virtual,
+        to_do=len(room.plan.actions),
+        held=room.verdict.hold.reason if room.verdict.hold else "",
+    )
+
+
+def _count(room: PreparedRoom) -> tuple[int, int, int]:
     """Joined, invited, and places held by virtual users."""
-    members = prepared.actual.members if prepared.actual else {}
-    desired = prepared.desired.members.items()
+    members = room.actual.members if room.actual else {}
+    desired = room.desired.members.items()
     own = [members[user].membership for user, member in desired if user in members and not member.virtual]
     virtual = sum(
         1
@@ -145,19 +192,19 @@ def _count(prepared: Prepared) -> tuple[int, int, int]:
         if member.virtual
         and user in members
         and members[user].membership is Membership.JOIN
-        and not _is_there(prepared, member.person)
+        and not _is_there(room, member.person)
     )
     return own.count(Membership.JOIN), own.count(Membership.INVITE), virtual
 
 
-def _is_there(prepared: Prepared, person: MoodleUserId) -> bool:
-    members = prepared.actual.members if prepared.actual else {}
+def _is_there(room: PreparedRoom, person: MoodleUserId) -> bool:
+    members = room.actual.members if room.actual else {}
     return any(
         member.person == person
         and not member.virtual
         and user in members
         and members[user].membership in (Membership.JOIN, Membership.INVITE)
-        for user, member in prepared.desired.members.items()
+        for user, member in room.desired.members.items()
     )
 
 

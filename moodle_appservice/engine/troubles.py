@@ -14,13 +14,16 @@ from ..domain.actions import (
     Action,
     Ban,
     CreateRoom,
+    ForceJoin,
     Invite,
     Join,
     Remove,
     SetPower,
     SetState,
+    Step,
     Unban,
 )
+from ..domain.markers import waited_for
 from ..domain.model import CourseId
 from ..errors import AppError, TemporaryFailure
 
@@ -30,52 +33,61 @@ LONGEST_DELAY = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One action that failed: why, how often in a row, and when it is tried again (Unix seconds)."""
+    """One step that failed: why, how often in a row, and when it is tried again (Unix seconds)."""
 
-    action: Action
+    step: Step
     failure: AppError
     times: int
     retry_at: float
 
+    @property
+    def action(self) -> Action:
+        """What was to be done."""
+        return self.step.action
+
 
 class Troubles:
-    """All actions that are put aside, by course."""
+    """All steps that are put aside, by course."""
 
     def __init__(self) -> None:
         self._of: dict[CourseId, dict[str, Trouble]] = {}
 
-    def add(self, course_id: CourseId, action: Action, failure: AppError, *, now: float) -> None:
-        """Put an action aside."""
+    def add(self, course_id: CourseId, step: Step, failure: AppError, *, now: float) -> None:
+        """Put a step aside."""
         known = self._of.setdefault(course_id, {})
-        before = known.get(name_of(action))
+        before = known.get(name_of(step))
         times = before.times + 1 if before else 1
         asked = failure.retry_after if isinstance(failure, TemporaryFailure) else None
         delay = max(min(FIRST_DELAY * 2 ** (times - 1), LONGEST_DELAY), asked or 0.0)
-        known[name_of(action)] = Trouble(action, failure, times, now + delay)
+        known[name_of(step)] = Trouble(step, failure, times, now + delay)
 
-    def solved(self, course_id: CourseId, action: Action) -> None:
-        """An action has worked."""
+    def solved(self, course_id: CourseId, step: Step) -> None:
+        """A step has worked."""
         known = self._of.get(course_id)
-        if known and known.pop(name_of(action), None) and not known:
+        if known and known.pop(name_of(step), None) and not known:
             del self._of[course_id]
 
-    def keep_only(self, course_id: CourseId, actions: tuple[Action, ...]) -> None:
+    def keep_only(self, course_id: CourseId, steps: tuple[Step, ...]) -> None:
         """Forget what is not to be done any more."""
-        names = {name_of(action) for action in actions}
+        if course_id not in self._of:
+            return
+        names = {name_of(step) for step in steps}
         known = {name: trouble for name, trouble in self.of(course_id).items() if name in names}
         if known:
             self._of[course_id] = known
         else:
             self._of.pop(course_id, None)
 
-    def due(self, course_id: CourseId, actions: tuple[Action, ...], *, now: float) -> tuple[Action, ...]:
-        """The actions that may be tried now, those that never failed first, without what depends on one of the rest."""
+    def due(self, course_id: CourseId, steps: tuple[Step, ...], *, now: float) -> tuple[Step, ...]:
+        """The steps that may be tried now, those that never failed first, without what depends on one of the rest."""
         known = self.of(course_id)
+        if not known:
+            return steps
         late = {name for name, trouble in known.items() if trouble.retry_at > now}
-        due = [action for action in actions if name_of(action) not in late and not after(action) & late]
+        due = [step for step in steps if name_of(step) not in late and not after(step) & late]
         # What depends on something that is tried again follows it.
-        again = [action for action in due if name_of(action) in known or after(action) & known.keys()]
-        fresh = [action for action in due if action not in again]
+        again = [step for step in due if name_of(step) in known or after(step) & known.keys()]
+        fresh = [step for step in due if step not in again]
         return (*fresh, *again)
 
     def of(self, course_id: CourseId) -> Mapping[str, Trouble]:
@@ -87,19 +99,41 @@ class Troubles:
         return self._of
 
 
-def after(action: Action) -> frozenset[str]:
-    """The names of actions without which this one must not happen: who takes a place comes before who gives way."""
-    if not isinstance(action, Remove) or action.instead is None:
-        return frozenset()
-    return frozenset({f"Invite {action.instead}", f"Join {action.instead}"})
+def after(step: Step) -> frozenset[str]:
+    """The names of steps without which this one must not happen.
+
+    A room is made before anything is done in it, or with its id elsewhere; who takes a place comes before who goes.
+    """
+    room, action = step.room, step.action
+    made = set() if isinstance(action, CreateRoom) else {_name(str(room), "CreateRoom")}
+    if isinstance(action, SetState | CreateRoom):
+        made.update(_name(other, "CreateRoom") for other in waited_for(action.content))
+    if isinstance(action, SetState):
+        made.update(_name(other, "CreateRoom") for other in waited_for(action.state_key))
+    if isinstance(action, Remove) and action.instead is not None:
+        made.update(_name(str(room), f"{kind} {action.instead}") for kind in ("Invite", "Join", "ForceJoin"))
+    return frozenset(made)
 
 
-def name_of(action: Action) -> str:
-    """What an action is about, whatever its content: the same person's invite, the same event type."""
+def name_of(step: Step) -> str:
+    """What a step is about, whatever its content: the same person's invite, the same event type in the same room."""
+    action = step.action
     match action:
-        case Invite(matrix_id) | Join(matrix_id) | Remove(matrix_id) | Ban(matrix_id) | Unban(matrix_id):
-            return f"{type(action).__name__} {matrix_id}"
+        case (
+            Invite(matrix_id)
+            | Join(matrix_id)
+            | ForceJoin(matrix_id)
+            | Remove(matrix_id)
+            | Ban(matrix_id)
+            | Unban(matrix_id)
+        ):
+            what = f"{type(action).__name__} {matrix_id}"
         case SetState(event_type, state_key):
-            return f"SetState {event_type} {state_key}"
+            what = f"SetState {event_type} {state_key}"
         case CreateRoom() | SetPower():
-            return type(action).__name__
+            what = type(action).__name__
+    return _name(str(step.room), what)
+
+
+def _name(room: str, what: str) -> str:
+    return f"{room}: {what}"

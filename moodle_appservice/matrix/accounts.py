@@ -63,7 +63,8 @@ class MatrixAccounts:
         """What we may do, asked once and remembered for ten minutes."""
         async with self._one_at_a_time:
             if self._rights is None or self._clock.now() - self._rights_at >= REMEMBERED:
-                self._rights = await self._real.rights()
+                found = await self._real.rights()
+                self._rights = replace(found, force_join=(await self._admin.door()).of_bot)
                 self._rights_at = self._clock.now()
             return self._rights
 
@@ -154,6 +155,15 @@ class MatrixAccounts:
     async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
         """`POST /join/{id}`, masquerading."""
         await self._api.call(Method.POST, Path.v3.join[room_id], as_user=user_id)
+
+    async def force_join(self, room_id: RoomId, user_id: UserId) -> None:
+        """`POST /_synapse/admin/v1/join/{room}` as the bot: who asks must be in the room."""
+        if not (await self._admin.door()).of_bot:
+            raise NoAdminRights(
+                f"{user_id} was not put into the room: only the bot itself could, and it is no server administrator. "
+                "Nothing was changed. Make the bot an administrator, or set membership.how: invite."
+            )
+        await self._admin.ask(Method.POST, SynapseAdminPath.v1.join[room_id], {"user_id": user_id})
 
     async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:
         """`POST /rooms/{id}/leave`, masquerading; fine where the user is not in the room."""

@@ -46,6 +46,8 @@ class Door:
     delegated: bool
     reason: str
     found_at: float
+    of_bot: bool = False
+    """Whether it is opened by the bot itself, which is in the rooms."""
 
 
 class AdminApi:
@@ -102,7 +104,7 @@ class AdminApi:
         now = self._clock.now()
         refusal = await self._refusal(self._by_service)
         if not refusal:
-            return Door(self._by_service, delegated, "", now)
+            return Door(self._by_service, delegated, "", now, of_bot=True)
         if self._by_admin is None:
             return Door(None, delegated, refusal, now)
         refusal = await self._refusal(self._by_admin)

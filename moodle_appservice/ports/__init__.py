@@ -14,12 +14,13 @@ from .accounts import (
     PictureList,
     Pictures,
 )
+from .choices import ChoiceBook, Chosen
 from .groups import GroupBook
 from .inbox import MoodleInbox
 from .journal import AuditRow, CommandRow, HeldRow, Journal
 from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
-from .mirror import Before, Mirror, Seen
+from .mirror import Before, Mirror, OwnRoom, Seen
 from .pauses import Pause, PauseBook
 from .people import PeopleBook, PersonRow, Saved
 from .profile import ProfileWriter, ToWrite
@@ -40,6 +41,8 @@ __all__ = [
     "Attributes",
     "AuditRow",
     "Before",
+    "ChoiceBook",
+    "Chosen",
     "Clock",
     "CommandRow",
     "CourseBook",
@@ -60,6 +63,7 @@ __all__ = [
     "Messenger",
     "Mirror",
     "MoodleInbox",
+    "OwnRoom",
     "Pause",
     "PauseBook",
     "PeopleBook",

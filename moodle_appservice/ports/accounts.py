@@ -26,6 +26,8 @@ class AccountRights:
     create: bool
     """Make and change accounts."""
     sentences: tuple[str, ...] = ()
+    force_join: bool = False
+    """Put people into rooms without asking them: only as the bot, which is in the rooms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,13 @@ class Accounts(Protocol):
 
     async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
         """A virtual user joins a room that it may join."""
+        ...
+
+    async def force_join(self, room_id: RoomId, user_id: UserId) -> None:
+        """Put an account of our homeserver into a room that the bot is in, without asking its person.
+
+        Two events in a room that needs an invite. Raises `NoAdminRights`.
+        """
         ...
 
     async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:

@@ -11,7 +11,7 @@ from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
-    """Removals of one course that wait for a person."""
+    """Removals from one room that wait for a person."""
 
     course_id: CourseId
     room_id: RoomId
@@ -65,8 +65,8 @@ class Journal(Protocol):
         """Confirm what is held now, of one course or of all; returns how many courses."""
         ...
 
-    async def clear_hold(self, course_id: CourseId) -> None:
-        """Nothing is held for this course any more."""
+    async def clear_hold(self, room_id: RoomId) -> None:
+        """Nothing is held in this room any more."""
         ...
 
     async def claim_command(self, event_id: EventId) -> CommandRow | None:

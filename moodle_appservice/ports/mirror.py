@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..domain.model import ActualRoom, CourseId, EventId, RoomId, UserId
+from ..domain.rooms import RoomKey
 from .world import Event
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRoom:
+    """A room of ours. `generation`: how often the key has been given a new room, 1 for the first."""
+
+    room_id: RoomId
+    generation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,10 @@ class Mirror(Protocol):
         """A room as we know it, or None where the mirror has nothing of it."""
         ...
 
+    async def rooms(self, room_ids: Sequence[RoomId]) -> Mapping[RoomId, ActualRoom]:
+        """Those of these rooms that the mirror has and trusts."""
+        ...
+
     async def forget(self, room_id: RoomId) -> None:
         """Drop a room that the homeserver does not have, or that we are not in any more."""
         ...
@@ -69,8 +82,8 @@ class Mirror(Protocol):
         """What we know of one member or state event, to be handed back when a request that changes it is booked."""
         ...
 
-    async def find_marked(self, site: str, course_id: CourseId) -> RoomId | None:
-        """A room that the bot made and marked for this course, newest generation; for rooms our books lost."""
+    async def find_marked(self, site: str, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
+        """Rooms that the bot made and marked for this course, of the newest generation; for rooms our books lost."""
         ...
 
     async def joined_with(self, user_id: UserId) -> Sequence[RoomId]:

@@ -12,13 +12,15 @@ from typing import Protocol
 
 from ..domain.actions import Action
 from ..domain.model import CourseId, EventId, MoodleUserId, Role, RoomId, UserId
-from ..domain.plan import Ledger
+from ..domain.places import Ledger
+from ..domain.rooms import RoomKey
 from ..domain.rules import Choice
 from .accounts import AccountBook
+from .choices import ChoiceBook
 from .groups import GroupBook
 from .journal import Journal
 from .links import LinkBook
-from .mirror import UNKNOWN_BEFORE, Before, Mirror
+from .mirror import UNKNOWN_BEFORE, Before, Mirror, OwnRoom
 from .pauses import PauseBook
 from .people import PeopleBook
 from .personal import PersonalBook
@@ -31,7 +33,7 @@ class Done:
 
     action: Action
     room_id: RoomId
-    course_id: CourseId
+    course_id: CourseId | None
     at: float
     signal: str
     error: str | None = None
@@ -43,24 +45,40 @@ class Done:
 class LedgerBook(Protocol):
     """What we did in each room."""
 
-    async def room_of(self, course_id: CourseId) -> RoomId | None:
-        """The room of a course, or None."""
+    async def room_of(self, key: RoomKey) -> RoomId | None:
+        """The room that a key stands for now, or None."""
+        ...
+
+    async def rooms_of(self, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
+        """All rooms of a course, of the newest generation each."""
+        ...
+
+    async def key_of(self, room_id: RoomId) -> RoomKey | None:
+        """Which of our rooms this is; None where it is not one of ours."""
         ...
 
     async def course_of(self, room_id: RoomId) -> CourseId | None:
-        """The course whose room this is, or None where it is not one of ours."""
+        """The course of which this is a room, or None where it is not one of ours."""
+        ...
+
+    async def every(self) -> Mapping[RoomId, RoomKey]:
+        """Every room that is ours, those of earlier generations too."""
         ...
 
     async def read(self, room_id: RoomId) -> Ledger:
         """What we last wrote in a room; empty for an unknown one."""
         ...
 
+    async def read_many(self, room_ids: Sequence[RoomId]) -> Mapping[RoomId, Ledger]:
+        """What we last wrote in each of these rooms; empty for an unknown one."""
+        ...
+
     async def record(self, done: Done, *, bot: UserId) -> None:
         """Book one action: audit row, ledger, and what the mirror may already assume. One transaction."""
         ...
 
-    async def adopt(self, room_id: RoomId, course_id: CourseId, *, at: float) -> None:
-        """Book a room that exists already as the one of this course."""
+    async def adopt(self, room_id: RoomId, key: RoomKey, *, at: float, generation: int = 1) -> None:
+        """Book a room that exists already under this key."""
         ...
 
     async def release(self, room_id: RoomId) -> None:
@@ -87,6 +105,10 @@ class LedgerBook(Protocol):
 
     async def places(self, room_id: RoomId) -> Mapping[UserId, MoodleUserId]:
         """Every account to which we ever gave a place in the room, with the Moodle person."""
+        ...
+
+    async def places_in(self, room_ids: Sequence[RoomId]) -> Mapping[RoomId, Mapping[UserId, MoodleUserId]]:
+        """Everyone to whom we ever gave a place in each of these rooms."""
         ...
 
     async def control_room(self) -> RoomId | None:
@@ -174,6 +196,8 @@ class Store(Protocol):
     def ledger(self) -> LedgerBook: ...
     @property
     def courses(self) -> CourseBook: ...
+    @property
+    def choices(self) -> ChoiceBook: ...
     @property
     def people(self) -> PeopleBook: ...
     @property

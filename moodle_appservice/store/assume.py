@@ -126,19 +126,19 @@ async def note_marker(
 ) -> None:
     """Keep what a marker says beside its room, so that the room of a course is found without reading all markers."""
     course, generation = content.get("moodle_id"), content.get("generation", 1)
-    site = content.get("site")
-    if not (isinstance(site, str) and isinstance(course, int) and isinstance(generation, int)):
+    site, room, group = content.get("site"), content.get("room", "main"), content.get("group", 0)
+    if not (isinstance(site, str) and isinstance(room, str) and site.isprintable() and room.isprintable()):
         return
-    if not site.isprintable():
-        return
-    if max(abs(course), abs(generation)) >= 2**62:
+    if not all(isinstance(number, int) and abs(number) < 2**62 for number in (course, generation, group)):
         return
     await connection.execute(
-        "UPDATE mirror_room SET marker_site = $2, marker_course = $3, marker_generation = $4, marker_sender = $5 "
-        "WHERE room_id = $1",
+        "UPDATE mirror_room SET marker_site = $2, marker_course = $3, marker_generation = $4, marker_sender = $5, "
+        "marker_room = $6, marker_group = $7 WHERE room_id = $1",
         room_id,
         site,
         course,
         generation,
         sender,
+        room,
+        group,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..domain.model import UserId
 from .accounts import AccountBooks
+from .choices import ChoiceBooks
 from .courses import CourseBooks
 from .db import Db
 from .groups import GroupBooks
@@ -32,6 +33,7 @@ class Books:
         self.lti = LtiBooks(db)
         self.accounts = AccountBooks(db)
         self.courses = CourseBooks(db)
+        self.choices = ChoiceBooks(db)
         self.people = PeopleBooks(db)
         self.personal = PersonalBooks(db)
         self.journal = JournalBook(db)

@@ -26,14 +26,14 @@ class JournalBook:
         """Book removals as held. A confirmation stands only while it covers all of them."""
 
         async def work(connection: Connection) -> None:
-            row = await connection.fetchrow("SELECT users, since FROM hold WHERE course_id = $1", course_id)
+            row = await connection.fetchrow("SELECT users, since FROM hold WHERE room_id = $1", room_id)
             same = row is not None and set(json.loads(row["users"])) == users
             if same:
                 return
             since = at if row is None else row["since"]
             await connection.execute(
                 "INSERT INTO hold (course_id, room_id, users, reason, since) VALUES ($1, $2, $3, $4, $5) "
-                "ON CONFLICT (course_id) DO UPDATE SET room_id = excluded.room_id, users = excluded.users, "
+                "ON CONFLICT (room_id) DO UPDATE SET course_id = excluded.course_id, users = excluded.users, "
                 "reason = excluded.reason, confirmed = 0",
                 course_id,
                 room_id,
@@ -47,7 +47,7 @@ class JournalBook:
     async def held(self, course_id: CourseId | None = None) -> Sequence[HeldRow]:
         """What waits."""
         where, values = ("", ()) if course_id is None else (" WHERE course_id = $1", (course_id,))
-        rows = await self._db.fetch(f"SELECT * FROM hold{where} ORDER BY course_id", *values)
+        rows = await self._db.fetch(f"SELECT * FROM hold{where} ORDER BY course_id, since, room_id", *values)
         return [
             HeldRow(
                 course_id=CourseId(row["course_id"]),
@@ -65,11 +65,11 @@ class JournalBook:
         where, values = ("", ()) if course_id is None else (" AND course_id = $1", (course_id,))
         query = f"UPDATE hold SET confirmed = 1 WHERE confirmed = 0{where} RETURNING course_id"
         rows = await self._db.transaction(lambda connection: connection.fetch(query, *values))
-        return len(rows)
+        return len({row["course_id"] for row in rows})
 
-    async def clear_hold(self, course_id: CourseId) -> None:
-        """Nothing is held for this course any more."""
-        await self._db.execute("DELETE FROM hold WHERE course_id = $1", course_id)
+    async def clear_hold(self, room_id: RoomId) -> None:
+        """Nothing is held in this room any more."""
+        await self._db.execute("DELETE FROM hold WHERE room_id = $1", room_id)
 
     async def claim_command(self, event_id: EventId) -> CommandRow | None:
         """Take a new command, once. Its words are forgotten here: one may be a code."""

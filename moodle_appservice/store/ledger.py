@@ -7,7 +7,7 @@ mirror at once (without an event id), but only where no push has changed that ro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from mautrix.util.async_db import Connection
@@ -15,6 +15,7 @@ from mautrix.util.async_db import Connection
 from ..domain.actions import (
     Ban,
     CreateRoom,
+    ForceJoin,
     Invite,
     Join,
     OfPerson,
@@ -23,12 +24,14 @@ from ..domain.actions import (
     SetState,
     Unban,
 )
-from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
-from ..domain.plan import Ledger
-from ..ports import Done
+from ..domain.model import CourseId, GroupId, MoodleUserId, RoomId, UserId
+from ..domain.places import Ledger
+from ..domain.power import MARKER
+from ..domain.rooms import RoomKey, RoomKind
+from ..ports import Done, OwnRoom
 from .assume import assume_member, assume_room, assume_state
 from .audit import add_line
-from .db import Db, Row, to_json
+from .db import Db, Row, fetch_in, to_json
 
 COURSE = "course"
 CONTROL = "control"
@@ -40,37 +43,57 @@ class LedgerBooks:
     def __init__(self, db: Db) -> None:
         self._db = db
 
-    async def room_of(self, course_id: CourseId) -> RoomId | None:
-        """The room of a course."""
+    async def room_of(self, key: RoomKey) -> RoomId | None:
+        """The room that a key stands for now."""
         row = await self._db.fetch_one(
-            "SELECT room_id FROM room WHERE kind = $1 AND course_id = $2", COURSE, course_id
+            "SELECT room_id FROM room WHERE kind = $1 AND course_id = $2 AND room_kind = $3 AND group_id = $4 "
+            "ORDER BY generation DESC LIMIT 1",
+            *_columns(key),
         )
         return None if row is None else RoomId(row["room_id"])
 
-    async def course_of(self, room_id: RoomId) -> CourseId | None:
-        """The course whose room this is."""
-        row = await self._db.fetch_one(
-            "SELECT course_id FROM room WHERE room_id = $1 AND kind = $2", room_id, COURSE
+    async def rooms_of(self, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
+        """All rooms of a course, of the newest generation each."""
+        rows = await self._db.fetch(
+            "SELECT * FROM room WHERE kind = $1 AND course_id = $2 ORDER BY generation", COURSE, course_id
         )
-        return None if row is None else CourseId(row["course_id"])
+        return {_key(row): OwnRoom(RoomId(row["room_id"]), row["generation"]) for row in rows}
+
+    async def key_of(self, room_id: RoomId) -> RoomKey | None:
+        """Which of our rooms this is."""
+        row = await self._db.fetch_one(
+            "SELECT * FROM room WHERE room_id = $1 AND kind <> $2", room_id, CONTROL
+        )
+        return None if row is None else _key(row)
+
+    async def course_of(self, room_id: RoomId) -> CourseId | None:
+        """The course of which this is a room."""
+        key = await self.key_of(room_id)
+        return None if key is None else key.course_id
+
+    async def every(self) -> Mapping[RoomId, RoomKey]:
+        """Every room that is ours, those of earlier generations too."""
+        rows = await self._db.fetch("SELECT * FROM room WHERE kind <> $1", CONTROL)
+        return {RoomId(row["room_id"]): _key(row) for row in rows}
 
     async def read(self, room_id: RoomId) -> Ledger:
         """What we last wrote in a room."""
+        return (await self.read_many([room_id]))[room_id]
 
-        async def work(connection: Connection) -> Ledger:
-            row = await connection.fetchrow("SELECT * FROM room WHERE room_id = $1", room_id)
-            if row is None:
-                return Ledger()
-            places = await connection.fetch("SELECT * FROM place WHERE room_id = $1", room_id)
-            levels = {UserId(user): int(level) for user, level in json.loads(row["levels_written"]).items()}
-            return Ledger(
-                name=row["name_written"],
-                topic=row["topic_written"],
-                levels=levels,
-                places=_users_with(places, "wanted"),
-                intended=_users_with(places, "intended"),
-                bans=_users_with(places, "banned"),
-            )
+    async def read_many(self, room_ids: Sequence[RoomId]) -> Mapping[RoomId, Ledger]:
+        """What we last wrote in each of these rooms; empty for an unknown one."""
+
+        async def work(connection: Connection) -> dict[RoomId, Ledger]:
+            rooms = await fetch_in(connection, "SELECT * FROM room WHERE room_id IN ({in})", room_ids)
+            places = await fetch_in(connection, "SELECT * FROM place WHERE room_id IN ({in})", room_ids)
+            of_room: dict[str, list[Row]] = {}
+            for place in places:
+                of_room.setdefault(place["room_id"], []).append(place)
+            known = {row["room_id"]: row for row in rooms}
+            return {
+                room_id: _ledger(known[room_id], of_room.get(room_id, ())) if room_id in known else Ledger()
+                for room_id in room_ids
+            }
 
         return await self._db.transaction(work)
 
@@ -84,8 +107,8 @@ class LedgerBooks:
 
         await self._db.transaction(work)
 
-    async def adopt(self, room_id: RoomId, course_id: CourseId, *, at: float) -> None:
-        """Book an existing room as the one of this course.
+    async def adopt(self, room_id: RoomId, key: RoomKey, *, at: float, generation: int = 1) -> None:
+        """Book an existing room under this key.
 
         A level in it of somebody whom we know from Moodle counts as given by us: the room may have been made a moment
         before a crash, with levels that nobody booked.
@@ -93,17 +116,8 @@ class LedgerBooks:
 
         async def work(connection: Connection) -> None:
             levels = await _levels_of_known(connection, room_id)
-            await connection.execute(
-                "INSERT INTO room (room_id, kind, course_id, levels_written, created_at) "
-                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, course_id) DO UPDATE SET room_id = excluded.room_id, "
-                "created_at = excluded.created_at, name_written = NULL, topic_written = NULL, "
-                "levels_written = excluded.levels_written",
-                room_id,
-                COURSE,
-                course_id,
-                to_json(levels),
-                at,
-            )
+            await connection.execute("DELETE FROM room WHERE room_id = $1", room_id)
+            await _put_room(connection, room_id, key, generation, at=at, levels=levels)
 
         await self._db.transaction(work)
 
@@ -154,8 +168,17 @@ class LedgerBooks:
 
     async def places(self, room_id: RoomId) -> Mapping[UserId, MoodleUserId]:
         """Everyone to whom we ever gave a place in the room."""
-        rows = await self._db.fetch("SELECT matrix_id, moodle_id FROM place WHERE room_id = $1", room_id)
-        return {UserId(row["matrix_id"]): MoodleUserId(row["moodle_id"]) for row in rows}
+        return (await self.places_in([room_id]))[room_id]
+
+    async def places_in(self, room_ids: Sequence[RoomId]) -> Mapping[RoomId, Mapping[UserId, MoodleUserId]]:
+        """Everyone to whom we ever gave a place in each of these rooms."""
+        rows = await self._db.fetch_in(
+            "SELECT room_id, matrix_id, moodle_id FROM place WHERE room_id IN ({in})", room_ids
+        )
+        found: dict[RoomId, dict[UserId, MoodleUserId]] = {room_id: {} for room_id in room_ids}
+        for row in rows:
+            found[RoomId(row["room_id"])][UserId(row["matrix_id"])] = MoodleUserId(row["moodle_id"])
+        return found
 
     async def control_room(self) -> RoomId | None:
         """The room of the canary."""
@@ -200,6 +223,9 @@ async def _book(connection: Connection, done: Done, bot: UserId) -> None:
             await connection.execute(
                 "UPDATE room SET levels_written = $2 WHERE room_id = $1", done.room_id, to_json(dict(levels))
             )
+        case ForceJoin(matrix_id, person):
+            await assume_member(connection, done, matrix_id, "join", matrix_id)
+            await _give_place(connection, done.room_id, matrix_id, person, at=done.at)
         case Invite(matrix_id, person):
             await assume_member(connection, done, matrix_id, "invite", bot)
             await _give_place(connection, done.room_id, matrix_id, person, at=done.at)
@@ -254,21 +280,72 @@ def _users_with(places: Iterable[Row], column: str) -> frozenset[UserId]:
 
 async def _book_room(connection: Connection, done: Done, action: CreateRoom, bot: UserId) -> None:
     content = action.content
-    levels = content.get("power_level_content_override", {}).get("users", {})
-    await connection.execute(
-        "INSERT INTO room (room_id, kind, course_id, name_written, topic_written, levels_written, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kind, course_id) DO UPDATE SET room_id = excluded.room_id, "
-        "name_written = excluded.name_written, topic_written = excluded.topic_written, "
-        "levels_written = excluded.levels_written, created_at = excluded.created_at",
+    given = content.get("power_level_content_override", {}).get("users", {})
+    await _put_room(
+        connection,
         done.room_id,
-        COURSE,
-        action.course_id,
-        content.get("name"),
-        content.get("topic"),
-        to_json({user: level for user, level in levels.items() if user != bot}),
-        done.at,
+        action.room,
+        _generation(content),
+        at=done.at,
+        levels={user: level for user, level in given.items() if user != bot},
+        name=content.get("name"),
+        topic=content.get("topic"),
     )
     await assume_room(connection, done.room_id, content, bot)
+
+
+def _generation(content: Mapping[str, Any]) -> int:
+    """Of a room that is made: as its marker says."""
+    markers = (event["content"] for event in content.get("initial_state", ()) if event["type"] == MARKER)
+    return next((marker.get("generation", 1) for marker in markers), 1)
+
+
+async def _put_room(
+    connection: Connection,
+    room_id: RoomId,
+    key: RoomKey,
+    generation: int,
+    *,
+    at: float,
+    levels: Mapping[str, int],
+    name: str | None = None,
+    topic: str | None = None,
+) -> None:
+    await connection.execute(
+        "INSERT INTO room (room_id, kind, course_id, room_kind, group_id, generation, name_written, topic_written, "
+        "levels_written, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+        "ON CONFLICT (kind, course_id, room_kind, group_id, generation) DO UPDATE SET room_id = excluded.room_id, "
+        "name_written = excluded.name_written, topic_written = excluded.topic_written, "
+        "levels_written = excluded.levels_written, created_at = excluded.created_at",
+        room_id,
+        *_columns(key),
+        generation,
+        name,
+        topic,
+        to_json(dict(levels)),
+        at,
+    )
+
+
+def _columns(key: RoomKey) -> tuple[str, int, str, int]:
+    """`kind`, `course_id`, `room_kind` and `group_id` of a row."""
+    kind = COURSE if key.kind.is_of_course else str(key.kind)
+    return kind, int(key.owner), str(key.kind), int(key.group)
+
+
+def _key(row: Row) -> RoomKey:
+    return RoomKey(RoomKind(row["room_kind"]), row["course_id"], GroupId(row["group_id"]))
+
+
+def _ledger(row: Row, places: Sequence[Row]) -> Ledger:
+    return Ledger(
+        name=row["name_written"],
+        topic=row["topic_written"],
+        levels={UserId(user): int(level) for user, level in json.loads(row["levels_written"]).items()},
+        places=_users_with(places, "wanted"),
+        intended=_users_with(places, "intended"),
+        bans=_users_with(places, "banned"),
+    )
 
 
 async def _book_name(

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mautrix.util.async_db import Connection
 
-from ..domain.model import ActualMember, ActualRoom, CourseId, EventId, Membership, RoomId, UserId
+from ..domain.model import (
+    ActualMember,
+    ActualRoom,
+    CourseId,
+    EventId,
+    GroupId,
+    Membership,
+    RoomId,
+    UserId,
+)
 from ..domain.order import Order, Version, compare
 from ..domain.power import CANARY, MARKER
-from ..ports import Before, Event, Seen
+from ..domain.rooms import RoomKey, RoomKind
+from ..ports import Before, Event, OwnRoom, Seen
 from .assume import note_marker
 from .commands import store_command
 from .db import Db, Row, fetch_in, to_json
@@ -143,18 +153,33 @@ class MirrorBook:
 
     async def room(self, room_id: RoomId) -> ActualRoom | None:
         """A room as we know it."""
+        return (await self._read([room_id])).get(room_id)
 
-        async def work(connection: Connection) -> ActualRoom | None:
-            row = await connection.fetchrow("SELECT * FROM mirror_room WHERE room_id = $1", room_id)
-            if row is None:
-                return None
-            state = await connection.fetch(
-                "SELECT type, state_key, content FROM mirror_state WHERE room_id = $1", room_id
+    async def rooms(self, room_ids: Sequence[RoomId]) -> Mapping[RoomId, ActualRoom]:
+        """Those of these rooms that can be trusted as we know them."""
+        return await self._read(room_ids, only_fresh=True)
+
+    async def _read(
+        self, room_ids: Sequence[RoomId], *, only_fresh: bool = False
+    ) -> dict[RoomId, ActualRoom]:
+        async def work(connection: Connection) -> dict[RoomId, ActualRoom]:
+            found = await fetch_in(connection, "SELECT * FROM mirror_room WHERE room_id IN ({in})", room_ids)
+            rows = {RoomId(row["room_id"]): row for row in found if not (only_fresh and row["stale"])}
+            state = await fetch_in(
+                connection,
+                "SELECT room_id, type, state_key, content FROM mirror_state WHERE room_id IN ({in})",
+                list(rows),
             )
-            members = await connection.fetch(
-                "SELECT user_id, membership, sender FROM mirror_member WHERE room_id = $1", room_id
+            members = await fetch_in(
+                connection,
+                "SELECT room_id, user_id, membership, sender, admitted FROM mirror_member WHERE room_id IN ({in})",
+                list(rows),
             )
-            return _actual(row, state, members)
+            of_state, of_members = _by_room(state), _by_room(members)
+            return {
+                room_id: _actual(row, of_state.get(room_id, ()), of_members.get(room_id, ()))
+                for room_id, row in rows.items()
+            }
 
         return await self._db.transaction(work)
 
@@ -189,16 +214,23 @@ class MirrorBook:
             row = await self._db.fetch_one(query, room_id, event_type, state_key)
         return Before(None, False) if row is None else Before(row["event_id"], True)
 
-    async def find_marked(self, site: str, course_id: CourseId) -> RoomId | None:
-        """A room of the bot with our marker for this course, newest generation."""
-        row = await self._db.fetch_one(
-            "SELECT room_id FROM mirror_room WHERE marker_course = $1 AND marker_site = $2 "
-            "AND marker_sender = $3 AND creator = $3 ORDER BY marker_generation DESC LIMIT 1",
+    async def find_marked(self, site: str, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
+        """Rooms of the bot with our marker for this course, of the newest generation each."""
+        rows = await self._db.fetch(
+            "SELECT * FROM mirror_room WHERE marker_course = $1 AND marker_site = $2 "
+            "AND marker_sender = $3 AND creator = $3 ORDER BY marker_generation",
             course_id,
             site,
             self._bot,
         )
-        return None if row is None else RoomId(row["room_id"])
+        kinds = {str(kind) for kind in RoomKind if kind.is_of_course}
+        return {
+            RoomKey(RoomKind(row["marker_room"]), course_id, GroupId(row["marker_group"])): OwnRoom(
+                RoomId(row["room_id"]), row["marker_generation"]
+            )
+            for row in rows
+            if row["marker_room"] in kinds
+        }
 
     async def joined_with(self, user_id: UserId) -> Sequence[RoomId]:
         """Direct chats with this person, newest first."""
@@ -260,12 +292,15 @@ async def write_event(connection: Connection, event: Event, *, change: int) -> O
 
 async def _write_member(connection: Connection, event: Event, change: int) -> None:
     membership = event.content.get("membership")
-    known = membership if isinstance(membership, str) and membership in set(Membership) else Membership.LEAVE
+    known = Membership.LEAVE
+    if isinstance(membership, str) and membership in set(Membership):
+        known = Membership(membership)
     await connection.execute(
-        "INSERT INTO mirror_member (room_id, user_id, membership, sender, event_id, replaces, sent_at, change) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (room_id, user_id) DO UPDATE SET "
+        "INSERT INTO mirror_member (room_id, user_id, membership, sender, event_id, replaces, sent_at, change, "
+        "admitted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (room_id, user_id) DO UPDATE SET "
         "membership = excluded.membership, sender = excluded.sender, event_id = excluded.event_id, "
-        "replaces = excluded.replaces, sent_at = excluded.sent_at, change = excluded.change",
+        "replaces = excluded.replaces, sent_at = excluded.sent_at, change = excluded.change, "
+        "admitted = excluded.admitted",
         event.room_id,
         event.state_key,
         str(known),
@@ -274,6 +309,8 @@ async def _write_member(connection: Connection, event: Event, change: int) -> No
         event.replaces,
         event.timestamp,
         change,
+        # Only a restricted join names somebody who vouches for it (specification, "Restricted rooms").
+        int(known is Membership.JOIN and bool(event.content.get("join_authorised_via_users_server"))),
     )
 
 
@@ -306,6 +343,13 @@ async def _write_state(connection: Connection, event: Event, change: int) -> Non
         await note_marker(connection, event.room_id, event.content, event.sender)
 
 
+def _by_room(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["room_id"], []).append(row)
+    return found
+
+
 def _actual(room: Row, state: Sequence[Row], members: Sequence[Row]) -> ActualRoom:
     return ActualRoom(
         room_id=RoomId(room["room_id"]),
@@ -313,7 +357,9 @@ def _actual(room: Row, state: Sequence[Row], members: Sequence[Row]) -> ActualRo
         creator=UserId(room["creator"]),
         state={(row["type"], row["state_key"]): json.loads(row["content"]) for row in state},
         members={
-            UserId(row["user_id"]): ActualMember(Membership(row["membership"]), UserId(row["sender"]))
+            UserId(row["user_id"]): ActualMember(
+                Membership(row["membership"]), UserId(row["sender"]), bool(row["admitted"])
+            )
             for row in members
         },
     )

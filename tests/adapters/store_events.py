@@ -10,6 +10,7 @@ from typing import Any
 from moodle_appservice.domain.actions import Action, CreateRoom, Invite, Remove, SetPower, SetState
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomAlias, RoomId, UserId
 from moodle_appservice.domain.power import MARKER
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.ports import Before, Done, Event
 from moodle_appservice.store.books import Books
 
@@ -117,7 +118,9 @@ def create(course_id: CourseId = COURSE, **levels: int) -> CreateRoom:
             },
         ],
     }
-    return CreateRoom(course_id, RoomAlias(f"#moodle_uni_course_{course_id}:uni.test"), content, "It is on.")
+    return CreateRoom(
+        main_room(course_id), RoomAlias(f"#moodle_uni_course_{course_id}:uni.test"), content, "It is on."
+    )
 
 
 def invite(user: UserId = SAM, person: int = 8) -> Invite:

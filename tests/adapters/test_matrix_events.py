@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from moodle_appservice.domain.model import CourseId, EventId, RoomId, UserId
 from moodle_appservice.domain.power import CANARY, MARKER
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.matrix.events import LATEST, MIRRORED, parse_event, parse_state, wanted
 from moodle_appservice.ports import Event
 from moodle_appservice.store.books import Books
@@ -176,7 +177,7 @@ def test_an_answer_of_any_shape_is_a_list_of_state(raw: list[Any]) -> None:
 
 
 async def check_any_events_can_be_stored(books: Books, raw: list[Any]) -> None:
-    await books.ledger.adopt(ROOM, CourseId(42), at=0.0)
+    await books.ledger.adopt(ROOM, main_room(CourseId(42)), at=0.0)
     # As it comes over the wire: what JSON can't say does not come.
     raw = json.loads(json.dumps(raw))
     events = [event for event in map(parse_event, raw) if event is not None and wanted(event)]

@@ -11,6 +11,7 @@ import pytest
 from mautrix.util.async_db import Connection
 
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, RoomId, Trust
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.errors import PermanentFailure, Refused, TemporaryFailure
 from moodle_appservice.ports import CourseRow
 from moodle_appservice.store.books import Books
@@ -216,7 +217,7 @@ async def test_every_question_and_every_change_is_one_transaction(
         lambda: books.mirror.forget(ROOM),
         lambda: books.ledger.record(done(invite()), bot=BOT),
         lambda: books.ledger.read(ROOM),
-        lambda: books.ledger.adopt(ROOM, COURSE, at=1.0),
+        lambda: books.ledger.adopt(ROOM, main_room(COURSE), at=1.0),
         lambda: books.ledger.unwanted(ROOM, [SAM, TESS]),
         lambda: books.ledger.set_control_room(RoomId("!control")),
         lambda: books.ledger.release(ROOM),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moodle_appservice.domain.model import CourseId, EventId, RoomId, UserId
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.ports import CommandRow, HeldRow
 from moodle_appservice.store.books import Books
 from tests.adapters.store_events import BOT, COURSE, ROOM, SAM, TESS, History
@@ -17,9 +18,14 @@ A, B, C = UserId("@a:uni.test"), UserId("@b:uni.test"), UserId("@c:uni.test")
 
 
 async def hold(
-    books: Books, *users: UserId, course_id: CourseId = COURSE, at: float = 5.0, reason: str = "Many."
+    books: Books,
+    *users: UserId,
+    course_id: CourseId = COURSE,
+    room_id: RoomId = ROOM,
+    at: float = 5.0,
+    reason: str = "Many.",
 ) -> None:
-    await books.journal.hold(course_id, ROOM, frozenset(users), reason, at=at)
+    await books.journal.hold(course_id, room_id, frozenset(users), reason, at=at)
 
 
 # Holds
@@ -54,7 +60,7 @@ async def test_a_confirmation_does_not_stay_when_other_people_are_held(
 
 async def test_everything_or_one_course_is_confirmed_and_each_is_counted_once(books: Books) -> None:
     for number in (41, 42, 43):
-        await hold(books, A, course_id=CourseId(number))
+        await hold(books, A, course_id=CourseId(number), room_id=RoomId(f"!r{number}"))
     assert await books.journal.confirm(CourseId(42)) == 1
     assert [row.confirmed for row in await books.journal.held()] == [False, True, False]
     assert await books.journal.confirm() == 2
@@ -65,7 +71,7 @@ async def test_everything_or_one_course_is_confirmed_and_each_is_counted_once(bo
 async def test_a_hold_that_is_cleared_takes_its_confirmation_with_it(books: Books) -> None:
     await hold(books, A)
     await books.journal.confirm()
-    await books.journal.clear_hold(COURSE)
+    await books.journal.clear_hold(ROOM)
     assert await books.journal.held() == []
     await hold(books, A, at=9.0)
     (row,) = await books.journal.held()
@@ -76,7 +82,7 @@ async def test_a_hold_that_is_cleared_takes_its_confirmation_with_it(books: Book
 
 
 async def our_room(books: Books) -> History:
-    await books.ledger.adopt(ROOM, COURSE, at=1.0)
+    await books.ledger.adopt(ROOM, main_room(COURSE), at=1.0)
     return History()
 
 

@@ -9,6 +9,7 @@ import pytest
 from moodle_appservice.domain.actions import Action, Ban, Join, Unban
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, RoomId, Trust, UserId
 from moodle_appservice.domain.plan import Ledger
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.ports import Before
 from moodle_appservice.store.books import Books
 from tests.adapters.store_events import (
@@ -36,7 +37,7 @@ async def book(books: Books, action: Action, **given: Any) -> None:
 
 
 async def test_a_room_that_nobody_has_booked_is_nobody_s(books: Books) -> None:
-    assert await books.ledger.room_of(COURSE) is None
+    assert await books.ledger.room_of(main_room(COURSE)) is None
     assert await books.ledger.course_of(ROOM) is None
     assert await books.ledger.read(ROOM) == Ledger()
     assert await books.ledger.places(ROOM) == {}
@@ -44,7 +45,7 @@ async def test_a_room_that_nobody_has_booked_is_nobody_s(books: Books) -> None:
 
 async def test_a_made_room_is_the_one_of_its_course_with_all_that_we_wrote_in_it(books: Books) -> None:
     await book(books, create(tess=60, moodle=100))
-    assert await books.ledger.room_of(COURSE) == ROOM
+    assert await books.ledger.room_of(main_room(COURSE)) == ROOM
     assert await books.ledger.course_of(ROOM) == COURSE
     assert await books.ledger.read(ROOM) == Ledger("Algebra", "Numbers", {TESS: 60}, frozenset())
 
@@ -104,31 +105,31 @@ async def test_a_room_that_could_not_be_made_is_an_audit_line_without_a_room(boo
     await book(books, create(), room_id=RoomId(""), error="No.")
     (line,) = await books.journal.audit()
     assert (line.course_id, line.room_id) == (COURSE, None)
-    assert await books.ledger.room_of(COURSE) is None
+    assert await books.ledger.room_of(main_room(COURSE)) is None
 
 
 async def test_a_second_room_of_a_course_takes_the_place_of_the_first(books: Books) -> None:
     await book(books, create(tess=60))
     await book(books, create(sam=50), room_id=OTHER)
-    assert await books.ledger.room_of(COURSE) == OTHER
+    assert await books.ledger.room_of(main_room(COURSE)) == OTHER
     assert await books.ledger.course_of(ROOM) is None
     assert (await books.ledger.read(OTHER)).levels == {SAM: 50}
 
 
 async def test_an_adopted_room_is_booked_without_anything_that_we_wrote(books: Books) -> None:
-    await books.ledger.adopt(ROOM, COURSE, at=1.0)
-    assert await books.ledger.room_of(COURSE) == ROOM
+    await books.ledger.adopt(ROOM, main_room(COURSE), at=1.0)
+    assert await books.ledger.room_of(main_room(COURSE)) == ROOM
     assert await books.ledger.read(ROOM) == Ledger()
     await book(books, set_name("Algebra"))
-    await books.ledger.adopt(OTHER, COURSE, at=2.0)
-    assert await books.ledger.room_of(COURSE) == OTHER
+    await books.ledger.adopt(OTHER, main_room(COURSE), at=2.0)
+    assert await books.ledger.room_of(main_room(COURSE)) == OTHER
     assert await books.ledger.read(OTHER) == Ledger()
 
 
 async def test_a_room_that_is_adopted_twice_keeps_its_places(books: Books) -> None:
-    await books.ledger.adopt(ROOM, COURSE, at=1.0)
+    await books.ledger.adopt(ROOM, main_room(COURSE), at=1.0)
     await book(books, invite(SAM, 8))
-    await books.ledger.adopt(ROOM, COURSE, at=2.0)
+    await books.ledger.adopt(ROOM, main_room(COURSE), at=2.0)
     assert (await books.ledger.read(ROOM)).places == {SAM}
 
 
@@ -136,10 +137,10 @@ async def test_a_released_room_is_forgotten_with_its_places(books: Books) -> Non
     await book(books, create(tess=60))
     await book(books, invite(SAM, 8))
     await books.ledger.release(ROOM)
-    assert await books.ledger.room_of(COURSE) is None
+    assert await books.ledger.room_of(main_room(COURSE)) is None
     assert await books.ledger.places(ROOM) == {}
     await book(books, create(), room_id=OTHER)
-    assert await books.ledger.room_of(COURSE) == OTHER
+    assert await books.ledger.room_of(main_room(COURSE)) == OTHER
 
 
 async def test_rooms_of_different_courses_do_not_meet(books: Books) -> None:
@@ -148,7 +149,7 @@ async def test_rooms_of_different_courses_do_not_meet(books: Books) -> None:
     await book(books, create(other, sam=50), room_id=OTHER, course_id=other)
     await book(books, invite(SAM, 8))
     await book(books, set_name("Only here"))
-    assert await books.ledger.room_of(other) == OTHER
+    assert await books.ledger.room_of(main_room(other)) == OTHER
     assert await books.ledger.read(OTHER) == Ledger("Algebra", "Numbers", {SAM: 50}, frozenset())
     assert await books.ledger.places(OTHER) == {}
 

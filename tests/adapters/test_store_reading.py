@@ -15,7 +15,8 @@ from moodle_appservice.domain.model import (
     RoomId,
 )
 from moodle_appservice.domain.power import MARKER
-from moodle_appservice.ports import Before
+from moodle_appservice.domain.rooms import main_room
+from moodle_appservice.ports import Before, OwnRoom
 from moodle_appservice.store.books import Books
 from tests.adapters.store_events import (
     BOT,
@@ -133,7 +134,7 @@ async def test_a_forgotten_room_is_as_if_it_had_never_been(books: Books) -> None
     await books.mirror.take_in(lively().take())
     await books.mirror.forget(ROOM)
     assert await books.mirror.room(ROOM) is None
-    assert await books.mirror.find_marked("uni", COURSE) is None
+    assert await books.mirror.find_marked("uni", COURSE) == {}
     assert await books.mirror.before(ROOM, "m.room.name", "") == Before(None, False)
 
 
@@ -218,7 +219,7 @@ async def test_a_made_room_is_assumed_from_the_request_until_its_pushes_come(boo
     assert room.content("m.room.guest_access") == {"guest_access": "forbidden"}
     assert room.content("m.room.topic") == {"topic": "Numbers"}
     assert not await books.mirror.is_stale(ROOM)
-    assert await books.mirror.find_marked("uni", COURSE) == ROOM
+    assert await books.mirror.find_marked("uni", COURSE) == {main_room(COURSE): OwnRoom(ROOM)}
     assert (await books.mirror.take_in(History().created().take())).rooms == {}
     room = await books.mirror.room(ROOM)
     assert room is not None and room.content("m.room.power_levels") == {"users": {}}
@@ -244,9 +245,9 @@ async def test_a_room_of_ours_is_found_by_its_marker_and_the_newest_generation_c
     newer = RoomId("!newer")
     for room_id, generation in ((ROOM, 1), (newer, 3), (RoomId("!older"), 2)):
         await books.mirror.take_in(History(room_id).created(generation=generation).take())
-    assert await books.mirror.find_marked("uni", COURSE) == newer
-    assert await books.mirror.find_marked("trial", COURSE) is None
-    assert await books.mirror.find_marked("uni", CourseId(43)) is None
+    assert await books.mirror.find_marked("uni", COURSE) == {main_room(COURSE): OwnRoom(newer, 3)}
+    assert await books.mirror.find_marked("trial", COURSE) == {}
+    assert await books.mirror.find_marked("uni", CourseId(43)) == {}
 
 
 async def test_a_marker_that_somebody_else_set_finds_nothing(books: Books) -> None:
@@ -254,7 +255,7 @@ async def test_a_marker_that_somebody_else_set_finds_nothing(books: Books) -> No
     history.state(BOT, "m.room.create", {"room_version": "12"})
     history.state(TESS, MARKER, {"site": "uni", "moodle_id": 42, "generation": 1})
     await books.mirror.take_in(history.take())
-    assert await books.mirror.find_marked("uni", COURSE) is None
+    assert await books.mirror.find_marked("uni", COURSE) == {}
 
 
 async def test_a_marker_in_a_room_that_somebody_else_made_finds_nothing(books: Books) -> None:
@@ -262,7 +263,7 @@ async def test_a_marker_in_a_room_that_somebody_else_made_finds_nothing(books: B
     history.state(TESS, "m.room.create", {"room_version": "12"})
     history.state(BOT, MARKER, {"site": "uni", "moodle_id": 42, "generation": 1})
     await books.mirror.replace(ROOM, history.take(), guard=await books.mirror.begin_read())
-    assert await books.mirror.find_marked("uni", COURSE) is None
+    assert await books.mirror.find_marked("uni", COURSE) == {}
 
 
 @pytest.mark.parametrize(
@@ -276,7 +277,7 @@ async def test_a_marker_of_an_odd_shape_finds_nothing_and_breaks_nothing(
     marker = {"site": "uni", "moodle_id": 42, "generation": 1, **odd} if odd else {}
     history.state(BOT, MARKER, marker)
     await books.mirror.take_in(history.take())
-    assert await books.mirror.find_marked("uni", COURSE) is None
+    assert await books.mirror.find_marked("uni", COURSE) == {}
 
 
 async def test_direct_chats_are_remembered_by_person_the_newest_first(books: Books) -> None:

@@ -155,9 +155,10 @@ def test_only_who_is_usable_and_ready_is_invited_and_only_virtual_users_join(sce
                 one = people[person]
                 assert (one["state"], one["standing"], one["id"]) == ("usable", "ready", user)
                 assert level < 50 or one["trust"] != "derived"
-                assert (
-                    person in scene["circumstances"]["asked"] or scene["rules"]["people"]["when"] == "always"
-                )
+                # Who knocks asks.
+                asks = scene["actual"]["members"].get(user, ("",))[0] == "knock"
+                asks = asks or person in scene["circumstances"]["asked"]
+                assert asks or scene["rules"]["people"]["when"] == "always"
             case Join(user, person):
                 assert user == f"@moodle_uni_{person}:uni.test"
                 assert people[person]["state"] == "usable"

@@ -14,7 +14,9 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from moodle_appservice.domain.markers import alias_of
 from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.domain.rules import AccountMode, AccountRules
 from moodle_appservice.engine.course import Outcome
 from moodle_appservice.errors import AppError, PermanentFailure, Unreachable
@@ -41,7 +43,7 @@ class Story:
 
     @property
     def room_id(self) -> RoomId | None:
-        return self.world.matrix.aliases.get(self.world.rules.course_alias(COURSE))
+        return self.world.matrix.aliases.get(alias_of(main_room(COURSE), self.world.rules))
 
     # In Moodle
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moodle_appservice.domain.model import CourseId, MoodleUserId, Role, UserId
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.domain.rules import IdentityRules
 from moodle_appservice.engine.apply import Limits
 from moodle_appservice.engine.course import Outcome
@@ -48,7 +49,7 @@ async def test_then_the_room_is_made_and_everybody_is_invited_teachers_first(wor
     assert world.matrix.made("invite") == [(room_id, world.user(number)) for number in (7, 3, 8)]
     assert world.matrix.content(room_id, "m.room.power_levels")["users"] == {world.user(7): 60}
     assert world.matrix.content(room_id, "m.room.name") == {"name": "C42: Course 42"}
-    assert await world.store.ledger.room_of(course_id) == room_id
+    assert await world.store.ledger.room_of(main_room(course_id)) == room_id
 
 
 async def test_a_second_look_sends_no_request(world: World) -> None:

@@ -138,7 +138,7 @@ async def test_a_plan_shows_what_a_sync_would_do_and_changes_nothing(
     operations._site, operations._planner = world.site, world.planner
     (view,) = await soon(operations.plans())
     assert view.prepared is not None
-    assert [type(action) for action in view.prepared.verdict.actions] == [CreateRoom, Invite, Invite]
+    assert [type(action) for action in view.prepared.main.verdict.actions] == [CreateRoom, Invite, Invite]
     (view,) = await soon(operations.plans(off))
     assert view.prepared is None and view.trouble.startswith("The administrator has excluded this course")
     assert world.matrix.requests == []

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from moodle_appservice.domain.actions import CreateRoom
+from moodle_appservice.domain.markers import alias_of
 from moodle_appservice.domain.model import CourseId, RoomId
 from moodle_appservice.domain.power import MARKER
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.engine.rooms import TRIES
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure, Unreachable
 from tests.engine.world import World
@@ -29,7 +31,7 @@ async def with_lost_books(world: World, path: Path) -> World:
 
 def torso(world: World, *, marked: bool = False) -> RoomId:
     """A room of the bot under the course's alias whose state is not complete."""
-    room_id = world.matrix.found(creator=world.rules.bot, alias=world.rules.course_alias(COURSE))
+    room_id = world.matrix.found(creator=world.rules.bot, alias=alias_of(main_room(COURSE), world.rules))
     if marked:
         world.matrix.act(room_id, world.rules.bot, MARKER, "", OURS)
     world.matrix.outbox.clear()
@@ -43,14 +45,14 @@ async def test_after_a_crash_between_request_and_booking_the_pushed_room_is_take
     await world.course(students=[8])
     await world.look(COURSE)
     await world.look_at_people()
-    create = (await world.planner.prepare(COURSE, not_older_than=0)).plan.actions[0]
+    create = (await world.planner.prepare(COURSE, not_older_than=0)).main.plan.actions[0]
     assert isinstance(create, CreateRoom)
     made = await world.matrix.create_room(create.content)
     await world.matrix.push()
     world.rebuild()
     world.matrix.forget_requests()
     await world.sync(COURSE)
-    assert await world.store.ledger.room_of(COURSE) == made
+    assert await world.store.ledger.room_of(main_room(COURSE)) == made
     assert world.matrix.made("create_room") == []
     assert world.matrix.made("invite") == [(made, world.user(8))]
 
@@ -61,7 +63,7 @@ async def test_after_the_loss_of_the_database_the_room_is_found_by_its_alias(
     room_id = await world.synced(students=[8], teachers=[7])
     other = await with_lost_books(world, tmp_path / "other.db")
     await other.sync(COURSE)
-    assert await other.store.ledger.room_of(COURSE) == room_id
+    assert await other.store.ledger.room_of(main_room(COURSE)) == room_id
     assert other.matrix.made("invite") == other.matrix.made("kick") == []
     assert other.matrix.members(room_id) == {other.user(7): "join", other.user(8): "join"}
     await other.db.stop()
@@ -104,13 +106,13 @@ async def test_after_the_loss_of_the_database_who_is_found_where_they_belong_has
 
 async def test_a_room_that_somebody_else_made_under_our_alias_is_left_alone(world: World) -> None:
     await world.course(students=[8])
-    room_id = world.matrix.found(creator="@tess:uni.test", alias=world.rules.course_alias(COURSE))
+    room_id = world.matrix.found(creator="@tess:uni.test", alias=alias_of(main_room(COURSE), world.rules))
     world.matrix.member(room_id, world.rules.bot, "join")
     before = dict(world.matrix.rooms[room_id])
     with pytest.raises(PermanentFailure, match=r"@tess:uni\.test made.*left untouched.*exclude the course"):
         await world.sync(COURSE)
     assert world.matrix.rooms[room_id] == before
-    assert await world.store.ledger.room_of(COURSE) is None
+    assert await world.store.ledger.room_of(main_room(COURSE)) is None
     assert world.matrix.made("delete_alias") == world.matrix.made("invite") == []
 
 
@@ -124,7 +126,7 @@ async def test_a_room_of_the_bot_with_another_marker_is_not_adopted(
     world.matrix.act(room_id, world.rules.bot, MARKER, "", {**OURS, **change})
     with pytest.raises(TemporaryFailure):
         await world.sync(COURSE)
-    assert await world.store.ledger.room_of(COURSE) is None
+    assert await world.store.ledger.room_of(main_room(COURSE)) is None
 
 
 async def test_a_marker_that_somebody_else_set_makes_no_room_ours(world: World) -> None:
@@ -134,7 +136,7 @@ async def test_a_marker_that_somebody_else_set_makes_no_room_ours(world: World) 
     world.matrix.act(room_id, "@tess:uni.test", MARKER, "", OURS)
     with pytest.raises(TemporaryFailure):
         await world.sync(COURSE)
-    assert await world.store.ledger.room_of(COURSE) is None
+    assert await world.store.ledger.room_of(main_room(COURSE)) is None
 
 
 # Not complete
@@ -147,7 +149,7 @@ async def test_a_room_that_is_not_complete_yet_is_waited_for_and_then_taken(worl
         await world.sync(COURSE)
     world.matrix.act(room_id, world.rules.bot, "m.room.power_levels", "", {})
     await world.sync(COURSE)
-    assert await world.store.ledger.room_of(COURSE) == room_id
+    assert await world.store.ledger.room_of(main_room(COURSE)) == room_id
     assert world.matrix.members(room_id) == {world.user(8): "invite"}
     assert world.matrix.content(room_id, "m.room.name") == {"name": "C42: Course 42"}
 
@@ -185,7 +187,7 @@ async def test_an_alias_that_vanishes_meanwhile_is_looked_at_again(world: World)
     torso(world)
 
     async def vanish() -> None:
-        del world.matrix.aliases[world.rules.course_alias(COURSE)]
+        del world.matrix.aliases[alias_of(main_room(COURSE), world.rules)]
 
     world.matrix.before("resolve_alias", vanish)
     with pytest.raises(TemporaryFailure, match="just vanished"):
@@ -214,7 +216,7 @@ async def test_a_room_that_can_t_be_read_now_is_left_as_it_is(world: World) -> N
     with pytest.raises(Unreachable):
         await world.sync(COURSE)
     assert await world.store.mirror.is_stale(room_id)
-    assert await world.store.ledger.room_of(COURSE) == room_id
+    assert await world.store.ledger.room_of(main_room(COURSE)) == room_id
 
 
 async def test_a_room_that_the_homeserver_lost_with_its_alias_is_made_anew(world: World) -> None:
@@ -225,7 +227,7 @@ async def test_a_room_that_the_homeserver_lost_with_its_alias_is_made_anew(world
     made = world.room(COURSE)
     assert made != room_id
     assert world.matrix.members(made) == {world.user(7): "invite", world.user(8): "invite"}
-    assert await world.store.ledger.room_of(COURSE) == made
+    assert await world.store.ledger.room_of(main_room(COURSE)) == made
     assert await world.store.ledger.places(room_id) == {}
     assert await world.store.mirror.room(room_id) is None
 
@@ -237,7 +239,7 @@ async def test_a_room_that_can_t_be_read_while_its_alias_stands_is_not_replaced(
     with pytest.raises(PermanentFailure, match=r"Invite the bot again"):
         await world.sync(COURSE)
     assert world.matrix.made("create_room") == world.matrix.made("invite") == []
-    assert await world.store.ledger.room_of(COURSE) == room_id
+    assert await world.store.ledger.room_of(main_room(COURSE)) == room_id
     world.matrix.member(room_id, world.rules.bot, "join")
     await world.matrix.push()
     world.facts.enrol(COURSE, 9)
@@ -252,4 +254,4 @@ async def test_an_alias_that_can_t_be_looked_up_does_not_make_a_room_lost(world:
     world.matrix.refuse("resolve_alias", error=PermanentFailure("not a homeserver's answer"), times=1)
     with pytest.raises(PermanentFailure, match="not a homeserver's answer"):
         await world.sync(COURSE)
-    assert await world.store.ledger.room_of(COURSE) == room_id
+    assert await world.store.ledger.room_of(main_room(COURSE)) == room_id

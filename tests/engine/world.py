@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from moodle_appservice.domain.markers import alias_of
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
+from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.domain.turns import TurnRules
 from moodle_appservice.engine.accounts import AccountKeeper
 from moodle_appservice.engine.apply import Hands, Limits
 from moodle_appservice.engine.avatars import AvatarKeeper
-from moodle_appservice.engine.course import CoursePlanner, CourseSync, Outcome
+from moodle_appservice.engine.course import CourseSync, Outcome
 from moodle_appservice.engine.direct import DirectChats
 from moodle_appservice.engine.freshness import Freshness, continued
 from moodle_appservice.engine.gate import Gate
 from moodle_appservice.engine.people import PersonFinder
 from moodle_appservice.engine.picture_turns import PictureTurns
+from moodle_appservice.engine.planning import CoursePlanner
 from moodle_appservice.engine.queues.memory import MemoryQueue
 from moodle_appservice.engine.rooms import RoomFinder
 from moodle_appservice.engine.settled import Settled
@@ -60,7 +63,9 @@ class World:
         self.queue = MemoryQueue(self.clock)
         self.gate = Gate(self.matrix, self.store, self.rules, patience=self.patience)
         self.rooms = RoomFinder(self.matrix, self.store, self.rules, self.clock)
-        self.planner = CoursePlanner(self.facts, self.store, self.rooms, self.rules, self.clock)
+        self.planner = CoursePlanner(
+            self.facts, self.store, self.rooms, self.rules, self.clock, self.accounts.rights
+        )
         hands = Hands(self.matrix, self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
         self.courses = CourseSync(
@@ -206,7 +211,7 @@ class World:
         await self.site.run(Taken(SITE, Priority.PASS, 0, frozenset(signals or ("pass",))))
 
     def room(self, course_id: CourseId) -> RoomId:
-        return self.matrix.room_under(self.rules.course_alias(course_id))
+        return self.matrix.room_under(alias_of(main_room(course_id), self.rules))
 
     async def audit(self, course_id: CourseId) -> list[AuditRow]:
         """The audit log, oldest line first."""

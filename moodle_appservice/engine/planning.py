@@ -1,0 +1,301 @@
+"""Facts × mirror × ledger → the plans of a course's rooms, and what safety says of them. Nothing is written here.
+
+`CoursePlanner` stops before the first write; the command line's `plan`, the bot and previews use it alone, and the
+`course` key goes on from it. People whom nobody has looked at yet are resolved for a preview as far as the rules tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from ..domain.actions import Plan, Step
+from ..domain.digest import digest
+from ..domain.identity import fingerprint, print_of_rules, resolve
+from ..domain.mapping import DesiredCourse, DesiredRoom, desired_course
+from ..domain.members import Circumstances, Leaver, roles_in, why_unusable
+from ..domain.model import ActualRoom, CourseFacts, CourseId, MoodleUserId, Person, Role, RoomId, UserId
+from ..domain.plan import Ledger, plan_room, staying_in, steps_of
+from ..domain.rooms import RoomKey, RoomKind
+from ..domain.rules import Rules
+from ..domain.safety import Verdict, judge
+from ..ports import AccountRights, Clock, Facts, PersonRow, Store
+from .rooms import RoomFinder
+
+Rights = Callable[[], Awaitable[AccountRights]]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRoom:
+    """One room with its plan and everything that this was made from. `room_id` None: it is not made yet."""
+
+    desired: DesiredRoom
+    room_id: RoomId | None
+    actual: ActualRoom | None
+    plan: Plan
+    verdict: Verdict
+
+    @property
+    def key(self) -> RoomKey:
+        """Which room it is."""
+        return self.desired.key
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The plans of all rooms of a course, with everything that they were made from."""
+
+    facts: CourseFacts
+    course: DesiredCourse
+    rooms: tuple[PreparedRoom, ...]
+    nobody_looked_at: tuple[MoodleUserId, ...]
+    changed_people: tuple[MoodleUserId, ...]
+    digest: int
+    """Of everything that the facts say for this plan, see `domain.digest`."""
+    roles: Mapping[MoodleUserId, frozenset[Role]]
+    """Everybody who counts in the course, enrolled or by a role from above."""
+    usability: Mapping[MoodleUserId, float | None]
+    """Whose account has become unusable, with the time, or usable again (None), since it was last booked."""
+
+    @property
+    def main(self) -> PreparedRoom:
+        """The room of everybody: every course has one."""
+        return next(room for room in self.rooms if room.key.kind is RoomKind.MAIN)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What may be carried out, in order."""
+        return steps_of([(room.plan, room.verdict.actions) for room in self.rooms])
+
+    @property
+    def ids(self) -> dict[RoomKey, RoomId]:
+        """The rooms that there are."""
+        return {room.key: room.room_id for room in self.rooms if room.room_id is not None}
+
+    @property
+    def is_held(self) -> bool:
+        """Whether something waits for a person."""
+        return any(room.verdict.hold is not None for room in self.rooms)
+
+    @property
+    def next_look(self) -> float | None:
+        """Unix seconds: when the same facts mean something else; None: never."""
+        looks = [room.plan.next_look for room in self.rooms if room.plan.next_look is not None]
+        return min(looks, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known of the rooms of a course before they are planned."""
+
+    actual: Mapping[RoomKey, ActualRoom]
+    ledgers: Mapping[RoomKey, Ledger]
+    known: Mapping[RoomKey, Mapping[UserId, MoodleUserId]]
+
+    @property
+    def ids(self) -> dict[RoomKey, RoomId]:
+        return {key: room.room_id for key, room in self.actual.items()}
+
+    @property
+    def everybody(self) -> dict[UserId, MoodleUserId]:
+        return {user: person for known in self.known.values() for user, person in known.items()}
+
+    def booked(self) -> set[MoodleUserId]:
+        """People who have, had or were to have a place in one of the rooms."""
+        return {
+            person
+            for key, known in self.known.items()
+            for user, person in known.items()
+            if user in self.ledgers[key].places | self.ledgers[key].intended | self.ledgers[key].bans
+        }
+
+
+class CoursePlanner:
+    """Plans courses. Writes nothing; reads the homeserver only for distrusted rooms."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        store: Store,
+        rooms: RoomFinder,
+        rules: Rules,
+        clock: Clock,
+        rights: Rights | None = None,
+    ) -> None:
+        self._rights = rights
+        self._clock = clock
+        self._facts = facts
+        self._store = store
+        self._rooms = rooms
+        self._rules = rules
+        self._print = print_of_rules(rules)
+
+    async def prepare(self, course_id: CourseId, *, not_older_than: float) -> Prepared:
+        """Plan one course. Raises what the reading raises."""
+        facts = await self._facts.course_facts(course_id, not_older_than=not_older_than)
+        site = await self._facts.site(not_older_than=0.0)
+        chosen = await self._store.choices.of(course_id)
+        choices = {setting: choice.value for setting, choice in chosen.items()}
+        found = await self._find(course_id, generation=int(choices.get("generation", 1)))
+        rows, unseen, changed = await self._people(facts, found.everybody)
+        resolutions = {user: row.resolution for user, row in rows.items()}
+        # For a preview; the people's own keys decide before anything is done.
+        resolutions.update({user: resolve(facts.people[user], self._rules) for user in unseen})
+        circumstances = await self._circumstances(facts, rows, found, not_older_than=not_older_than)
+        category = site.categories.get(facts.course.category_id)
+        course = desired_course(
+            facts,
+            category,
+            resolutions,
+            await self._possible(),
+            choices=choices,
+            existing=found.ids,
+            circumstances=circumstances,
+        )
+        return Prepared(
+            facts,
+            course,
+            await self._plan(course, found),
+            unseen,
+            changed,
+            digest(facts, category),
+            roles_in(facts, self._rules),
+            _usability(facts, rows, circumstances),
+        )
+
+    async def _possible(self) -> Rules:
+        """The rules without what our rights do not allow: who can't be put into rooms is invited."""
+        if self._rules.how != "join" or self._rights is None or (await self._rights()).force_join:
+            return self._rules
+        return replace(self._rules, how="invite")
+
+    async def _find(self, course_id: CourseId, *, generation: int) -> _Found:
+        rooms = await self._rooms.find(course_id)
+        current = {key: own for key, own in rooms.items() if own.generation >= generation}
+        actual = await self._rooms.actual(current)
+        ids = [room.room_id for room in actual.values()]
+        ledgers = await self._store.ledger.read_many(ids)
+        places = await self._store.ledger.places_in(ids)
+        members = {user for room in actual.values() for user in room.members}
+        people = await self._store.people.by_matrix_id(list(members))
+        known = {
+            key: {
+                **places[room.room_id],
+                **{user: people[user] for user in room.members if user in people},
+            }
+            for key, room in actual.items()
+        }
+        return _Found(actual, {key: ledgers[room.room_id] for key, room in actual.items()}, known)
+
+    async def _plan(self, course: DesiredCourse, found: _Found) -> tuple[PreparedRoom, ...]:
+        confirmed = await self._confirmed(course.course_id)
+        staying: dict[RoomKind, frozenset[UserId]] = {}
+        ours = frozenset(found.ids.values())
+        rooms = []
+        for desired in course.rooms:
+            actual = found.actual.get(desired.key)
+            plan = plan_room(
+                desired,
+                actual,
+                found.ledgers.get(desired.key, Ledger()),
+                found.known.get(desired.key, {}),
+                course.rules,
+                admitted=_admitted(desired, staying),
+                ours=ours,
+            )
+            staying[desired.key.kind] = staying_in(desired, actual, plan)
+            verdict = judge(plan, desired, actual, course.rules, confirmed=confirmed)
+            room_id = actual.room_id if actual else None
+            rooms.append(PreparedRoom(desired, room_id, actual, plan, verdict))
+        return tuple(rooms)
+
+    async def _people(
+        self, facts: CourseFacts, known: Mapping[UserId, MoodleUserId]
+    ) -> tuple[Mapping[MoodleUserId, PersonRow], tuple[MoodleUserId, ...], tuple[MoodleUserId, ...]]:
+        ids = list(roles_in(facts, self._rules))
+        # Who was erased has no account here, also as long as the erasing goes on.
+        erased = await self._store.people.excluded(ids)
+        ids = [user for user in ids if user not in erased]
+        rows = await self._store.people.look_up([*ids, *(set(known.values()) - set(ids) - erased)])
+        unseen = tuple(user for user in ids if user not in rows and user in facts.people)
+        changed = tuple(
+            user
+            for user, row in rows.items()
+            if user in facts.people and self._may_differ(row, facts.people[user])
+        )
+        return rows, unseen, changed
+
+    async def _circumstances(
+        self,
+        facts: CourseFacts,
+        rows: Mapping[MoodleUserId, PersonRow],
+        found: _Found,
+        *,
+        not_older_than: float,
+    ) -> Circumstances:
+        gone = found.booked() - roles_in(facts, self._rules).keys()
+        people = self._rules.people
+        has_bans = any(ledger.bans for ledger in found.ledgers.values())
+        # Where whoever is not enrolled goes at once, whatever the reason, nobody needs to ask Moodle for it.
+        all_alike = people.on_suspend == "remove" and people.grace_period <= 0 and not has_bans
+        leavers = {
+            user: Leaver()
+            if all_alike
+            else Leaver.of(await self._facts.person(user, not_older_than=not_older_than))
+            for user in sorted(gone)
+        }
+        by_request = people.when == "on-request"
+        return Circumstances(
+            now=self._clock.now(),
+            unusable_since={
+                user: row.unusable_since for user, row in rows.items() if row.unusable_since is not None
+            },
+            usernames={user: row.username for user, row in rows.items()},
+            asked=await self._store.requests.of_course(facts.course.id) if by_request else frozenset(),
+            leavers=leavers,
+        )
+
+    def _may_differ(self, row: PersonRow, person: Person) -> bool:
+        """Whether a look at the person may find another id: the account has changed, or the rules have.
+
+        Who waits for an account, or for an id that another holds, is sent for when that changes.
+        """
+        return row.fingerprint != fingerprint(person, self._print)
+
+    async def _confirmed(self, course_id: CourseId) -> frozenset[UserId]:
+        held = await self._store.journal.held(course_id)
+        return frozenset(user for row in held if row.confirmed for user in row.users)
+
+
+def _admitted(desired: DesiredRoom, staying: Mapping[RoomKind, frozenset[UserId]]) -> frozenset[UserId]:
+    """Who stays in one of the rooms whose members this one lets in."""
+    if not desired.is_free:
+        return frozenset()
+    letting_in = [RoomKind.SPACE] + [RoomKind.MAIN] * (desired.key.kind is not RoomKind.MAIN)
+    return frozenset().union(*(staying.get(kind, frozenset()) for kind in letting_in))
+
+
+def _usability(
+    facts: CourseFacts, rows: Mapping[MoodleUserId, PersonRow], circumstances: Circumstances
+) -> dict[MoodleUserId, float | None]:
+    """What is new about whose account can be used, by the facts and by what was asked beside them."""
+    unusable = {user: bool(why_unusable(person)) for user, person in facts.people.items()}
+    unusable.update(
+        {
+            user: bool(leaver.unusable)
+            for user, leaver in circumstances.leavers.items()
+            if leaver.unusable is not None
+        }
+    )
+    return {
+        user: circumstances.now if is_unusable else None
+        for user, is_unusable in unusable.items()
+        if user in rows and is_unusable != (rows[user].unusable_since is not None)
+    }
+
+
+def facts_hash(roles: Mapping[MoodleUserId, frozenset[Role]]) -> str:
+    """Changes when the people who count in a course or their roles change."""
+    parts = sorted(f"{user_id}:{','.join(sorted(held))}" for user_id, held in roles.items())
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]
