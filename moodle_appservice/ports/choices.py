@@ -11,7 +11,10 @@ from ..domain.model import CourseId
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One choice: a JSON value, who made it (a person's name for the audit log, or `moodle field`), Unix seconds."""
+    """One choice: a JSON value, by which way it came, and when (Unix seconds).
+
+    `by`: `bot`, `page`, `moodle field`, `element` or `command line`; the person stands in the audit log alone.
+    """
 
     value: Any
     by: str

@@ -47,7 +47,7 @@ SHARED: Final = (
     "room",
 )
 NOBODY: Final = (
-    *("lti_invitation", "lti_nonce", "lti_platform", "mirror_room", "setting", "web_secret"),
+    *("course_choice", "lti_invitation", "lti_nonce", "lti_platform", "mirror_room", "setting", "web_secret"),
     *("moodle_appservice_version",),
 )
 _TEXTS: Final = {
@@ -229,10 +229,10 @@ async def _blank(connection: Connection, account: UserId) -> None:
 
 async def _take_out(connection: Connection, user_id: MoodleUserId, accounts: frozenset[UserId]) -> None:
     """Take the person out of lists that hold others too."""
-    for row in await connection.fetch("SELECT course_id, users FROM hold"):
+    for row in await connection.fetch("SELECT room_id, users FROM hold"):
         users = [user for user in json.loads(row["users"]) if user not in accounts]
         await connection.execute(
-            "UPDATE hold SET users = $2 WHERE course_id = $1", row["course_id"], to_json(users)
+            "UPDATE hold SET users = $2 WHERE room_id = $1", row["room_id"], to_json(users)
         )
     for row in await connection.fetch("SELECT room_id, levels_written FROM room"):
         levels = json.loads(row["levels_written"])
