@@ -8,12 +8,17 @@ from .config import Settings
 from .ports import Clock, Facts
 from .store.books import Books
 from .web.cookies import Cookies
+from .web.course_pages import CoursePages
+from .web.guard import Guard
 from .web.keyring import Keyring
 from .web.lti_launch import LtiLaunches
+from .web.lti_pages import LtiPages
 from .web.lti_registration import LtiRegistrar
+from .web.lti_token import Launch
 from .web.platform_http import PlatformHttp
 from .web.platform_keys import PlatformKeys
 from .web.platforms import Platforms
+from .web.refusals import Refusals
 from .web.server import Pages
 
 
@@ -30,17 +35,19 @@ class Browsers:
         keyring = Keyring(store.lti)
         platforms = Platforms(settings.web, store.lti, store.settings, facts, fallback=settings.moodle.url)
         self.registrar = LtiRegistrar(platforms, store.lti, http, store.journal, clock)
-        self.cookies = Cookies(settings.web.public_url, keyring, clock)
+        self.cookies = Cookies(settings.web.public_url, keyring, store.sessions, clock)
+        guard = Guard(platforms, Refusals(store.journal, clock))
+        launches = LtiLaunches(platforms, store.lti, PlatformKeys(http, clock), keyring, clock)
         self.pages = Pages(
-            platforms,
-            LtiLaunches(platforms, store.lti, PlatformKeys(http, clock), keyring, clock),
-            self.registrar,
-            self.cookies,
             keyring,
-            courses=store.courses,
-            journal=store.journal,
-            clock=clock,
+            [
+                LtiPages(guard, launches, self.registrar, self.cookies, keyring, self._launched),
+                CoursePages(guard, self.cookies, store.courses),
+            ],
         )
+
+    async def _launched(self, launch: Launch) -> None:
+        """Nothing yet."""
 
     async def close(self) -> None:
         """Close what connects to Moodle."""

@@ -18,6 +18,7 @@ from ..problems import wrong
 from .homeserver import Homeserver
 from .identity import Identity
 from .people import Accounts, Membership, People
+from .permissions import Permissions
 from .roles import Roles
 from .rooms import Rooms
 from .section import Section, number
@@ -228,6 +229,7 @@ class Settings(Section):
     roles: Roles = Roles()
     safety: Safety = Safety()
     bot: Bot = Bot()
+    permissions: Permissions = Permissions()
     web: Web = Web()
     sync: Sync = Sync()
     logging: Logging = Logging()
@@ -275,6 +277,7 @@ class Settings(Section):
         found = (
             self.moodle.token.get_secret_value(),
             *self.homeserver.secrets(),
+            *self.web.secrets(),
             password,
             unquote(password),
         )

@@ -6,11 +6,13 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from ..problems import wrong
-from .section import Section
-from .values import check_web_address, is_loopback
+from .section import Section, number
+from .values import ListenAddress, WebAddress, check_web_address, is_loopback
+
+SHORTEST_SECRET = 16
 
 
 def _public(value: str) -> str:
@@ -58,12 +60,68 @@ class Lti(Section):
         return value
 
 
+def _long_secret(value: SecretStr) -> SecretStr:
+    if 0 < len(value.get_secret_value()) < SHORTEST_SECRET:
+        raise wrong(
+            f"is shorter than {SHORTEST_SECRET} letters, so that it could be guessed",
+            "Make one with `openssl rand -hex 32`.",
+        )
+    return value
+
+
+_Secret = Annotated[SecretStr, AfterValidator(_long_secret)]
+
+
+class Hooks(Section):
+    """The address at which Moodle, or a script, can say that something has changed (`/hooks/moodle`)."""
+
+    secret: _Secret = Field(
+        default=SecretStr(""),
+        description="The secret that whoever tells us so must know; empty: there is no such address.",
+    )
+
+
+class Provisioning(Section):
+    """The interface for programs (`/_matrix/provision/v1`)."""
+
+    secret: _Secret = Field(
+        default=SecretStr(""),
+        description="The secret that a program sends as its bearer token; empty: there is no such interface.",
+    )
+
+
+class Metrics(Section):
+    """Numbers for Prometheus (`/metrics`): on a port of their own, or with a token beside everything else."""
+
+    hostname: ListenAddress = Field(
+        default="127.0.0.1", description="Where the port of their own listens: 127.0.0.1, or 0.0.0.0 for all."
+    )
+    port: int = number(0, "The port of their own; 0: none.", ge=0, le=65535)
+    token: _Secret = Field(
+        default=SecretStr(""),
+        description="The bearer token with which they can be read at the usual port; empty: they can't.",
+    )
+
+
 class Web(Section):
-    """The pages that people open from Moodle."""
+    """The pages that people open from Moodle, and the addresses for programs."""
 
     public_url: Annotated[str, AfterValidator(_public)] = Field(
         default="",
         description="The address under which browsers reach the pages, such as https://chat.example.org; "
         "empty: there are no pages.",
     )
+    client_url: WebAddress = Field(
+        default="https://matrix.to",
+        description="Where people open their rooms: https://matrix.to lets each choose an app; or the address of "
+        "your Element, such as https://app.element.io.",
+    )
     lti: Lti = Lti()
+    hooks: Hooks = Hooks()
+    provisioning: Provisioning = Provisioning()
+    metrics: Metrics = Metrics()
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret of this section."""
+        held = (self.hooks.secret, self.provisioning.secret, self.metrics.token)
+        return tuple(secret.get_secret_value() for secret in held)

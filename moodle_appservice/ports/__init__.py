@@ -21,6 +21,7 @@ from .journal import AuditRow, CommandRow, HeldRow, Journal
 from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
 from .mirror import Before, Mirror, OwnRoom, Seen
+from .pages import SampleBook, SessionBook, SignedIn
 from .pauses import Pause, PauseBook
 from .people import PeopleBook, PersonRow, Saved
 from .profile import ProfileWriter, ToWrite
@@ -75,9 +76,12 @@ __all__ = [
     "Priority",
     "ProfileWriter",
     "Queue",
+    "SampleBook",
     "Saved",
     "Seen",
+    "SessionBook",
     "Settings",
+    "SignedIn",
     "Store",
     "Taken",
     "ToWrite",

@@ -13,6 +13,7 @@ from .ledger import LedgerBooks
 from .links import LinkBooks
 from .lti import LtiBooks
 from .mirror import MirrorBook
+from .pages import SampleBooks, SessionBooks
 from .pauses import PauseBooks
 from .people import PeopleBooks
 from .personal import PersonalBooks
@@ -31,6 +32,8 @@ class Books:
         self.links = LinkBooks(db)
         self.requests = RequestBooks(db)
         self.lti = LtiBooks(db)
+        self.sessions = SessionBooks(db)
+        self.samples = SampleBooks(db)
         self.accounts = AccountBooks(db)
         self.courses = CourseBooks(db)
         self.choices = ChoiceBooks(db)

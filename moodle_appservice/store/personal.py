@@ -26,6 +26,8 @@ BY_PERSON: Final = (
     "link_code",
     "link_question",
     "request",
+    "web_session",
+    "web_entry",
 )
 """Tables with a column `moodle_id`; `person` first, because its key leads to the audit log."""
 BY_ACCOUNT: Final = {
@@ -34,6 +36,8 @@ BY_ACCOUNT: Final = {
     "command": "sender",
     "link_question": "sender",
     "link_failure": "sender",
+    "web_session": "account",
+    "web_entry": "account",
 }
 SHARED: Final = (
     "audit",
@@ -48,7 +52,7 @@ SHARED: Final = (
 )
 NOBODY: Final = (
     *("course_choice", "lti_invitation", "lti_nonce", "lti_platform", "mirror_room", "setting", "web_secret"),
-    *("moodle_appservice_version",),
+    *("moodle_appservice_version", "sample"),
 )
 _TEXTS: Final = {
     "audit": ("why", "result"),

@@ -11,6 +11,7 @@ from mautrix.util.async_db import Connection, UpgradeTable
 from .keys import name_by_keys
 from .upgrades import several_rooms
 from .upgrades.operations import operations
+from .upgrades.pages import pages
 
 upgrades = UpgradeTable(version_table_name="moodle_appservice_version", database_name="moodle-appservice")
 
@@ -314,3 +315,4 @@ async def groups(connection: Connection) -> None:
 upgrades.register(groups, description="By what groups of courses are known again")
 upgrades.register(operations, description="Pauses, and times by which old rows are found")
 upgrades.register(several_rooms.upgrade, description=several_rooms.DESCRIPTION)
+upgrades.register(pages, description="Sessions of the pages, links to sign in with, samples for charts")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..languages import ENGLISH
+from ..languages import ENGLISH, Language
 from ..ports import Platform
 from .keyring import Keyring
 from .lti_token import CLAIM
@@ -52,7 +52,7 @@ def read_question(claims: Mapping[str, Any], platform: Platform) -> Question:
     return Question(platform, url, data)
 
 
-def answer(question: Question, keyring: Keyring, *, now: float) -> str:
+def answer(question: Question, keyring: Keyring, *, now: float, language: Language = ENGLISH) -> str:
     """The signed answer: one link. Without an address, so that Moodle ties it to the tool that it knows."""
     claims = {
         "iss": question.platform.client_id,
@@ -63,7 +63,7 @@ def answer(question: Question, keyring: Keyring, *, now: float) -> str:
         f"{CLAIM}deployment_id": question.platform.deployment_id,
         f"{CLAIM}message_type": "LtiDeepLinkingResponse",
         f"{CLAIM}version": "1.3.0",
-        f"{_CLAIM}content_items": [{"type": "ltiResourceLink", "title": ENGLISH.gettext("Chat")}],
+        f"{_CLAIM}content_items": [{"type": "ltiResourceLink", "title": language.gettext("Chat")}],
     }
     if question.data is not None:
         claims[f"{_CLAIM}data"] = question.data

@@ -16,6 +16,7 @@ from typing import Any
 
 from yarl import URL
 
+from ..languages import Language
 from ..ports import Clock, LtiBook, Platform
 from .cookies import SIGN_IN_TAKES, hashed
 from .forms import text
@@ -127,9 +128,9 @@ class LtiLaunches:
             raise Refusal(Why.REPLAY, Advice.AGAIN)
         return found
 
-    def answer(self, question: Question) -> str:
+    def answer(self, question: Question, language: Language) -> str:
         """What Moodle's dialog is told."""
-        return answer(question, self._keyring, now=self._clock.now())
+        return answer(question, self._keyring, now=self._clock.now(), language=language)
 
     def _state(self, said: Mapping[str, str], browser: str | None) -> Mapping[str, Any]:
         """What we sent along with the sign-in, if it is ours, recent, and this browser's."""

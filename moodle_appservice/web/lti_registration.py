@@ -175,5 +175,5 @@ def _platform(site: str, endpoints: Mapping[str, str], answer: Mapping[str, Any]
 
 
 def _wrong(why: Why, site: str) -> Refusal:
-    detail = N_("Only the Moodle that calls itself {site} can register here.").format(site=site)
-    return Refusal(why, Advice.INVITATION, detail=detail)
+    detail = N_("Only the Moodle that calls itself {site} can register here.")
+    return Refusal(why, Advice.INVITATION, detail=detail, site=site)

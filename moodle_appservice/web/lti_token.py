@@ -32,6 +32,7 @@ LEEWAY = 30.0
 OLDEST = 600.0
 """Seconds that a token may be valid for. Moodle's are for 60."""
 _LONGEST_NAME = 200
+_LOCALE = re.compile(r"[A-Za-z0-9_-]{1,30}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
@@ -43,6 +44,7 @@ class Launch:
     name: str
     course_id: CourseId | None
     administrator: bool
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def launch_of(claims: Mapping[str, Any]) -> Launch:
         name=_name(claims),
         course_id=_course(claims),
         administrator=ADMINISTRATOR in _roles(claims),
+        language=_language(claims),
     )
 
 
@@ -163,6 +166,13 @@ def _course(claims: Mapping[str, Any]) -> CourseId | None:
     context = claims.get(f"{CLAIM}context")
     number = context.get("id") if isinstance(context, dict) else None
     return CourseId(int(number)) if isinstance(number, str) and _NUMBER.fullmatch(number) else None
+
+
+def _language(claims: Mapping[str, Any]) -> str:
+    """The language in which Moodle shows itself to the person."""
+    presentation = claims.get(f"{CLAIM}launch_presentation")
+    locale = presentation.get("locale") if isinstance(presentation, dict) else None
+    return locale if isinstance(locale, str) and _LOCALE.fullmatch(locale) else ""
 
 
 def _roles(claims: Mapping[str, Any]) -> list[object]:

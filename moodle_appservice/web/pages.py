@@ -1,7 +1,7 @@
 """How a page leaves the house: from a template that escapes, with headers that let it do nothing but be read.
 
 No script runs on any page but the one that closes Moodle's registration window, and every page says all that it has
-to say without it.
+to say without it. A page is in the language that the session came with, else in the one that the browser asks for.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from ..languages import ENGLISH, Language, nearest
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+LANGUAGE = web.RequestKey("language", str)
+"""The language of whoever is signed in, as Moodle spells it."""
 
 
 def set_up(app: web.Application) -> None:
@@ -27,7 +29,8 @@ def set_up(app: web.Application) -> None:
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -41,15 +44,11 @@ def render(
     with_script: bool = False,
     posts_to: str = "'self'",
 ) -> web.Response:
-    """A page, in the `language` of the context, else the browser's.
-
-    `framer`: the origin that may show it in a frame; `posts_to`: the one that its form goes to.
-    """
-    language = context.get("language") or asked_for(request)
+    """A page. `framer`: the origin that may show it in a frame; `posts_to`: the one that its form goes to."""
+    language = language_of(request)
     words = {
         "language": language,
         "_": language.gettext,
-        "gettext": language.gettext,
         "ngettext": language.ngettext,
         "tell": language.tell,
     }
@@ -59,11 +58,18 @@ def render(
         f"default-src 'none'; style-src 'self'; img-src 'self'; script-src {script}; form-action {posts_to}; "
         f"base-uri 'none'; frame-ancestors {framer}"
     )
+    response.headers["Content-Language"] = language.code
     return harmless(response)
 
 
-def asked_for(request: web.Request) -> Language:
-    """The first of our languages that the browser asks for (RFC 9110, `Accept-Language`, in its order)."""
+def language_of(request: web.Request) -> Language:
+    """The language of whoever is signed in, else the first of ours that the browser asks for.
+
+    RFC 9110, `Accept-Language`, in its order.
+    """
+    told = request.get(LANGUAGE)
+    if told:
+        return nearest(told)
     for part in request.headers.get("Accept-Language", "").split(","):
         code = part.partition(";")[0]
         if nearest(code).code != ENGLISH.code or code.strip().lower().startswith("en"):

@@ -118,13 +118,19 @@ class Why(StrEnum):
 
 
 class Refusal(Exception):
-    """Nothing was done and nobody was signed in. `detail` is shown: only to who holds a registration link."""
+    """Nothing was done and nobody was signed in. `detail` is shown: only to who holds a registration link.
 
-    def __init__(self, why: Why, advice: Advice = Advice.REFUSED, *, detail: str = "") -> None:
+    `values` fill its placeholders.
+    """
+
+    def __init__(
+        self, why: Why, advice: Advice = Advice.REFUSED, *, detail: str = "", **values: object
+    ) -> None:
         super().__init__(why.value)
         self.why = why
         self.advice = advice
         self.detail = detail
+        self.values = values
 
 
 class Refusals:

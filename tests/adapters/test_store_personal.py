@@ -20,7 +20,7 @@ from moodle_appservice.domain.model import (
     Trust,
     UserId,
 )
-from moodle_appservice.ports import Pause
+from moodle_appservice.ports import Pause, SignedIn
 from moodle_appservice.store import personal, schema
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
@@ -87,6 +87,8 @@ async def everywhere(books: Books, db: Db) -> None:
     await books.links.set_failures(OLD, Failures(2, NOW))
     await db.execute("INSERT INTO request VALUES ($1, 42, 1.0)", ZOE)
     await books.pauses.add(Pause(course, NOW, MINE, "Ask her"))
+    await books.sessions.open("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
+    await books.sessions.invite("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
     await db.execute(
         "INSERT INTO course_group (course_id, group_id, idnumber, name, members) VALUES (42, 1, '', 'G', $1)",
         f"{ZOE} {YAN}",

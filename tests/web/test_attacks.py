@@ -337,7 +337,24 @@ async def test_a_form_that_was_not_made_in_this_session_is_refused(world: World,
     sent = {"none": {}, "empty": {"form_token": ""}}.get(token, {"form_token": foreign})
     reply = await browser.post("/sign-out", sent)
     await is_refused(world, reply, Why.FORM)
-    assert browser.session() is not None
+    assert await browser.session() is not None
+
+
+async def test_a_copied_cookie_ends_with_its_session(world: World) -> None:
+    browser, thief = world.browser(), world.browser()
+    await browser.click()
+    thief.cookies = dict(browser.cookies)
+    assert (await thief.get("/me")).status == 200
+    await browser.post("/sign-out", {"form_token": form_token(await browser.get("/me"))})
+    await is_refused(world, await thief.get("/me"), Why.NO_SESSION)
+
+
+async def test_a_new_launch_ends_the_session_that_the_browser_had(world: World) -> None:
+    browser, thief = world.browser(), world.browser()
+    await browser.click()
+    thief.cookies = dict(browser.cookies)
+    await browser.click("editingteacher")
+    await is_refused(world, await thief.get("/me"), Why.NO_SESSION)
 
 
 async def test_a_form_without_a_session_does_nothing(world: World) -> None:
@@ -352,7 +369,7 @@ async def test_a_person_can_sign_out_and_only_by_the_form(world: World) -> None:
     reply = await browser.post("/sign-out", {"form_token": form_token(page)})
     assert reply.status == 200
     assert "Max-Age=0" in reply.cookies[SESSION_COOKIE]
-    assert browser.session() is None
+    assert await browser.session() is None
 
 
 def form_token(page: Reply) -> str:

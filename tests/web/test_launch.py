@@ -193,8 +193,10 @@ async def test_a_session_knows_what_the_launch_said(world: World) -> None:
     admin, tutor = world.browser(), world.browser()
     await admin.click("admin")
     await tutor.click("nonediting-teacher")
-    assert admin.session() == Session(MoodleUserId(2), "Admin User", CourseId(2), administrator=True)
-    assert tutor.session() == Session(MoodleUserId(31), "Tutor1 Assist1", CourseId(2), administrator=False)
+    expected = Session(MoodleUserId(2), "Admin User", CourseId(2), administrator=True, language="en")
+    assert await admin.session() == expected
+    expected = Session(MoodleUserId(31), "Tutor1 Assist1", CourseId(2), administrator=False, language="en")
+    assert await tutor.session() == expected
 
 
 async def test_a_launch_outside_a_course_is_welcome_too(world: World) -> None:

@@ -99,10 +99,12 @@ class Browser:
         parameters = dict(parse_qsl(urlsplit(reply.location).query))
         return Way(recording, parameters["state"], parameters["nonce"], parameters)
 
-    def session(self) -> Session | None:
+    async def session(self) -> Session | None:
         """What this browser's cookies say."""
         sent = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        return self._world.browsers.cookies.session(make_mocked_request("GET", "/", headers={"Cookie": sent}))
+        return await self._world.browsers.cookies.session(
+            make_mocked_request("GET", "/", headers={"Cookie": sent})
+        )
 
     async def bring(self, way: Way, token: str, **changed: str) -> Reply:
         """Moodle's page posts its answer to us."""
