@@ -18,20 +18,10 @@ from .bot.router import Router
 from .browsers import Browsers
 from .config import Settings
 from .control import ControlDoor
-from .domain.model import CategoryId, CourseId, Role, Trust
-from .domain.rules import (
-    AccountMode,
-    AccountRules,
-    FieldRules,
-    IdentityRules,
-    PeopleRules,
-    Rewrite,
-    Rules,
-    SafetyRules,
-)
 from .engine.accounts import AccountKeeper
 from .engine.apply import Hands, Limits
 from .engine.avatars import AvatarKeeper
+from .engine.choosing import Choosing
 from .engine.course import CourseSync
 from .engine.direct import DirectChats
 from .engine.explain import Explainer
@@ -65,8 +55,8 @@ from .moodle.functions import Functions
 from .moodle.messages import MoodleMessages
 from .moodle.pictures import MoodlePictureList, MoodlePictures
 from .moodle.profile import ProfileField
-from .ownrules import own_rules
 from .registration import Registration
+from .rulebook import rules_from
 from .source import Source
 from .store.books import Books
 from .store.db import Db
@@ -84,78 +74,6 @@ class SystemClock:
     def now(self) -> float:
         """Unix seconds."""
         return time.time()
-
-
-def rules_from(settings: Settings, registration: Registration) -> Rules:
-    """What decides, from the configuration."""
-    rooms = settings.rooms
-    return Rules(
-        site=settings.site,
-        domain=settings.homeserver.domain,
-        bot=registration.bot_user_id(settings.homeserver.domain),
-        site_url=str(settings.moodle.url).rstrip("/"),
-        room_version=rooms.version,
-        new_courses=rooms.new_courses,
-        existing_courses=rooms.existing_courses,
-        allow_courses=frozenset(CourseId(number) for number in rooms.allow_courses),
-        deny_courses=frozenset(CourseId(number) for number in rooms.deny_courses),
-        allow_categories=frozenset(CategoryId(number) for number in rooms.allow_categories),
-        deny_categories=frozenset(CategoryId(number) for number in rooms.deny_categories),
-        name_template=rooms.name,
-        topic_template=rooms.topic,
-        levels={Role(name): level for name, level in rooms.levels.items()},
-        inherited=settings.roles.inherited,
-        join_rule=rooms.join_rule,
-        history_visibility=rooms.history_visibility,
-        guest_access=rooms.guest_access,
-        federate=rooms.federate,
-        calls=rooms.calls,
-        identity=identity_rules(settings),
-        accounts=AccountRules(
-            mode=AccountMode(settings.accounts.mode),
-            wait_for_account=settings.accounts.wait_for_account,
-            login=settings.accounts.login,
-            hand_out_password=settings.accounts.hand_out_password,
-            name_template=settings.accounts.name,
-            follow_name=settings.accounts.follow_name,
-            follow_avatar=settings.accounts.follow_avatar,
-            follow_email=settings.accounts.follow_email,
-        ),
-        people=PeopleRules(
-            exclude=frozenset(settings.people.exclude),
-            on_suspend=settings.people.on_suspend,
-            grace_period=settings.people.grace_period,
-            when=settings.membership.when,
-        ),
-        fields=FieldRules(
-            enabled=rooms.fields.enabled,
-            name=rooms.fields.name,
-            topic=rooms.fields.topic,
-            on_words=frozenset(word.casefold() for word in rooms.field_words.on),
-            off_words=frozenset(word.casefold() for word in rooms.field_words.off),
-        ),
-        safety=SafetyRules(settings.safety.max_removals_share, settings.safety.max_removals),
-    )
-
-
-def identity_rules(settings: Settings) -> IdentityRules:
-    """How people get their ids, with the institution's own rules."""
-    identity = settings.identity
-    return IdentityRules(
-        profile_field=identity.profile_field,
-        field_is_locked=identity.profile_field_locked,
-        locked_since=identity.locked_since,
-        template=identity.template,
-        rewrite=tuple(Rewrite(pattern, new) for pattern, new in identity.rewrite.items()),
-        same_directory_auth=frozenset(identity.same_directory_auth),
-        by_email=identity.by_email,
-        sso_provider=identity.sso.provider,
-        external_id=identity.sso.external_id,
-        trust_for_moderators=Trust(identity.trust_for_moderators),
-        reserved=frozenset(identity.reserved),
-        allowed_domains=frozenset(identity.allowed_domains),
-        own_rules=own_rules(),
-    )
 
 
 class Service:
@@ -327,6 +245,7 @@ class Service:
             pauses=self.pauses,
         )
         status = StatusReader(self.planner, store, troubles, self.facts)
+        self.choosing = Choosing(store, self.facts, site, self.workers, rules, clock)
         self.operations = Operations(
             store, queue, self.workers, self.planner, site, status, troubles, self.facts
         )

@@ -73,3 +73,8 @@ class Membership(Section):
         default="always",
         description="always, or on-request: only who has asked for it, where enrolments may not be disclosed unasked.",
     )
+    how: Literal["invite", "join"] = Field(
+        default="invite",
+        description="invite, or join: people are put into rooms without being asked. That takes a bot that is an "
+        "administrator of the homeserver, and two events for each person and room; others are invited.",
+    )

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from ..problems import wrong
 from .section import Section
+from .structure import Calls, History, JoinRule, Structure
 from .values import DEFAULT_LEVELS, FieldName, Ids, Levels, RoomTemplate, RoomVersion, Words
 
 
@@ -93,7 +94,7 @@ class FieldWords(Section):
         return words
 
 
-class Rooms(Section):
+class Rooms(Structure):
     """Which courses have rooms, and what the rooms are like."""
 
     version: RoomVersion = Field(default="12", description="The version of new rooms: 10, 11 or 12.")
@@ -125,10 +126,12 @@ class Rooms(Section):
         default="{fullname} ({shortname}) · {url}",
         description="The room topic; placeholders as in name. {url} is the address of the course.",
     )
-    join_rule: Literal["invite"] = Field(
-        default="invite", description="Who may join: invite means only people whom this service invites."
+    join_rule: JoinRule = Field(
+        default="restricted",
+        description="Who may join without an invite: restricted (whoever is in the space of the course; nobody where "
+        "there is none), knock_restricted (others may ask, and are invited if they are enrolled) or invite (nobody).",
     )
-    history_visibility: Literal["shared", "invited", "joined"] = Field(
+    history_visibility: History = Field(
         default="shared",
         description="Who reads older messages: shared (all of them, by every member), invited (from the invite on) "
         "or joined (from joining on).",
@@ -140,7 +143,7 @@ class Rooms(Section):
         default=True,
         description="Whether accounts of other homeservers can be members. Fixed once a room exists.",
     )
-    calls: Literal["all", "staff", "off"] = Field(
+    calls: Calls = Field(
         default="all", description="Who may start calls: all, staff (level 50 and above) or off."
     )
     levels: Levels = Field(

@@ -12,6 +12,7 @@ from typing import Any
 
 from .actions import Note
 from .attendance import NOT_IN_ROOM, Attendances, group_of
+from .choices import INTERNAL, chosen_text
 from .markers import alias_of, marker, stand_in
 from .members import Circumstances, DesiredMember, Members, Treatment, members_of
 from .model import (
@@ -190,22 +191,16 @@ class _Builder:
         return {"via": via, "order": f"{order:06d}", "suggested": key.kind is RoomKind.MAIN}
 
     def _name(self, key: RoomKey) -> str:
-        template = self._rules.kind(key.kind).name_template
-        if template:
-            return self._fill(template, key)
-        return self._said("name") or self._fill(self._rules.name_template, key)
+        own = self._rules.kind(key.kind).name_template
+        return self._fill(own, key) if own else self._text("name", self._rules.name_template, key)
 
     def _topic(self, key: RoomKey) -> str:
-        template = self._rules.kind(key.kind).topic_template
-        if template:
-            return self._fill(template, key)
-        return self._said("topic") or self._fill(self._rules.topic_template, key)
+        own = self._rules.kind(key.kind).topic_template
+        return self._fill(own, key) if own else self._text("topic", self._rules.topic_template, key)
 
-    def _said(self, what: str) -> str:
-        """What people have chosen as name or topic: the bot's or the page's word, else the field in Moodle."""
-        field_name = self._rules.fields.name if what == "name" else self._rules.fields.topic
-        chosen = str(self._choices.get(what, "")).strip()
-        return chosen or self._facts.course.custom_fields.get(field_name, "")
+    def _text(self, what: str, template: str, key: RoomKey) -> str:
+        chosen = chosen_text(what, self._choices, self._facts.course, self._rules.fields)
+        return chosen or self._fill(template, key)
 
     def _fill(self, template: str, key: RoomKey) -> str:
         course, group = self._facts.course, group_of(self._facts, key)
@@ -234,7 +229,7 @@ class _Builder:
                 key,
                 rules,
                 generation=self._generation,
-                choices=self._choices if key.kind is RoomKind.MAIN else None,
+                choices=self._kept_choices() if key.kind is RoomKind.MAIN else None,
             ),
             (BRIDGE, f"org.moodle_appservice/{rules.site}/course/{key.owner}"): self._bridge(),
         }
@@ -246,6 +241,9 @@ class _Builder:
         if rules.encryption and not key.kind.is_space:
             state["m.room.encryption", ""] = dict(MEGOLM)
         return state
+
+    def _kept_choices(self) -> dict[str, Any]:
+        return {setting: value for setting, value in self._choices.items() if setting not in INTERNAL}
 
     def _join_rules(self, key: RoomKey, *, is_free: bool) -> dict[str, Any]:
         knock = self._rules.join_rule == "knock_restricted" and key.kind is not RoomKind.STAFF

@@ -28,7 +28,7 @@ from .actions import (
 from .mapping import DesiredRoom, creation_content
 from .model import ActualRoom, Membership, MoodleUserId, RoomId, UserId
 from .places import PRESENT, Ledger, Places, places_of
-from .power import power_levels, same_power
+from .power import MARKER, power_levels, same_power
 from .rules import Rules
 
 __all__ = ["PRESENT", "Ledger", "plan_room", "steps_of"]
@@ -193,6 +193,10 @@ def _fixed_state(desired: DesiredRoom, actual: ActualRoom, notes: list[Note]) ->
     found = []
     for (event_type, state_key), want in desired.state.items():
         has = actual.content(event_type, state_key)
+        if event_type == MARKER and has != want:
+            # Ours alone: what is not to be said any more must not stay.
+            found.append(SetState(event_type, state_key, dict(want), "The marker says what the room is."))
+            continue
         if all(has.get(key) == value for key, value in want.items()):
             continue
         kept = {key: value for key, value in has.items() if key != "allow" or event_type != JOIN_RULES}

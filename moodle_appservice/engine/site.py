@@ -161,6 +161,17 @@ class SitePass:
         """What a pass would decide now; nothing is stored."""
         return await self._decide(await self._facts.site(not_older_than=0.0), save=False)
 
+    async def reconsider(self, course_id: CourseId) -> None:
+        """Decide one course anew, by the last listing: somebody has just chosen something for it."""
+        site = await self._facts.site(not_older_than=0.0)
+        before = await self._store.courses.get(course_id)
+        if course_id not in site.courses or before is None:
+            return
+        row = self._row(course_id, site, before, await self._baseline(site, save=True))
+        if row != before:
+            await self._store.courses.save([row])
+        self._settled.unsettle(course_id)
+
     async def _same_site(self, site: SiteFacts, *, confirmed: bool) -> None:
         """A token that suddenly leads to another Moodle would empty every room."""
         known = await self._store.settings.get(SITE_URL)

@@ -20,7 +20,7 @@ from moodle_appservice.domain.rules import AccountMode, AccountRules, Rules
 from moodle_appservice.errors import ConfigError
 from moodle_appservice.matrix.accounts import MatrixAccounts
 from moodle_appservice.registration import Registration
-from moodle_appservice.service import rules_from
+from moodle_appservice.rulebook import rules_from
 from moodle_appservice.store.books import Books
 from tests.accounts_desk import CLIENT_ID, CLIENT_SECRET, ulid
 from tests.adapters.fake_mas import FakeMas

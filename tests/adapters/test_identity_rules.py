@@ -24,7 +24,7 @@ from moodle_appservice.domain.rules import (
     Rules,
 )
 from moodle_appservice.registration import make
-from moodle_appservice.service import rules_from
+from moodle_appservice.rulebook import rules_from
 from tests.domain import values
 
 Configured = Callable[..., Rules]

@@ -1,0 +1,142 @@
+"""From the configuration to `Rules`: what the pure part of the house decides by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .config import Settings
+from .config.structure import Different, KindSettings
+from .domain.model import CategoryId, CourseId, Role, Trust, UserId
+from .domain.rooms import RoomKind
+from .domain.rules import (
+    DEFAULT_KINDS,
+    AccountMode,
+    AccountRules,
+    FieldRules,
+    IdentityRules,
+    KindRules,
+    PeopleRules,
+    Rewrite,
+    Rules,
+    SafetyRules,
+)
+from .ownrules import own_rules
+from .registration import Registration
+
+_OTHER_NAMES = {"name": "name_template", "topic": "topic_template"}
+"""Keys of the configuration whose field in `Rules` is called otherwise."""
+
+
+def rules_from(settings: Settings, registration: Registration) -> Rules:
+    """What decides, from the configuration."""
+    rooms = settings.rooms
+    return Rules(
+        site=settings.site,
+        domain=settings.homeserver.domain,
+        bot=registration.bot_user_id(settings.homeserver.domain),
+        site_url=str(settings.moodle.url).rstrip("/"),
+        room_version=rooms.version,
+        new_courses=rooms.new_courses,
+        existing_courses=rooms.existing_courses,
+        allow_courses=frozenset(CourseId(number) for number in rooms.allow_courses),
+        deny_courses=frozenset(CourseId(number) for number in rooms.deny_courses),
+        allow_categories=frozenset(CategoryId(number) for number in rooms.allow_categories),
+        deny_categories=frozenset(CategoryId(number) for number in rooms.deny_categories),
+        name_template=rooms.name,
+        topic_template=rooms.topic,
+        levels={Role(name): level for name, level in rooms.levels.items()},
+        inherited=settings.roles.inherited,
+        join_rule=rooms.join_rule,
+        history_visibility=rooms.history_visibility,
+        guest_access=rooms.guest_access,
+        federate=rooms.federate,
+        calls=rooms.calls,
+        layout=rooms.layout,
+        announcements=rooms.announcements,
+        staff=rooms.staff,
+        groups=rooms.groups,
+        groupings=frozenset(rooms.groupings),
+        all_groups_roles=frozenset(Role(name) for name in rooms.all_groups_roles),
+        invite=rooms.invite,
+        how=settings.membership.how,
+        strict=rooms.strict,
+        members_may_invite=rooms.members_may_invite,
+        extra_members={UserId(user): level for user, level in rooms.extra_members.items()},
+        additional_creators=tuple(UserId(user) for user in rooms.additional_creators),
+        encryption=rooms.encryption,
+        retention=rooms.retention,
+        kinds=kind_rules(settings),
+        by_category={CategoryId(int(number)): differs(one) for number, one in rooms.categories.items()},
+        by_course={CourseId(int(number)): differs(one) for number, one in rooms.courses.items()},
+        identity=identity_rules(settings),
+        accounts=AccountRules(
+            mode=AccountMode(settings.accounts.mode),
+            wait_for_account=settings.accounts.wait_for_account,
+            login=settings.accounts.login,
+            hand_out_password=settings.accounts.hand_out_password,
+            name_template=settings.accounts.name,
+            follow_name=settings.accounts.follow_name,
+            follow_avatar=settings.accounts.follow_avatar,
+            follow_email=settings.accounts.follow_email,
+        ),
+        people=PeopleRules(
+            exclude=frozenset(settings.people.exclude),
+            on_suspend=settings.people.on_suspend,
+            grace_period=settings.people.grace_period,
+            when=settings.membership.when,
+        ),
+        fields=FieldRules(
+            enabled=rooms.fields.enabled,
+            name=rooms.fields.name,
+            topic=rooms.fields.topic,
+            on_words=frozenset(word.casefold() for word in rooms.field_words.on),
+            off_words=frozenset(word.casefold() for word in rooms.field_words.off),
+        ),
+        safety=SafetyRules(settings.safety.max_removals_share, settings.safety.max_removals),
+    )
+
+
+def identity_rules(settings: Settings) -> IdentityRules:
+    """How people get their ids, with the institution's own rules."""
+    identity = settings.identity
+    return IdentityRules(
+        profile_field=identity.profile_field,
+        field_is_locked=identity.profile_field_locked,
+        locked_since=identity.locked_since,
+        template=identity.template,
+        rewrite=tuple(Rewrite(pattern, new) for pattern, new in identity.rewrite.items()),
+        same_directory_auth=frozenset(identity.same_directory_auth),
+        by_email=identity.by_email,
+        sso_provider=identity.sso.provider,
+        external_id=identity.sso.external_id,
+        trust_for_moderators=Trust(identity.trust_for_moderators),
+        reserved=frozenset(identity.reserved),
+        allowed_domains=frozenset(identity.allowed_domains),
+        own_rules=own_rules(),
+    )
+
+
+def kind_rules(settings: Settings) -> Mapping[RoomKind, KindRules]:
+    """What differs by the kind of a room; spaces above courses have a section of their own."""
+    given = {RoomKind(name): _kind(one) for name, one in settings.rooms.kinds.items()}
+    return {**DEFAULT_KINDS, **given}
+
+
+def _kind(given: KindSettings) -> KindRules:
+    return KindRules(
+        name_template=given.name,
+        topic_template=given.topic,
+        levels={Role(name): level for name, level in given.levels.items()},
+        powers=dict(given.powers),
+    )
+
+
+def differs(given: Different) -> Mapping[str, Any]:
+    """Fields of `Rules` that are different in a category or a course."""
+    values: dict[str, Any] = {}
+    for key in sorted(given.model_fields_set):
+        value = getattr(given, key)
+        if value is not None:
+            values[_OTHER_NAMES.get(key, key)] = frozenset(value) if key == "groupings" else value
+    return values
