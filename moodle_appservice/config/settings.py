@@ -35,6 +35,7 @@ from .values import (
     SiteName,
     Size,
     SocketPath,
+    TimeZone,
     Upper,
     WebAddress,
     is_loopback,
@@ -217,6 +218,14 @@ class Settings(Section):
     control_socket: SocketPath = Field(
         default=Path("moodle-appservice.sock"),
         description="The local socket through which the command line talks to the running service.",
+    )
+    language: Literal["en", "de", "fr", "es"] = Field(
+        default="en",
+        description="The language of people who have chosen none, neither in Moodle nor with the bot.",
+    )
+    timezone: TimeZone = Field(
+        default="",
+        description="The time zone of people whose own is not known, such as Europe/Berlin; empty: UTC.",
     )
     moodle: Moodle
     homeserver: Homeserver

@@ -21,6 +21,7 @@ from ..domain.accounts import NAME_PLACEHOLDERS
 from ..domain.identity import NO_LOGIN, SELF_REGISTERED, split_user_id
 from ..domain.template import PLACEHOLDERS as IDENTITY_PLACEHOLDERS
 from ..domain.template import is_placeholder
+from ..languages import known_zone
 from ..problems import either, wrong
 
 ROOM_PLACEHOLDERS = frozenset({"shortname", "fullname", "idnumber", "category", "site", "url"})
@@ -219,6 +220,15 @@ def _language(value: str) -> str:
     return value
 
 
+def _zone(value: str) -> str:
+    if value and known_zone(value) is None:
+        raise wrong(
+            "is no time zone that this machine knows",
+            "Write it such as Europe/Berlin, or leave it empty for UTC.",
+        )
+    return value
+
+
 def _prefix(value: str) -> str:
     if not re.fullmatch(r"\S{1,8}", value) or value.startswith("/"):
         # Clients take a line that starts with a slash for a command of their own and never send it.
@@ -329,6 +339,7 @@ RoomTemplate = Annotated[str, AfterValidator(_room_template)]
 IdentityTemplate = Annotated[str, AfterValidator(_identity_template)]
 FieldName = Annotated[str, AfterValidator(_shortname)]
 Language = Annotated[str, AfterValidator(_language)]
+TimeZone = Annotated[str, AfterValidator(_zone)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Localparts = tuple[Annotated[str, AfterValidator(_lower)], ...]
 ExternalIdTemplate = Annotated[str, AfterValidator(_external_id_template)]

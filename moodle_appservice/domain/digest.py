@@ -36,6 +36,6 @@ def digest(facts: CourseFacts, category: Category | None) -> int:
 def _of_person(person: Person) -> tuple[object, ...]:
     return (
         (person.id, person.usable, person.auth),
-        (person.username, person.full_name, person.email, person.idnumber, person.language),
+        (person.username, person.full_name, person.email, person.idnumber, person.language, person.timezone),
         tuple(sorted(person.profile_fields.items())),
     )

@@ -176,6 +176,7 @@ def fingerprint(person: Person, rules: str = "") -> str:
         (person.auth, str(person.usable), rules),
         # Left out where it is not known, so that nobody is looked at anew for it.
         *(() if person.picture is None else (person.picture,)),
+        *((person.timezone,) if person.timezone else ()),
     )
     return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

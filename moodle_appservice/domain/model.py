@@ -143,6 +143,8 @@ class Person:
     email: str = ""
     idnumber: str = ""
     language: str = ""
+    timezone: str = ""
+    """An IANA name, or `99` for that of Moodle's server; empty where it is not known."""
     profile_fields: Mapping[str, str] = field(default_factory=nothing)
     """Short name → raw value; only fields that are set and that our token may read."""
     picture: str | None = None

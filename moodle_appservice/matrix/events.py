@@ -36,6 +36,7 @@ MIRRORED = frozenset(
         CANARY,
     }
 )
+MESSAGES = frozenset({"m.room.message", "m.room.encrypted"})
 LATEST = 2**62
 
 
@@ -67,9 +68,9 @@ def parse_event(raw: object, *, room_id: RoomId | None = None) -> Event | None:
 
 
 def wanted(event: Event) -> bool:
-    """Whether an event can matter to us at all: messages, and state of the types that decide something."""
+    """Whether an event can matter to us at all: messages, readable or not, and state that decides something."""
     if event.state_key is None:
-        return event.type == "m.room.message"
+        return event.type in MESSAGES
     return event.type in MIRRORED
 
 
@@ -80,7 +81,7 @@ def parse_state(raw: Sequence[object], room_id: RoomId) -> list[Event]:
 
 
 def _clean(event_type: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
-    if event_type != "m.room.message":
+    if event_type not in MESSAGES:
         return content
     cleaned = dict(content)
     body, relation = content.get("body"), content.get("m.relates_to")

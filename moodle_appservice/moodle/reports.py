@@ -369,6 +369,7 @@ class ReportFacts:
             email=person.email or before.email if layout.has("email") else "",
             idnumber=person.idnumber or before.idnumber if layout.has("idnumber") else "",
             language=person.language or before.language if layout.has("language") else "",
+            timezone="",
             profile_fields={**before.profile_fields, **person.profile_fields},
             picture=None,
         )

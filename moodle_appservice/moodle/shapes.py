@@ -278,6 +278,7 @@ def _account(row: Row, wanted: frozenset[str], pictures: bool) -> Account:
         email=text_of(USERS, row, "email", ""),
         idnumber=text_of(USERS, row, "idnumber", ""),
         language=text_of(USERS, row, "lang", ""),
+        timezone=text_of(USERS, row, "timezone", ""),
         profile_fields=MappingProxyType(_profile(row.get("customfields"), wanted)),
         picture=_picture(row) if pictures else None,
     )

@@ -26,11 +26,14 @@ from .pauses import Pause, PauseBook
 from .people import PeopleBook, PersonRow, Saved
 from .profile import ProfileWriter, ToWrite
 from .queue import KINDS, SITE, Key, Priority, Queue, Taken, course_key, person_key
+from .readers import ReaderBook, ReaderRow
 from .store import CourseBook, CourseRow, Done, LedgerBook, Settings, Store
+from .told import NO_COURSE, ToldBook, Way
 from .world import Clock, Event, Facts, Matrix, Messenger
 
 __all__ = [
     "KINDS",
+    "NO_COURSE",
     "SITE",
     "Account",
     "AccountBook",
@@ -76,6 +79,8 @@ __all__ = [
     "Priority",
     "ProfileWriter",
     "Queue",
+    "ReaderBook",
+    "ReaderRow",
     "SampleBook",
     "Saved",
     "Seen",
@@ -85,6 +90,8 @@ __all__ = [
     "Store",
     "Taken",
     "ToWrite",
+    "ToldBook",
+    "Way",
     "course_key",
     "person_key",
 ]

@@ -23,7 +23,7 @@ class HeldRow:
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """A message to the bot as it was pushed."""
+    """A message to the bot as it was pushed. `encrypted`: it can't be read, and its `body` is empty."""
 
     event_id: EventId
     room_id: RoomId
@@ -31,6 +31,7 @@ class CommandRow:
     body: str
     sent_at: float
     thread: EventId | None
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

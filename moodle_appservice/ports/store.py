@@ -24,7 +24,9 @@ from .mirror import UNKNOWN_BEFORE, Before, Mirror, OwnRoom
 from .pauses import PauseBook
 from .people import PeopleBook
 from .personal import PersonalBook
+from .readers import ReaderBook
 from .requests import RequestBook
+from .told import ToldBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,11 @@ class Store(Protocol):
     @property
     def links(self) -> LinkBook: ...
     @property
+    def readers(self) -> ReaderBook: ...
+    @property
     def requests(self) -> RequestBook: ...
+    @property
+    def told(self) -> ToldBook: ...
     @property
     def accounts(self) -> AccountBook: ...
     @property

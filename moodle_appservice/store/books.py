@@ -17,8 +17,10 @@ from .pages import SampleBooks, SessionBooks
 from .pauses import PauseBooks
 from .people import PeopleBooks
 from .personal import PersonalBooks
+from .readers import ReaderBooks
 from .requests import RequestBooks
 from .settings import SettingBook
+from .told import ToldBooks
 
 
 class Books:
@@ -30,7 +32,9 @@ class Books:
         self.ledger = LedgerBooks(db)
         self.groups = GroupBooks(db)
         self.links = LinkBooks(db)
+        self.readers = ReaderBooks(db)
         self.requests = RequestBooks(db)
+        self.told = ToldBooks(db)
         self.lti = LtiBooks(db)
         self.sessions = SessionBooks(db)
         self.samples = SampleBooks(db)

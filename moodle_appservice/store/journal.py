@@ -93,6 +93,7 @@ class JournalBook:
             body=row["body"],
             sent_at=row["sent_at"],
             thread=None if row["thread"] is None else EventId(row["thread"]),
+            encrypted=bool(row["encrypted"]),
         )
 
     async def new_commands(self, *, sent_after: float) -> Sequence[EventId]:

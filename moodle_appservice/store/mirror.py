@@ -36,7 +36,7 @@ from .settings import next_number
 CHANGE = "mirror_change"
 CREATE = "m.room.create"
 MEMBER = "m.room.member"
-MESSAGE = "m.room.message"
+MESSAGES = frozenset({"m.room.message", "m.room.encrypted"})
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class MirrorBook:
             if state:
                 await self._take_state(connection, state, intake)
             for event in events:
-                if event.type != MESSAGE or event.state_key is not None or event.sender == self._bot:
+                if event.type not in MESSAGES or event.state_key is not None or event.sender == self._bot:
                     continue
                 if await store_command(connection, event, prefix=self._prefix):
                     intake.commands.append(event.event_id)

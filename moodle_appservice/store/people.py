@@ -203,11 +203,13 @@ async def _write(
     seen: FieldSeen,
 ) -> None:
     await connection.execute(
-        "INSERT INTO person (moodle_id, full_name, language, username, matrix_id, trust, reason, standing, virtual_id, "
-        "wanted, fingerprint, checked_at, field_value, field_since) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (moodle_id) DO UPDATE SET "
+        "INSERT INTO person (moodle_id, full_name, language, timezone, username, matrix_id, trust, reason, standing, "
+        "virtual_id, wanted, fingerprint, checked_at, field_value, field_since) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+        "ON CONFLICT (moodle_id) DO UPDATE SET "
         "full_name = COALESCE(NULLIF(excluded.full_name, ''), person.full_name), "
         "language = COALESCE(NULLIF(excluded.language, ''), person.language), "
+        "timezone = COALESCE(NULLIF(excluded.timezone, ''), person.timezone), "
         "username = COALESCE(NULLIF(excluded.username, ''), person.username), "
         "matrix_id = excluded.matrix_id, trust = excluded.trust, reason = excluded.reason, "
         "standing = excluded.standing, virtual_id = excluded.virtual_id, wanted = excluded.wanted, "
@@ -216,6 +218,7 @@ async def _write(
         final.user_id,
         person.full_name if person else "",
         person.language if person else "",
+        person.timezone if person else "",
         person.username if person else "",
         final.matrix_id,
         final.trust,

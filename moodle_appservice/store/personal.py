@@ -28,6 +28,8 @@ BY_PERSON: Final = (
     "request",
     "web_session",
     "web_entry",
+    "stays_out",
+    "told",
 )
 """Tables with a column `moodle_id`; `person` first, because its key leads to the audit log."""
 BY_ACCOUNT: Final = {

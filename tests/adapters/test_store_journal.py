@@ -151,7 +151,7 @@ async def test_a_very_long_command_is_cut(books: Books) -> None:
     event = history.message(SAM, "!moodle " + "x" * 100_000)
     await books.mirror.take_in(history.take())
     row = await books.journal.claim_command(event.event_id)
-    assert row is not None and len(row.body) == 1000
+    assert row is not None and len(row.body) == 4000
 
 
 async def test_a_command_that_is_pushed_twice_is_one_command(books: Books) -> None:

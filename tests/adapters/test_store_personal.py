@@ -20,7 +20,7 @@ from moodle_appservice.domain.model import (
     Trust,
     UserId,
 )
-from moodle_appservice.ports import Pause, SignedIn
+from moodle_appservice.ports import Pause, SignedIn, Way
 from moodle_appservice.store import personal, schema
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
@@ -85,7 +85,9 @@ async def everywhere(books: Books, db: Db) -> None:
     await books.links.give_code("hash", Code(ZOE, NOW + 900), now=NOW)
     await books.links.ask(MINE, Question(ZOE, "hash", NOW))
     await books.links.set_failures(OLD, Failures(2, NOW))
-    await db.execute("INSERT INTO request VALUES ($1, 42, 1.0)", ZOE)
+    for table in ("request", "stays_out"):
+        await db.execute(f"INSERT INTO {table} VALUES ($1, 42, 1.0)", ZOE)
+    await books.told.claim(ZOE, Way.WELCOME, at=NOW)
     await books.pauses.add(Pause(course, NOW, MINE, "Ask her"))
     await books.sessions.open("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
     await books.sessions.invite("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
