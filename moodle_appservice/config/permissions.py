@@ -1,31 +1,33 @@
-"""The section `permissions`: who looks after the whole site."""
+"""The map `permissions`: who looks after the whole site, and whom the bot does not answer."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from ..domain.identity import split_user_id
+from ..domain.permissions import EVERYBODY, Level
 from ..problems import wrong
-from .section import Section
+
+_DOMAIN = re.compile(r"(?=.*[A-Za-z:])[A-Za-z0-9\[][A-Za-z0-9.\-:\[\]]*")
 
 
-def _admin(value: str) -> str:
-    if re.fullmatch(r"[1-9][0-9]{0,17}", value) or split_user_id(value) is not None:
-        return value
-    raise wrong(
-        "is neither a Moodle user id nor a Matrix id",
-        "Write such as 2 or @admin:example.org, each in quotes.",
-    )
+def _checked(entries: Mapping[str, Level]) -> Mapping[str, Level]:
+    for name in entries:
+        known = (
+            name == EVERYBODY or re.fullmatch(r"[1-9][0-9]{0,17}", name) or split_user_id(name) is not None
+        )
+        if not known and not _DOMAIN.fullmatch(name):
+            raise wrong(
+                f"names nobody: {name!r}",
+                'Write a Moodle user id, a Matrix id, a homeserver\'s name or "*", each in quotes.',
+            )
+    if entries.get(EVERYBODY) is Level.ADMIN:
+        raise wrong("makes everybody an administrator", 'Write user or none behind "*".')
+    return entries
 
 
-class Permissions(Section):
-    """Who may do what concerns the whole site. Rights in a course come from Moodle alone."""
-
-    admins: tuple[Annotated[str, AfterValidator(_admin)], ...] = Field(
-        default=(),
-        description="Who may open the dashboard: Moodle user ids (the number in the address of the person's profile; "
-        "Moodle must call the person an administrator too) and Matrix ids (by a link from the bot).",
-    )
+PermissionMap = Annotated[Mapping[str, Level], AfterValidator(_checked)]

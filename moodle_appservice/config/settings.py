@@ -13,12 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
 
+from ..domain.permissions import EVERYBODY, Level
 from ..errors import Problem
 from ..problems import wrong
 from .homeserver import Homeserver
 from .identity import Identity
 from .people import Accounts, Membership, People
-from .permissions import Permissions
+from .permissions import PermissionMap
 from .roles import Roles
 from .rooms import Rooms
 from .section import Section, number
@@ -234,11 +235,16 @@ class Settings(Section):
     accounts: Accounts = Accounts()
     people: People = People()
     membership: Membership = Membership()
+    permissions: PermissionMap = Field(
+        default={EVERYBODY: Level.USER},
+        description="Who looks after the whole site (admin), who is as everybody (user), whom the bot does not answer "
+        "(none): by Moodle user id, Matrix id, homeserver, or * for everybody; the first of these that is named wins. "
+        "Rights in a course come from Moodle alone.",
+    )
     rooms: Rooms = Rooms()
     roles: Roles = Roles()
     safety: Safety = Safety()
     bot: Bot = Bot()
-    permissions: Permissions = Permissions()
     web: Web = Web()
     sync: Sync = Sync()
     logging: Logging = Logging()

@@ -44,7 +44,7 @@ class Session:
     name: str
     course_id: CourseId | None
     administrator: bool
-    """Moodle called the person an administrator; `permissions.admins` must agree."""
+    """Moodle called the person an administrator; `permissions` must agree."""
     account: UserId | None = None
     """The Matrix account to which the bot has given the link; None: the person came from Moodle."""
     language: str = ""
