@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
-from . import cli, config, generate, logs, registration
+from . import app_operations, cli, config, generate, logs, registration
 from .cli import Exit
+from .cli_operations import AuditExport, Backup, Explain, Files, Pause, Restore
 from .config import Settings
 from .control import about_user, ask
 from .doctor.checks import CHECKS
@@ -70,22 +71,18 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
             return await _invite(*_read(files, environment), replace=replace)
         case cli.User():
             return await _user(*_read(command.files, environment), command)
-        case cli.Explain(files, person, course, as_json):
-            return await _explain(*_read(files, environment), person=person, course=course, as_json=as_json)
-        case cli.Pause(files, course, why, resume):
-            name = "resume" if resume else "pause"
-            answer = await _switch(*_read(files, environment), name, course=course, why=why)
-            print(answer["sentence"])
-            return Exit.DONE
         case cli.Demo():
             from .demo.play import play
 
             return await play(command)
+        case Explain() | Pause() | AuditExport() | Backup() | Restore():
+            await app_operations.carry_out(command, *_read(command.files, environment), sys.stdout)
+            return Exit.DONE
         case _ as unreachable:
             assert_never(unreachable)
 
 
-def _read(files: cli.Files, environment: Mapping[str, str]) -> tuple[Settings, Registration]:
+def _read(files: Files, environment: Mapping[str, str]) -> tuple[Settings, Registration]:
     settings = config.load(files.config, environment)
     path = files.registration or settings.appservice.registration
     found = registration.read(path, site=settings.site, domain=settings.homeserver.domain)
@@ -140,28 +137,6 @@ async def _sync(settings: Settings, found: Registration, *, course: CourseId | N
             await service.stop()
     print(report_text(report))
     return _exit_of(report)
-
-
-async def _explain(
-    settings: Settings, found: Registration, *, person: str, course: CourseId | None, as_json: bool
-) -> Exit:
-    said = await _switch(settings, found, "explain", person=person, course=course)
-    lines = said.pop("lines")
-    print(json.dumps(said, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
-    return Exit.DONE
-
-
-async def _switch(settings: Settings, found: Registration, name: str, **arguments: Any) -> dict[str, Any]:
-    """Ask the running service, or be it for as long as this takes; nothing is written to Matrix or Moodle."""
-    answer = await ask(settings.control_socket, name, **arguments)
-    if answer is not None:
-        return dict(answer)
-    service = Service(settings, found)
-    await service.prepare()
-    try:
-        return await service.switches.do(name, arguments)
-    finally:
-        await service.stop()
 
 
 async def _invite(settings: Settings, found: Registration, *, replace: bool) -> Exit:

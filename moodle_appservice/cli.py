@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Never, TypeAlias
 
 from . import __doc__ as summary
-from . import __version__
+from . import __version__, cli_operations
+from .cli_operations import DEFAULT_CONFIG, Files, Operation
 from .domain.model import CourseId
 from .errors import AppError, ConfigError, Unreachable
 
-DEFAULT_CONFIG = Path("config.yaml")
 _HIGHEST_PORT = 65535
 _EPILOG = """\
 exit codes:
@@ -45,14 +45,6 @@ class Exit(IntEnum):
     CONFIGURATION = 2
     UNREACHABLE = 3
     HELD = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """Which files to use; without a registration, the configuration names it."""
-
-    config: Path = DEFAULT_CONFIG
-    registration: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +121,7 @@ class User:
     """Send the code as a Moodle message instead of showing it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explain:
-    """Say why somebody is, or is not, in the rooms of a course, or of all."""
-
-    files: Files
-    person: str
-    course: CourseId | None
-    json: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Write nothing for a course or the whole site until it is resumed; `resume`: let it go on."""
-
-    files: Files
-    course: CourseId | None
-    why: str = ""
-    resume: bool = False
-
-
-Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo | Explain | Pause
+Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo | Operation
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -180,6 +152,9 @@ def exit_code(error: AppError) -> Exit:
 
 def _command(words: argparse.Namespace) -> Command:
     files = _files(words)
+    operation = cli_operations.command(words, files)
+    if operation is not None:
+        return operation
     match words.command:
         case "doctor":
             return Doctor(files, words.json, words.reports, words.accept)
@@ -191,10 +166,6 @@ def _command(words: argparse.Namespace) -> Command:
             return LtiInvite(files, words.replace)
         case "user":
             return User(files, words.what, words.person, words.yes, words.message)
-        case "explain":
-            return Explain(files, words.person, words.course, words.json)
-        case "pause" | "resume":
-            return Pause(files, words.course, getattr(words, "why", ""), words.command == "resume")
         case _:
             return Run(files)
 
@@ -255,9 +226,7 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         "doctor": "check Moodle, the homeserver and this service, with a hint for whatever is wrong",
         "plan": "show what would be done; nothing is changed",
         "sync": "look at everything now and do what is to be done",
-        "explain": "say why somebody is, or is not, in the rooms of a course",
-        "pause": "write nothing, in one course or anywhere, until it is resumed; survives restarts",
-        "resume": "undo a pause and look at everything that it held",
+        **cli_operations.TEXTS,
         "lti": "the link in Moodle's courses that leads into the chat (LTI 1.3)",
         "user": "show, export, erase, link or unlink one person",
         "demo": "show it on a homeserver and a Moodle of its own; needs the extra [demo]",
@@ -267,10 +236,10 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         for name, text in texts.items()
     }
     made["invite"] = _add_invite(made["lti"])
-    for name in ("run", "doctor", "plan", "sync", "user", "invite", "explain", "pause", "resume"):
+    for name in ("run", "doctor", "plan", "sync", "user", "invite", *cli_operations.TEXTS):
         # Suppressed, so that the words before the command keep what they said.
         _add_files(made[name], default=argparse.SUPPRESS)
-    for name in ("doctor", "plan", "explain"):
+    for name in ("doctor", "plan"):
         made[name].add_argument("--json", action="store_true", help="print one JSON object, for programs")
     made["doctor"].add_argument(
         "--reports",
@@ -282,15 +251,13 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="store_true",
         help="with --reports: take the reports as they are now for the ones that were set up",
     )
-    for name in ("plan", "sync", "pause", "resume"):
-        made[name].add_argument("--course", type=_course, metavar="ID", help="only this Moodle course")
+    for name in ("plan", "sync"):
+        made[name].add_argument(
+            "--course", type=cli_operations.course, metavar="ID", help="only this Moodle course"
+        )
     made["sync"].add_argument("--confirm", action="store_true", help="also do what safety holds back")
     _add_user(made["user"])
-    _add_person(made["explain"])
-    made["explain"].add_argument(
-        "course", type=_course, nargs="?", metavar="COURSE", help="only this Moodle course"
-    )
-    made["pause"].add_argument("--why", default="", metavar="TEXT", help="shown wherever the pause is shown")
+    cli_operations.add(made)
     made["demo"].add_argument(
         "--once", action="store_true", help="end after the story; 0 only if all of it happened"
     )
@@ -315,16 +282,10 @@ def _add_user(parser: argparse.ArgumentParser) -> None:
         help="show: what is known, in sentences; export: everything that is stored or was sent, as JSON; erase: remove "
         "it everywhere, for good; link: make a code for proving a Matrix account; unlink: undo that",
     )
-    _add_person(parser)
+    cli_operations.add_person(parser)
     parser.add_argument("--yes", action="store_true", help="with erase: do not ask back")
     parser.add_argument(
         "--message", action="store_true", help="with link: send the code as a Moodle message, do not show it"
-    )
-
-
-def _add_person(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "person", metavar="PERSON", help="a Moodle user id, a Moodle user name, or a Matrix id"
     )
 
 
@@ -332,14 +293,6 @@ def _add_port(parser: argparse.ArgumentParser, flag: str, what: str) -> None:
     parser.add_argument(
         flag, type=_port, default=0, metavar="PORT", help=f"port of {what} (default: a free one)"
     )
-
-
-def _course(text: str) -> CourseId:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a course id; it is the number in the course's address"
-        )
-    return CourseId(int(text))
 
 
 def _port(text: str) -> int:

@@ -1,4 +1,4 @@
-"""From the configuration to `Rules`: what the pure part of the house decides by."""
+"""From the configuration to `Rules`, by which the pure part of the house decides, and to how long things are kept."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .domain.rules import (
     Rules,
     SafetyRules,
 )
+from .engine.retention import DAY, Keep
 from .ownrules import own_rules
 from .registration import Registration
 
@@ -140,3 +141,15 @@ def differs(given: Different) -> Mapping[str, Any]:
         if value is not None:
             values[_OTHER_NAMES.get(key, key)] = frozenset(value) if key == "groupings" else value
     return values
+
+
+def keep_from(settings: Settings) -> Keep:
+    """For how long what has happened is kept."""
+    audit = settings.audit
+    return Keep(
+        audit=audit.keep_days * DAY or None,
+        commands=audit.keep_commands_days * DAY,
+        messages=audit.keep_messages_days * DAY,
+        requests=audit.keep_requests_days * DAY,
+        answerable=float(settings.bot.command_max_age),
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
@@ -36,6 +37,7 @@ from .engine.personal import Outside, Personal
 from .engine.picture_turns import PictureTurns
 from .engine.planning import CoursePlanner
 from .engine.queues.memory import MemoryQueue
+from .engine.retention import Retention
 from .engine.rooms import RoomFinder
 from .engine.settled import Settled
 from .engine.signals import Pushed, Timer
@@ -56,8 +58,9 @@ from .moodle.messages import MoodleMessages
 from .moodle.pictures import MoodlePictureList, MoodlePictures
 from .moodle.profile import ProfileField
 from .registration import Registration
-from .rulebook import rules_from
+from .rulebook import keep_from, rules_from
 from .source import Source
+from .store import backup
 from .store.books import Books
 from .store.db import Db
 from .store.survey import SurveyBook
@@ -208,6 +211,7 @@ class Service:
         hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits)
         freshness, troubles, settled = Freshness(), Troubles(), Settled()
         self.pauses = Pauses(store, queue, clock)
+        self.retention = Retention(store.audit, keep_from(settings), clock)
         site = SitePass(
             self.facts,
             store,
@@ -254,7 +258,7 @@ class Service:
         )
         book = SurveyBook(self._db, bot=rules.bot, site=rules.site)
         survey = Survey(book, store, self.homeserver, queue, self.pauses)
-        self.switches = Switches(self.pauses, self.explainer, survey.take)
+        self.switches = Switches(self.pauses, self.explainer, store, survey.take, self._save)
         messenger = MatrixMessenger(self.matrix, store)
         self.linking = Linking(
             *(store, queue, self.facts, rules, clock, Notices(messenger, self.inbox)),
@@ -303,6 +307,12 @@ class Service:
                 "Is another service there? Change `appservice.port`, and `url` in the registration."
             ) from None
 
+    async def _save(self, path: Path) -> str:
+        made = await backup.save(self._db, path, at=self.clock.now())
+        return (
+            f"{made.rows} rows are saved in {path}. It holds names and secrets: only its owner may read it."
+        )
+
     async def _remarks(self) -> list[str]:
         """What keeps us from writing, for whoever asks whether we are well. It names nobody: anybody may ask."""
         try:
@@ -319,6 +329,7 @@ class Service:
 
     async def _after_pass(self, *, at_once: bool) -> None:
         await self.store.settings.set(LAST_PASS, str(self.clock.now()))
+        await self.retention.run()
         await self.waiting.look(at_once=at_once)
         if self.write_back is not None and not await self.pauses.why_not():
             await self.write_back.run()

@@ -8,25 +8,37 @@ paused    {}                      → {paused: [{course, since, by, why, sentenc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from .domain.model import CourseId
 from .engine.explain import Explainer, as_json
 from .engine.pauses import COMMAND_LINE, Pauses, sentence
 from .errors import PermanentFailure
-from .ports import Pause
+from .ports import AuditLine, Pause, Store
 
-SWITCHES = ("explain", "pause", "resume", "paused", "survey")
+SWITCHES = ("explain", "pause", "resume", "paused", "survey", "audit", "backup")
+AUDIT_COLUMNS = ("at", "key", "course", "room", "person", "kind", "why", "signal", "result", "reference")
+"""What is handed out of each line of the audit log."""
+MOST_LINES = 1000
 
 
 class Switches:
     """Answers one of `SWITCHES`. Raises what the operation raises."""
 
     def __init__(
-        self, pauses: Pauses, explainer: Explainer, survey: Callable[[], Awaitable[dict[str, Any]]]
+        self,
+        pauses: Pauses,
+        explainer: Explainer,
+        store: Store,
+        survey: Callable[[], Awaitable[dict[str, Any]]],
+        backup: Callable[[Path], Awaitable[str]],
     ) -> None:
         self._survey = survey
+        self._backup = backup
+        self._store = store
         self._pauses = pauses
         self._explainer = explainer
 
@@ -44,11 +56,42 @@ class Switches:
                 return {"sentence": said}
             case "resume":
                 return {"sentence": await self._pauses.resume(course_id, by=by)}
+            case "audit":
+                return {"lines": [_line(line) for line in await self._lines(asked, course_id)]}
+            case "backup":
+                return {"sentence": await self._backup(Path(str(asked.get("file", ""))))}
             case "survey":
                 return await self._survey()
             case "paused":
                 return {"paused": [_pause(pause) for pause in await self._pauses.all()]}
         raise PermanentFailure(f"This service knows no “{name}”. Nothing was done. Is it an older version?")
+
+    async def _lines(self, asked: Mapping[str, Any], course_id: CourseId | None) -> Sequence[AuditLine]:
+        words = str(asked.get("person") or "")
+        person = (await self._explainer.meant(words)) if words else None
+        return await self._store.audit.page(
+            after=int(asked.get("after", 0)),
+            limit=min(int(asked.get("limit", MOST_LINES)), MOST_LINES),
+            since=float(asked.get("since", 0.0)),
+            course_id=course_id,
+            person=person,
+        )
+
+
+def _line(line: AuditLine) -> dict[str, Any]:
+    return {
+        "number": line.number,
+        "at": datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds"),
+        "key": line.key,
+        "course": line.course_id,
+        "room": line.room_id,
+        "person": line.person,
+        "kind": line.kind,
+        "why": line.why,
+        "signal": line.signal,
+        "result": line.result,
+        "reference": line.reference,
+    }
 
 
 def _pause(pause: Pause) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_valida
 from ..domain.permissions import EVERYBODY, Level
 from ..errors import Problem
 from ..problems import wrong
+from .audit import Audit
 from .homeserver import Homeserver
 from .identity import Identity
 from .people import Accounts, Membership, People
@@ -247,6 +248,7 @@ class Settings(Section):
     bot: Bot = Bot()
     web: Web = Web()
     sync: Sync = Sync()
+    audit: Audit = Audit()
     logging: Logging = Logging()
 
     @field_validator("identity")

@@ -86,6 +86,10 @@ class Explainer:
 
         Raises `Refused` where nothing is known, or where several people can be meant.
         """
+        return await self.why(await self.meant(words), course_id)
+
+    async def meant(self, words: str) -> MoodleUserId:
+        """Whom these words name. Raises `Refused` as `explain` does."""
         found = await self._store.personal.find(words.strip())
         if len(found) > 1:
             ids = " and ".join(map(str, found))
@@ -97,7 +101,7 @@ class Explainer:
                 f"Nothing is known about “{words}”. Write a Moodle user id, a Moodle user name, or a whole Matrix id "
                 "such as @anna:example.org. Who is in no course with a room was never looked at."
             )
-        return await self.why(found[0] if found else MoodleUserId(int(words)), course_id)
+        return found[0] if found else MoodleUserId(int(words))
 
     async def why(self, user_id: MoodleUserId, course_id: CourseId | None = None) -> Explanation:
         """The same for somebody whose Moodle id is known."""

@@ -14,6 +14,7 @@ from .accounts import (
     PictureList,
     Pictures,
 )
+from .audit import AuditBook, AuditLine, Forgotten, Limits
 from .choices import ChoiceBook, Chosen
 from .groups import GroupBook
 from .inbox import MoodleInbox
@@ -43,6 +44,8 @@ __all__ = [
     "AccountState",
     "Accounts",
     "Attributes",
+    "AuditBook",
+    "AuditLine",
     "AuditRow",
     "Before",
     "ChoiceBook",
@@ -54,12 +57,14 @@ __all__ = [
     "Done",
     "Event",
     "Facts",
+    "Forgotten",
     "GroupBook",
     "HeldRow",
     "Invitation",
     "Journal",
     "Key",
     "LedgerBook",
+    "Limits",
     "Link",
     "LinkBook",
     "LtiBook",

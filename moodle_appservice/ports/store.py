@@ -16,6 +16,7 @@ from ..domain.places import Ledger
 from ..domain.rooms import RoomKey
 from ..domain.rules import Choice
 from .accounts import AccountBook
+from .audit import AuditBook
 from .choices import ChoiceBook
 from .groups import GroupBook
 from .journal import Journal
@@ -218,6 +219,8 @@ class Store(Protocol):
     def personal(self) -> PersonalBook: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def audit(self) -> AuditBook: ...
     @property
     def pauses(self) -> PauseBook: ...
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..domain.model import UserId
 from .accounts import AccountBooks
+from .audit_book import AuditBooks
 from .choices import ChoiceBooks
 from .courses import CourseBooks
 from .db import Db
@@ -44,5 +45,6 @@ class Books:
         self.people = PeopleBooks(db)
         self.personal = PersonalBooks(db)
         self.journal = JournalBook(db)
+        self.audit = AuditBooks(db)
         self.pauses = PauseBooks(db)
         self.settings = SettingBook(db)

@@ -14,11 +14,8 @@ from moodle_appservice.cli import (
     Demo,
     Doctor,
     Exit,
-    Explain,
-    Files,
     Generate,
     LtiInvite,
-    Pause,
     Plan,
     Run,
     Sync,
@@ -26,6 +23,7 @@ from moodle_appservice.cli import (
     exit_code,
     parse,
 )
+from moodle_appservice.cli_operations import AuditExport, Backup, Explain, Files, Pause, Restore
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.errors import (
     AppError,
@@ -71,6 +69,13 @@ THERE = Files(Path("/etc/c.yaml"), Path("r.yaml"))
         ("explain @anna:uni.test 42 --json", Explain(HERE, "@anna:uni.test", CourseId(42), json=True)),
         ("pause", Pause(HERE, None)),
         ("-c /etc/c.yaml -r r.yaml pause --course 7 --why Exams", Pause(THERE, CourseId(7), "Exams")),
+        ("audit export", AuditExport(HERE, csv=False)),
+        (
+            "audit export --csv --course 7 --person anna --since 1970-01-02",
+            AuditExport(HERE, True, CourseId(7), "anna", 86400.0),
+        ),
+        ("backup -c /etc/c.yaml -r r.yaml b.gz", Backup(THERE, Path("b.gz"))),
+        ("restore b.gz --replace", Restore(HERE, Path("b.gz"), replace=True)),
         ("resume --course 7", Pause(HERE, CourseId(7), resume=True)),
         ("demo", Demo(once=False, port=0, homeserver_port=0)),
         ("demo --once --port 8080 --homeserver-port 8008", Demo(once=True, port=8080, homeserver_port=8008)),

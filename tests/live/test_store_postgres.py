@@ -18,6 +18,8 @@ from moodle_appservice.store.db import Db
 from tests.adapters import test_matrix_events as matrix_events
 from tests.adapters import test_store_mirror as mirror
 from tests.adapters.store_events import BOT, SAM, TESS, History, done, invite, memberships
+from tests.adapters.test_audit_book import *  # noqa: F403
+from tests.adapters.test_backup import *  # noqa: F403
 from tests.adapters.test_store_audit import *  # noqa: F403
 from tests.adapters.test_store_db import *  # noqa: F403
 from tests.adapters.test_store_groups import *  # noqa: F403
@@ -29,6 +31,7 @@ from tests.adapters.test_store_mirror import *  # noqa: F403
 from tests.adapters.test_store_people import *  # noqa: F403
 from tests.adapters.test_store_personal import *  # noqa: F403
 from tests.adapters.test_store_reading import *  # noqa: F403
+from tests.adapters.test_store_upgrades import *  # noqa: F403
 from tests.live.postgres import PostgresServer
 
 
