@@ -23,6 +23,7 @@ from moodle_appservice.domain.power import power_levels
 from moodle_appservice.domain.rules import DEFAULT_LEVELS, Rules
 from moodle_appservice.moodle import errors
 from moodle_appservice.problems import field_at
+from moodle_appservice.web.metrics import METRICS
 
 FOLDER = Path(__file__).parent
 _MIB = 2**20
@@ -168,12 +169,22 @@ def doctor_checks() -> str:
     return table(("Check", "Well when", "What to do", "Code"), *rows)
 
 
+def metrics() -> str:
+    """Every metric that Prometheus can read."""
+    rows = [
+        (f"`{one.full_name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels) or "–", one.text)
+        for one in METRICS
+    ]
+    return table(("Name", "Kind", "Labels", "Meaning"), *rows)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration,
     "bot-commands": bot_commands,
     "role-levels": role_levels,
     "power-levels": power,
     "moodle-errors": moodle_errors,
+    "metrics": metrics,
     "doctor-checks": doctor_checks,
 }
 

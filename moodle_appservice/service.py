@@ -26,10 +26,12 @@ from .engine.choosing import Choosing
 from .engine.course import CourseSync
 from .engine.direct import DirectChats
 from .engine.explain import Explainer
+from .engine.figures import FigureReader
 from .engine.freshness import Freshness
 from .engine.gate import Gate
 from .engine.linking import Linking
 from .engine.notices import Notices
+from .engine.observers import Observers
 from .engine.operations import Operations
 from .engine.pauses import Pauses
 from .engine.people import PersonFinder
@@ -39,6 +41,7 @@ from .engine.planning import CoursePlanner
 from .engine.queues.memory import MemoryQueue
 from .engine.retention import Retention
 from .engine.rooms import RoomFinder
+from .engine.sampling import Sampler
 from .engine.settled import Settled
 from .engine.signals import Pushed, Timer
 from .engine.site import SITE_NAME, SitePass
@@ -48,6 +51,7 @@ from .engine.waiting import WaitingList
 from .engine.worker import Workers
 from .engine.writeback import WriteBack
 from .errors import AppError, PermanentFailure, Unreachable
+from .machines import Machines
 from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
 from .matrix.messenger import MatrixMessenger
@@ -57,6 +61,7 @@ from .moodle.functions import Functions
 from .moodle.messages import MoodleMessages
 from .moodle.pictures import MoodlePictureList, MoodlePictures
 from .moodle.profile import ProfileField
+from .observation import watched
 from .registration import Registration
 from .rulebook import keep_from, rules_from
 from .source import Source
@@ -67,6 +72,7 @@ from .store.survey import SurveyBook
 from .survey import BOT, LAST_PASS, Survey
 from .switches import Switches
 from .web.health import Health
+from .web.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +114,7 @@ class Service:
             self.source.moments.start()
             await self.router.start()
             await self.door.start()
+            self.sampler.start()
             if timer:
                 self.timer.start()
         except BaseException:
@@ -129,6 +136,8 @@ class Service:
         self.health.ready = False
         if self._is_built:
             await self.timer.stop()
+            await self.sampler.stop()
+            await self.machines.stop()
             await self.door.stop()
             await self.router.stop()
             await self.workers.stop()
@@ -161,8 +170,15 @@ class Service:
 
     def build(self) -> None:
         """Put everything together; nothing is opened, asked or written yet."""
-        session = self._session = aiohttp.ClientSession(headers={"User-Agent": "moodle-appservice"})
         settings, rules, store, queue, clock = self.settings, self.rules, self.store, self.queue, self.clock
+        freshness, troubles, settled = Freshness(), Troubles(), Settled()
+        self.figures = FigureReader(store, queue, troubles, clock)
+        metrics = Metrics(self.figures)
+        observer = Observers(self.figures, metrics)
+        session = self._session = aiohttp.ClientSession(
+            headers={"User-Agent": "moodle-appservice"},
+            trace_configs=[watched(observer, settings.homeserver.address)],
+        )
         self.moodle = MoodleClient(
             settings.moodle.url,
             settings.moodle.token.get_secret_value(),
@@ -172,6 +188,7 @@ class Service:
             max_bytes=settings.moodle.max_bytes,
             batch=settings.moodle.batch,
             requests_per_minute=settings.moodle.requests_per_minute,
+            observer=observer,
         )
         self.source = Source(settings, rules, self.moodle, store, queue, clock)
         self.facts = self.source.facts
@@ -208,8 +225,7 @@ class Service:
         rooms = RoomFinder(self.matrix, store, rules, clock)
         self.planner = CoursePlanner(self.facts, store, rooms, rules, clock, self.accounts.rights)
         limits = Limits(actions=settings.sync.slice_actions)
-        hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits)
-        freshness, troubles, settled = Freshness(), Troubles(), Settled()
+        hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits, observer)
         self.pauses = Pauses(store, queue, clock)
         self.retention = Retention(store.audit, keep_from(settings), clock)
         site = SitePass(
@@ -242,12 +258,16 @@ class Service:
                 AvatarKeeper(self.accounts, MoodlePictures(self.moodle), store, rules, self.picture_turns),
             ),
             courses=CourseSync(
-                self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled
+                *(self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled),
+                observer,
             ),
             number=settings.sync.rooms_at_once,
             for_people=settings.sync.people_at_once,
             pauses=self.pauses,
+            observer=observer,
         )
+        self.figures.watch(self.workers)
+        self.sampler = Sampler(self.figures, store.samples, clock)
         status = StatusReader(self.planner, store, troubles, self.facts)
         self.choosing = Choosing(store, self.facts, site, self.workers, rules, clock)
         self.operations = Operations(
@@ -255,6 +275,10 @@ class Service:
         )
         self.explainer = Explainer(
             *(store, self.planner, self.facts, troubles, self.pauses, rules, clock, self.workers)
+        )
+        self.machines = Machines(
+            *(settings, store, queue, self.operations, self.explainer, self.pauses, self.figures, metrics),
+            clock,
         )
         book = SurveyBook(self._db, bot=rules.bot, site=rules.site)
         survey = Survey(book, store, self.homeserver, queue, self.pauses)
@@ -292,7 +316,8 @@ class Service:
         hs_token = self.registration.hs_token.get_secret_value()
         inbox = Inbox(hs_token, self.pushed, on_failure=self.gate.close)
         app = web.Application(client_max_size=self.settings.appservice.max_body)
-        app.add_routes([*inbox.routes(), *self.health.routes()])
+        app.add_routes([*inbox.routes(), *self.health.routes(), *self.machines.routes()])
+        await self.machines.start()
         if self.browsers.are_served:
             await self.browsers.pages.start()
             self.browsers.pages.hang_into(app)

@@ -43,7 +43,7 @@ from ..errors import (
     TemporaryFailure,
     Unreachable,
 )
-from ..ports import Before, Clock, Done, Matrix, Store
+from ..ports import UNOBSERVED, Before, Clock, Done, Matrix, Observer, Store
 from .rooms import RoomFinder
 from .troubles import after, name_of
 
@@ -93,7 +93,9 @@ class Hands:
         rules: Rules,
         clock: Clock,
         limits: Limits,
+        observer: Observer = UNOBSERVED,
     ) -> None:
+        self._observer = observer
         self._matrix = matrix
         self._accounts = accounts
         self._store = store
@@ -255,6 +257,7 @@ class Hands:
         event_id: EventId | None = None,
         before: Before | None = None,
     ) -> None:
+        self._observer.acted(type(action).__name__, "done" if error is None else "failed")
         reference = ""
         if error is not None:
             reference = secrets.token_hex(4)

@@ -11,7 +11,18 @@ from enum import Enum, auto
 
 from ..domain.actions import Departure, Step, takes_out
 from ..domain.model import CourseId, MoodleUserId, RoomId
-from ..ports import Clock, CourseRow, Priority, Queue, Store, Taken, course_key, person_key
+from ..ports import (
+    UNOBSERVED,
+    Clock,
+    CourseRow,
+    Observer,
+    Priority,
+    Queue,
+    Store,
+    Taken,
+    course_key,
+    person_key,
+)
 from .apply import Hands
 from .freshness import Freshness
 from .gate import Gate
@@ -45,7 +56,9 @@ class CourseSync:
         freshness: Freshness,
         troubles: Troubles,
         settled: Settled,
+        observer: Observer = UNOBSERVED,
     ) -> None:
+        self._observer = observer
         self._settled = settled
         self._freshness = freshness
         self._troubles = troubles
@@ -62,6 +75,7 @@ class CourseSync:
         row = await self._store.courses.get(course_id)
         self._settled.unsettle(course_id)
         if row is None or not row.on or row.gone:
+            self._observer.forgot(course_id)
             return Outcome.DONE
         await self._gate.open()
         epoch = self._gate.epoch
@@ -72,9 +86,23 @@ class CourseSync:
             await self._send_people(prepared.nobody_looked_at, signal=f"{FOR_COURSE}{course_id}")
             return Outcome.WAITING
         await self._remember(row, prepared)
+        self._count(course_id, prepared)
         # Nobody waits for these: the course comes back only if another id comes out of it.
         await self._send_people(prepared.changed_people, signal="changed")
         return await self._carry_out(course_id, prepared, taken, epoch)
+
+    def _count(self, course_id: CourseId, prepared: Prepared) -> None:
+        places = (
+            len(
+                {
+                    one.person
+                    for one in room.desired.members.values()
+                    if not one.guest and (one.required or one.free)
+                }
+            )
+            for room in prepared.rooms
+        )
+        self._observer.counted(course_id, sum(places))
 
     async def _send_people(self, user_ids: Iterable[MoodleUserId], *, signal: str) -> None:
         for user_id in user_ids:

@@ -146,9 +146,12 @@ class Operations:
             if course_id in (None, course)
         }
 
-    async def sync_course(self, course_id: CourseId) -> AppError | None:
-        """Have one course looked at now and wait for it; returns what stopped it."""
-        return await self._workers.ask(course_key(course_id), signal="command")
+    async def sync_course(self, course_id: CourseId, *, signal: str = "command") -> AppError | None:
+        """Have one course looked at now and wait for it; returns what stopped it.
+
+        With another `signal` Moodle is not asked anew (see `freshness`).
+        """
+        return await self._workers.ask(course_key(course_id), signal=signal)
 
     async def request_membership(self, user_id: MoodleUserId, course_id: CourseId, *, at: float) -> Requested:
         """Somebody asks to be in the room of a course: where `membership.when` waits for that, and after leaving it.
@@ -159,14 +162,21 @@ class Operations:
         row = await self._store.courses.get(course_id)
         if row is None or not row.on or row.gone:
             return Requested(Membership.NONE, "This course has no room. Nothing was changed.")
-        await self._store.requests.ask(user_id, course_id, at=at)
-        await self._forget_leaving(user_id, course_id)
+        await self.wish(user_id, course_id, at=at)
         failure = await self._workers.ask(course_key(course_id), signal="command")
         if failure is not None:
             return Requested(
                 Membership.NONE, f"The request is kept, and the room is looked at again. {failure}"
             )
         return self._answer(user_id, await self._planner.prepare(course_id, not_older_than=0.0))
+
+    async def wish(self, user_id: MoodleUserId, course_id: CourseId, *, at: float) -> None:
+        """Book the same wish, without looking at the course: whoever books it makes the course due.
+
+        Raises what the database raises.
+        """
+        await self._store.requests.ask(user_id, course_id, at=at)
+        await self._forget_leaving(user_id, course_id)
 
     async def _forget_leaving(self, user_id: MoodleUserId, course_id: CourseId) -> None:
         """Whoever left by choice has changed their mind."""

@@ -10,12 +10,13 @@ import asyncio
 import logging
 import random
 import secrets
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 
 from ..domain.model import CourseId
 from ..errors import AppError, PermanentFailure, Refused, TemporaryFailure
-from ..ports import Clock, Key, Priority, Queue, Store, Taken
+from ..ports import UNOBSERVED, Clock, Key, Observer, Priority, Queue, Store, Taken
 from .course import CourseSync, Outcome
 from .freshness import continued
 from .pauses import Pauses
@@ -48,7 +49,9 @@ class Workers:
         number: int,
         for_people: int = 0,
         pauses: Pauses | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
+        self._observer = observer
         self._queue = queue
         self._store = store
         self._clock = clock
@@ -101,6 +104,7 @@ class Workers:
         waiters = self._waiters.pop(taken.key, [])
         outcome: Outcome | None = None
         failure: AppError | None = None
+        began = time.monotonic()
         try:
             outcome = await self._handle(taken)
         except _Paused as paused:
@@ -116,6 +120,7 @@ class Workers:
             )
             text = f"Internal error {type(error).__name__}, reference {reference}; see the log."
             failure = TemporaryFailure(text, retry_after=30)
+        self._observer.looked(taken.key, _outcome(outcome, failure), time.monotonic() - began)
         if outcome is Outcome.DONE or (failure is not None and not isinstance(failure, TemporaryFailure)):
             _tell(waiters, failure)
         elif waiters:
@@ -180,3 +185,10 @@ def _delay(attempt: int, asked: float | None) -> float:
         return asked
     grown = min(2.0 ** min(attempt, 30), LONGEST_BACK_OFF) * random.uniform(0.5, 1.0)
     return max(grown, asked or 0.0)
+
+
+def _outcome(outcome: Outcome | None, failure: AppError | None) -> str:
+    """How a look ended, in the words of `ports.Observer`."""
+    if failure is None:
+        return outcome.name.lower() if outcome is not None else "done"
+    return "temporary" if isinstance(failure, TemporaryFailure) else "permanent"

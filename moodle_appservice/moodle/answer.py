@@ -77,6 +77,8 @@ class Reply:
     reason: str = ""
     location: str = ""
     retry_after: float | None = None
+    seconds: float = 0.0
+    """How long the exchange took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
 
 import aiohttp
 import stamina
 
+from ..ports import UNOBSERVED, Observer
 from . import errors
 from .answer import File, Json, Reply, read_answer, text_decoder
 
@@ -85,7 +87,9 @@ class MoodleClient:
         attempts: int = 3,
         language: str = "en",
         pace: Pace | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
+        self._observer = observer
         self.base_url = base_url.rstrip("/")
         self.batch = min(max(batch, 1), MAX_VALUES // 4)
         self.concurrency = concurrency
@@ -129,11 +133,22 @@ class MoodleClient:
             wait_max=10.0,
         ):
             with attempt:
-                reply = await self._call(function, values)
-                if len(reply.text) < LARGE:
-                    return read_answer(function, reply, self._noticed, compact=compact)
-                return await asyncio.to_thread(read_answer, function, reply, self._noticed, compact=compact)
+                return await self._observed(function, values, compact=compact)
         raise AssertionError("stamina ends with an answer or an error")
+
+    async def _observed(self, function: str, values: list[tuple[str, str]], *, compact: bool) -> Json:
+        began = time.monotonic()
+        try:
+            reply = await self._call(function, values)
+            if len(reply.text) < LARGE:
+                answer = read_answer(function, reply, self._noticed, compact=compact)
+            else:
+                answer = await asyncio.to_thread(read_answer, function, reply, self._noticed, compact=compact)
+        except errors.MoodleError as error:
+            self._observer.asked_moodle(function, type(error).__name__, time.monotonic() - began)
+            raise
+        self._observer.asked_moodle(function, "ok", reply.seconds)
+        return answer
 
     async def download(self, path: str, *, max_bytes: int) -> File:
         """A file behind `webservice/pluginfile.php/`, tried once.
@@ -167,8 +182,10 @@ class MoodleClient:
         ]
 
         async def ask() -> Reply:
+            began = time.monotonic()
             async with self._post(f"{self.base_url}/webservice/rest/server.php", form) as response:
-                return _reply(response, await self._read(function, response))
+                reply = _reply(response, await self._read(function, response))
+            return replace(reply, seconds=time.monotonic() - began)
 
         return await self._exchange(function, ask)
 

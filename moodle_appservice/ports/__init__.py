@@ -16,12 +16,14 @@ from .accounts import (
 )
 from .audit import AuditBook, AuditLine, Forgotten, Limits
 from .choices import ChoiceBook, Chosen
+from .counts import CountBook, Counts
 from .groups import GroupBook
 from .inbox import MoodleInbox
 from .journal import AuditRow, CommandRow, HeldRow, Journal
 from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
 from .mirror import Before, Mirror, OwnRoom, Seen
+from .observer import UNOBSERVED, Observer
 from .pages import SampleBook, SessionBook, SignedIn
 from .pauses import Pause, PauseBook
 from .people import PeopleBook, PersonRow, Saved
@@ -36,6 +38,7 @@ __all__ = [
     "KINDS",
     "NO_COURSE",
     "SITE",
+    "UNOBSERVED",
     "Account",
     "AccountBook",
     "AccountKind",
@@ -52,6 +55,8 @@ __all__ = [
     "Chosen",
     "Clock",
     "CommandRow",
+    "CountBook",
+    "Counts",
     "CourseBook",
     "CourseRow",
     "Done",
@@ -72,6 +77,7 @@ __all__ = [
     "Messenger",
     "Mirror",
     "MoodleInbox",
+    "Observer",
     "OwnRoom",
     "Pause",
     "PauseBook",

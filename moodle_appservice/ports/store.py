@@ -18,6 +18,7 @@ from ..domain.rules import Choice
 from .accounts import AccountBook
 from .audit import AuditBook
 from .choices import ChoiceBook
+from .counts import CountBook
 from .groups import GroupBook
 from .journal import Journal
 from .links import LinkBook
@@ -201,6 +202,8 @@ class Store(Protocol):
     def courses(self) -> CourseBook: ...
     @property
     def choices(self) -> ChoiceBook: ...
+    @property
+    def counts(self) -> CountBook: ...
     @property
     def people(self) -> PeopleBook: ...
     @property

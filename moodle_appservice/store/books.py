@@ -6,6 +6,7 @@ from ..domain.model import UserId
 from .accounts import AccountBooks
 from .audit_book import AuditBooks
 from .choices import ChoiceBooks
+from .counts import CountBooks
 from .courses import CourseBooks
 from .db import Db
 from .groups import GroupBooks
@@ -37,6 +38,7 @@ class Books:
         self.requests = RequestBooks(db)
         self.told = ToldBooks(db)
         self.lti = LtiBooks(db)
+        self.counts = CountBooks(db)
         self.sessions = SessionBooks(db)
         self.samples = SampleBooks(db)
         self.accounts = AccountBooks(db)
