@@ -20,6 +20,9 @@ from moodle_appservice.domain.model import (
     CourseId,
     Enrolment,
     EventId,
+    Group,
+    GroupId,
+    GroupVisibility,
     MoodleUserId,
     Person,
     Role,
@@ -66,6 +69,8 @@ class FakeFacts:
         self.url = "https://moodle.uni.test"
         self.courses: dict[CourseId, Course] = {}
         self.enrolments: dict[CourseId, dict[MoodleUserId, frozenset[Role]]] = {}
+        self.groups: dict[CourseId, dict[GroupId, tuple[Group, frozenset[MoodleUserId]]]] = {}
+        """Of each course: the groups with those who are in them."""
         self.people: dict[MoodleUserId, Person] = {}
         self.hidden: set[MoodleUserId] = set()
         self.apart: dict[MoodleUserId, Person | None] = {}
@@ -103,6 +108,14 @@ class FakeFacts:
                 self.add_person(number)
             self.enrolments[course_id][MoodleUserId(number)] = frozenset({Role(role)})
 
+    def group(self, course_id: CourseId, number: int, name: str, *members: int, **given: Any) -> GroupId:
+        """A group that everybody in the course sees, with these people in it."""
+        usual = {"visibility": GroupVisibility.ALL, "participation": True, "moodle_id": number}
+        group = Group(GroupId(number), name, **{**usual, **given})
+        people = frozenset(MoodleUserId(member) for member in members)
+        self.groups.setdefault(course_id, {})[group.id] = (group, people)
+        return group.id
+
     def unenrol(self, course_id: CourseId, *numbers: int) -> None:
         for number in numbers:
             del self.enrolments[course_id][MoodleUserId(number)]
@@ -134,9 +147,14 @@ class FakeFacts:
         return self._facts(course_id)
 
     def _facts(self, course_id: CourseId) -> CourseFacts:
-        enrolments = tuple(Enrolment(user, roles) for user, roles in self.enrolments[course_id].items())
+        groups = self.groups.get(course_id, {})
+        enrolments = tuple(
+            Enrolment(user, roles, frozenset(number for number, (_, there) in groups.items() if user in there))
+            for user, roles in self.enrolments[course_id].items()
+        )
         people = {user: self.people[user] for user in self.enrolments[course_id] if user not in self.hidden}
-        return CourseFacts(self.courses[course_id], enrolments, people, (), self.clock.now())
+        shown = tuple(group for group, _ in groups.values())
+        return CourseFacts(self.courses[course_id], enrolments, people, shown, self.clock.now())
 
     async def person(self, user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
         self._read(f"person:{user_id}", not_older_than)
@@ -259,6 +277,11 @@ class FakeHomeserver:
         """A change of membership; by the person where nobody else is named."""
         self.act(room_id, by or user, MEMBER, user, {"membership": membership})
 
+    def admit(self, room_id: RoomId, user: str) -> None:
+        """Somebody joins without an invite, as a member of another room (a restricted join)."""
+        vouched = {"membership": "join", "join_authorised_via_users_server": self.bot}
+        self.act(room_id, user, MEMBER, user, vouched)
+
     def say(self, room_id: RoomId, sender: str, text: str) -> Event:
         """A message by anybody."""
         self.at += 1
@@ -365,6 +388,9 @@ class FakeHomeserver:
 
     async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
         await self._arrives("join_as", room_id, user_id)
+        if self.members(room_id).get(user_id) not in ("invite", "join") and self._lets_in(room_id, user_id):
+            self.admit(room_id, user_id)
+            return
         if self.members(room_id).get(user_id) not in ("invite", "join"):
             raise PermanentFailure(f"{user_id} is not invited to the room {room_id}.")
         self.member(room_id, user_id, "join")
@@ -416,6 +442,12 @@ class FakeHomeserver:
                 if error is not None:
                     raise error
                 break
+
+    def _lets_in(self, room_id: RoomId, user_id: UserId) -> bool:
+        """Whether the join rules of a room admit who is in another one."""
+        rules = self.content(room_id, "m.room.join_rules")
+        rooms = [allowed["room_id"] for allowed in rules.get("allow", ())]
+        return any(self.members(RoomId(room)).get(user_id) == "join" for room in rooms if room in self.rooms)
 
     def _is_in(self, room_id: RoomId) -> bool:
         bot = self.rooms.get(room_id, {}).get((MEMBER, self.bot))

@@ -176,7 +176,7 @@ class _Builder:
         children = {
             self._id(room.key): self._child(room.key)
             for room in rooms
-            if room.key.kind is not RoomKind.SPACE and room.is_listed
+            if self._has_space and room.key.kind is not RoomKind.SPACE and room.is_listed
         }
         return [
             replace(room, children=children) if room.key.kind is RoomKind.SPACE else room for room in rooms
