@@ -149,7 +149,9 @@ class FakeFacts:
     def _facts(self, course_id: CourseId) -> CourseFacts:
         groups = self.groups.get(course_id, {})
         enrolments = tuple(
-            Enrolment(user, roles, frozenset(number for number, (_, there) in groups.items() if user in there))
+            Enrolment(
+                user, roles, frozenset(number for number, (_, there) in groups.items() if user in there)
+            )
             for user, roles in self.enrolments[course_id].items()
         )
         people = {user: self.people[user] for user in self.enrolments[course_id] if user not in self.hidden}

@@ -163,7 +163,15 @@ class MatrixAccounts:
                 f"{user_id} was not put into the room: only the bot itself could, and it is no server administrator. "
                 "Nothing was changed. Make the bot an administrator, or set membership.how: invite."
             )
-        await self._admin.ask(Method.POST, SynapseAdminPath.v1.join[room_id], {"user_id": user_id})
+        try:
+            await self._admin.ask(Method.POST, SynapseAdminPath.v1.join[room_id], {"user_id": user_id})
+        except HomeserverRefused as error:
+            if error.status != 404:
+                raise
+            raise PermanentFailure(
+                f"{user_id} was not put into the room: there is no such account yet. It is tried again, and works as "
+                "soon as the person has signed in for the first time."
+            ) from None
 
     async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:
         """`POST /rooms/{id}/leave`, masquerading; fine where the user is not in the room."""

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from moodle_appservice.domain.markers import alias_of
-from moodle_appservice.domain.model import CourseId, GroupId, GroupVisibility, RoomId, UserId
-from moodle_appservice.domain.rooms import RoomKey, RoomKind
+from moodle_appservice.domain.model import CourseId, GroupId, GroupVisibility, MoodleUserId, RoomId, UserId
+from moodle_appservice.domain.rooms import NO_GROUP, RoomKey, RoomKind
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure
 from tests.engine.world import World
 
@@ -33,7 +33,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await world.db.stop()
 
 
-def key(kind: RoomKind, group: GroupId = GroupId(0)) -> RoomKey:
+def key(kind: RoomKind, group: GroupId = NO_GROUP) -> RoomKey:
     return RoomKey(kind, COURSE, group)
 
 
@@ -49,7 +49,9 @@ class Course:
         return self.world.matrix.room_under(alias_of(wanted, self.world.rules))
 
     def members(self, name: str) -> dict[str, str]:
-        return {user[1:].split(":")[0]: one for user, one in self.world.matrix.members(self.room(name)).items()}
+        return {
+            user[1:].split(":")[0]: one for user, one in self.world.matrix.members(self.room(name)).items()
+        }
 
     def state(self, name: str, event_type: str, state_key: str = "") -> Any:
         event = self.world.matrix.rooms[self.room(name)].get((event_type, state_key))
@@ -154,7 +156,9 @@ async def test_where_nothing_has_changed_nothing_is_sent(course: Course) -> None
     assert course.world.matrix.requests == []
 
 
-async def test_who_leaves_the_course_is_taken_out_of_every_room_and_of_the_space_first(course: Course) -> None:
+async def test_who_leaves_the_course_is_taken_out_of_every_room_and_of_the_space_first(
+    course: Course,
+) -> None:
     await course.accept("space", "main")
     ann = UserId("@p11:uni.test")
     for name in ("announcements", f"group {LAB}"):
@@ -208,7 +212,10 @@ async def test_a_known_guest_in_main_may_look_into_open_rooms_too(course: Course
 
 async def test_who_changes_the_group_changes_the_room(course: Course) -> None:
     seminar, members = course.world.facts.groups[COURSE][SEMINAR]
-    course.world.facts.groups[COURSE][SEMINAR] = (seminar, members - {BEN} | {ANN})
+    course.world.facts.groups[COURSE][SEMINAR] = (
+        seminar,
+        members - {MoodleUserId(BEN)} | {MoodleUserId(ANN)},
+    )
     await course.settle()
     assert course.members(f"group {SEMINAR}") == {"p1": "invite", "p11": "invite", "p12": "leave"}
 
@@ -307,7 +314,9 @@ async def test_virtual_users_hold_places_in_main_and_in_groups_without_an_invite
     assert course.members("main") == {"moodle_uni_11": "join"}
     assert course.members(f"group {LAB}") == {"moodle_uni_11": "join"}
     assert course.members("space") == {}
-    assert [one for one in world.matrix.made("invite") if one[1] == virtual] == [(course.room("main"), virtual)]
+    assert [one for one in world.matrix.made("invite") if one[1] == virtual] == [
+        (course.room("main"), virtual)
+    ]
 
 
 async def test_with_the_right_to_do_so_people_are_put_into_the_rooms(world: World) -> None:
