@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from .config import Settings
-from .config.structure import Different, KindSettings
+from .config.structure import KindSettings, differs
 from .domain.model import CategoryId, CourseId, Role, Trust, UserId
 from .domain.rooms import RoomKind
 from .domain.rules import (
@@ -22,11 +21,8 @@ from .domain.rules import (
     SafetyRules,
 )
 from .engine.retention import DAY, Keep
-from .ownrules import own_rules
+from .ownrules import own_rules, room_rules
 from .registration import Registration
-
-_OTHER_NAMES = {"name": "name_template", "topic": "topic_template"}
-"""Keys of the configuration whose field in `Rules` is called otherwise."""
 
 
 def rules_from(settings: Settings, registration: Registration) -> Rules:
@@ -68,6 +64,7 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         encryption=rooms.encryption,
         retention=rooms.retention,
         kinds=kind_rules(settings),
+        room_rules=room_rules(),
         by_category={CategoryId(int(number)): differs(one) for number, one in rooms.categories.items()},
         by_course={CourseId(int(number)): differs(one) for number, one in rooms.courses.items()},
         identity=identity_rules(settings),
@@ -131,16 +128,6 @@ def _kind(given: KindSettings) -> KindRules:
         levels={Role(name): level for name, level in given.levels.items()},
         powers=dict(given.powers),
     )
-
-
-def differs(given: Different) -> Mapping[str, Any]:
-    """Fields of `Rules` that are different in a category or a course."""
-    values: dict[str, Any] = {}
-    for key in sorted(given.model_fields_set):
-        value = getattr(given, key)
-        if value is not None:
-            values[_OTHER_NAMES.get(key, key)] = frozenset(value) if key == "groupings" else value
-    return values
 
 
 def keep_from(settings: Settings) -> Keep:

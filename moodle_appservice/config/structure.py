@@ -77,6 +77,8 @@ def _powers(value: Mapping[str, int]) -> Mapping[str, int]:
     return value
 
 
+_OTHER_NAMES = {"name": "name_template", "topic": "topic_template"}
+"""Keys of the configuration whose field in `Rules` is called otherwise."""
 Level = Annotated[int, Field(ge=0, le=99)]
 Expressions = tuple[Annotated[str, AfterValidator(_expression)], ...]
 KindTemplate = Annotated[str, AfterValidator(_kind_template)]
@@ -191,3 +193,13 @@ class Structure(Section):
         "history_visibility, join_rule, encryption, retention, strict, members_may_invite.",
     )
     courses: Differences = Field(default={}, description="The same for single courses, by their id.")
+
+
+def differs(given: Different) -> Mapping[str, Any]:
+    """Fields of `Rules` that are different in a category or a course."""
+    values: dict[str, Any] = {}
+    for key in sorted(given.model_fields_set):
+        value = getattr(given, key)
+        if value is not None:
+            values[_OTHER_NAMES.get(key, key)] = frozenset(value) if key == "groupings" else value
+    return values

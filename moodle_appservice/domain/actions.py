@@ -132,7 +132,8 @@ class Note:
     """What `!status` counts by.
 
     Not in the room: `unresolved`, `waiting`, `blocked`, `unasked`, `left`, `banned`. In it or not: `unusable`,
-    `excluded`. In it: `untrusted` (without the level of the role), `guest`. The room itself: `renamed`.
+    `excluded`. In it: `untrusted` (without the level of the role), `guest`. The room itself: `renamed`,
+    `encrypted` (against the rules), `crowded` (more people with a level than an event holds).
     """
 
 

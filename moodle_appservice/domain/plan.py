@@ -28,7 +28,7 @@ from .actions import (
 from .mapping import DesiredRoom, creation_content
 from .model import ActualRoom, Membership, MoodleUserId, RoomId, UserId
 from .places import PRESENT, Ledger, Places, places_of
-from .power import MARKER, power_levels, same_power
+from .power import MARKER, fitting, power_levels, same_power
 from .rules import Rules
 
 __all__ = ["PRESENT", "Ledger", "plan_room", "steps_of"]
@@ -65,7 +65,7 @@ def plan_room(
         create = CreateRoom(
             desired.key,
             desired.alias,
-            creation_content(desired, power),
+            creation_content(desired, fitting(power)[0]),
             "The course is on and has no room yet.",
         )
         actions: tuple[Action, ...] = (create, *_children(desired, {}, ours), *places.arrivals(waiting))
@@ -73,7 +73,7 @@ def plan_room(
     notes = [*places.unasked(desired.notes), *places.notes, *places.guests()]
     actions = (
         *places.removals(),
-        *_power(desired, actual, places, rules),
+        *_power(desired, actual, places, rules, notes),
         *_naming(desired, actual, ledger, rules, notes),
         *_fixed_state(desired, actual, notes),
         *_parents(desired, actual, ours),
@@ -133,7 +133,15 @@ def _highest(steps: Sequence[Step]) -> int:
     return max(getattr(step.action, "level", 0) for step in steps)
 
 
-def _power(desired: DesiredRoom, actual: ActualRoom, places: Places, rules: Rules) -> list[SetPower]:
+CROWDED = (
+    "{number} people have no power level here although their roles give one: the event that holds the levels would be "
+    "too large. Give fewer roles a level (rooms.levels), or the roles another level here (rooms.kinds)."
+)
+
+
+def _power(
+    desired: DesiredRoom, actual: ActualRoom, places: Places, rules: Rules, notes: list[Note]
+) -> list[SetPower]:
     current, levels = actual.content("m.room.power_levels"), places.levels()
     content = power_levels(
         actual.version,
@@ -144,6 +152,9 @@ def _power(desired: DesiredRoom, actual: ActualRoom, places: Places, rules: Rule
         current=current,
         managed=places.managed(),
     )
+    content, left_out = fitting(content)
+    if left_out:
+        notes.append(Note(None, CROWDED.format(number=left_out), "crowded"))
     if same_power(content, current):
         return []
     return [SetPower(content, levels, _why_power(levels, current))]

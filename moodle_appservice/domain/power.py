@@ -8,6 +8,7 @@ homeserver's defaults instead of adding to them. Keys and people that we do not 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -41,6 +42,10 @@ STAFF_LEVEL = 50
 """From this level on somebody counts as staff: may see names, start calls where only staff may."""
 MUTED_LEVEL = -1
 """Below every `events_default`: may read, and send nothing at all."""
+
+
+MOST_BYTES = 60_000
+"""The size that the content of a power-level event may have; the envelope needs some room too."""
 
 
 class Voice(StrEnum):
@@ -119,6 +124,30 @@ def _users(
     if not creator_is_above(version):
         users[rules.bot] = BOT_LEVEL
     return dict(sorted(users.items()))
+
+
+def fitting(content: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """The same content without so many people that the event is too large, and how many those are.
+
+    An event may have 65,536 bytes (specification, "Size limits"). Who has the higher level stays.
+    """
+    users = _mapping(content.get("users"))
+    room = MOST_BYTES - _size({**content, "users": {}})
+    kept: dict[str, Any] = {}
+    for user in sorted(users, key=lambda one: (-_rank(users[one]), one)):
+        room -= _size({user: users[user]})
+        if room < 0:
+            break
+        kept[user] = users[user]
+    return {**content, "users": dict(sorted(kept.items()))}, len(users) - len(kept)
+
+
+def _rank(level: object) -> int:
+    return level if isinstance(level, int) else 0
+
+
+def _size(value: Mapping[str, Any]) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
 
 
 def same_power(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

@@ -12,7 +12,20 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from .model import CategoryId, Claim, CourseId, MoodleUserId, Person, Role, RoomAlias, Trust, UserId, nothing
+from .model import (
+    Category,
+    CategoryId,
+    Claim,
+    Course,
+    CourseId,
+    MoodleUserId,
+    Person,
+    Role,
+    RoomAlias,
+    Trust,
+    UserId,
+    nothing,
+)
 from .rooms import RoomKind
 
 DEFAULT_LEVELS: Mapping[Role, int] = MappingProxyType(
@@ -134,6 +147,18 @@ class SafetyRules:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomRule:
+    """An institution's own rule for courses, from an entry point: a pure function of Moodle's facts.
+
+    `differ` gets the course, and its category where that can be read, and returns the fields of `structure.SETTABLE`
+    that are different for it, with their values; empty for none.
+    """
+
+    name: str
+    differ: Callable[[Course, Category | None], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class KindRules:
     """What is different in rooms of one kind. Empty templates: as in the rooms of everybody.
 
@@ -211,6 +236,7 @@ class Rules:
     by_category: Mapping[CategoryId, Mapping[str, Any]] = field(default_factory=nothing)
     by_course: Mapping[CourseId, Mapping[str, Any]] = field(default_factory=nothing)
     """Fields of these rules that are different in a category and all below it, and in a course; see `structure`."""
+    room_rules: tuple[RoomRule, ...] = ()
     identity: IdentityRules = field(default_factory=IdentityRules)
     accounts: AccountRules = field(default_factory=AccountRules)
     people: PeopleRules = field(default_factory=PeopleRules)

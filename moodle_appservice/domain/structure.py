@@ -1,8 +1,9 @@
 """Which rooms a course has, and by which rules: those of the site, unless a category, the course or people differ.
 
-The surer word wins, key by key: what people have chosen for the course, then what the administrator has set for the
-course, for the nearest category above it, for the whole site. Only what stands in `SETTABLE` may differ; what keeps a
-site safe is the same everywhere. In the layout `room` a course has its main room and nothing else.
+The surer word wins, key by key: what people have chosen for the course, then what a rule of the institution's own says,
+then what the administrator has set for the course, for the nearest category above it, for the whole site. Only what
+stands in `SETTABLE` may differ; what keeps a site safe is the same everywhere. In the layout `room` a course has its
+main room and nothing else.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ def rules_for(
     for category_id in category.path if category else (course.category_id,):
         values.update(rules.by_category.get(category_id, {}))
     values.update(rules.by_course.get(course.id, {}))
+    for rule in rules.room_rules:
+        own = rule.differ(course, category)
+        values.update({key: value for key, value in own.items() if key in SETTABLE})
     chosen = {key: value for key, value in (choices or {}).items() if key in CHOOSABLE}
     if "groups" in chosen:
         chosen["groups"] = _expressions(chosen["groups"], values.get("groups", rules.groups))
@@ -60,6 +64,9 @@ def rules_for(
         # Who asks for a further room asks for what it can hang on.
         wanted = any(chosen.get(key) for key in ("announcements", "staff", "groups"))
         values["layout"] = "space" if wanted else values.get("layout", rules.layout)
+    if rules.retention is not None and values.get("retention") is not None:
+        # Nobody keeps messages longer than the site does.
+        values["retention"] = min(rules.retention, values["retention"])
     return replace(rules, **values) if values else rules
 
 

@@ -160,8 +160,8 @@ def installed(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
     found = [EntryPoint(name, value, ownrules.GROUP) for name, value in points.items()]
 
     def entry_points(*, group: str) -> list[EntryPoint]:
-        assert group == "moodle_appservice.identity_rules"
-        return found
+        assert group in ("moodle_appservice.identity_rules", "moodle_appservice.room_rules")
+        return found if group == ownrules.GROUP else []
 
     monkeypatch.setattr(ownrules, "entry_points", entry_points)
 

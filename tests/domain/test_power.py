@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moodle_appservice.domain.model import UserId
-from moodle_appservice.domain.power import creator_is_above, power_levels, same_power
+from moodle_appservice.domain.power import MOST_BYTES, creator_is_above, fitting, power_levels, same_power
 from moodle_appservice.domain.rules import DEFAULT_LEVELS
 from tests.domain import casefiles, values
 
@@ -94,3 +95,19 @@ def test_what_a_room_has_is_not_changed_in_place() -> None:
     current: dict[str, Any] = {"users": {TESS: 60}, "events": {"m.other": 10}}
     power_levels("12", RULES, {}, current=current, managed=frozenset({TESS}))
     assert current == {"users": {TESS: 60}, "events": {"m.other": 10}}
+
+
+def test_an_event_that_would_be_too_large_keeps_those_with_the_highest_levels() -> None:
+    crowd = {UserId(f"@{'x' * 200}{number:04}:uni.test"): 50 for number in range(400)}
+    content = power_levels("12", RULES, {**crowd, TESS: 60})
+    fit, left_out = fitting(content)
+    size = len(json.dumps(fit, separators=(",", ":")).encode())
+    assert MOST_BYTES - 300 < size <= MOST_BYTES
+    assert fit["users"][TESS] == 60
+    assert len(fit["users"]) + left_out == 401
+    assert fitting(fit) == (fit, 0)
+
+
+def test_an_event_of_a_room_as_large_as_any_is_kept_whole() -> None:
+    content = power_levels("12", RULES, {UserId(f"@p{number:05}:uni.test"): 50 for number in range(1500)})
+    assert fitting(content) == (content, 0)
