@@ -91,8 +91,8 @@ def steps(case: dict[str, Any]) -> tuple[Step, ...]:
         name = name_of(desired.key)
         actual = actual_of(case, course, name) if name in there else None
         if actual is not None and desired.key.kind is RoomKind.SPACE:
-            state = {**{("m.space.child", room_id): one for room_id, one in hung.items()}, **actual.state}
-            actual = replace(actual, state=state)
+            state: dict[tuple[str, str], Any] = {("m.space.child", str(one)): hung[one] for one in hung}
+            actual = replace(actual, state={**state, **actual.state})
         booked = case.get("places", list(there))
         of_ours = case.get("places_of", there.get(name, {}))
         places = frozenset(UserId(user) for user in of_ours if name in booked)
