@@ -124,6 +124,8 @@ def set_up(level: str, style: Literal["text", "json"], secrets: Iterable[str] = 
     root.setLevel(level)
     # Says that it tries again, but not what; the last failure is told by whoever asked.
     logging.getLogger("stamina").setLevel(logging.ERROR)
+    # It tells of every job.
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
 

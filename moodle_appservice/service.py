@@ -19,6 +19,8 @@ from .bot.router import Router
 from .browsers import Browsers
 from .config import Settings
 from .control import ControlDoor
+from .domain.digest import digest
+from .domain.model import SiteFacts
 from .engine.accounts import AccountKeeper
 from .engine.apply import Hands, Limits
 from .engine.avatars import AvatarKeeper
@@ -62,6 +64,8 @@ from .moodle.messages import MoodleMessages
 from .moodle.pictures import MoodlePictureList, MoodlePictures
 from .moodle.profile import ProfileField
 from .observation import watched
+from .ports import Facts, Queue
+from .processes import cluster_of, new_session
 from .registration import Registration
 from .rulebook import keep_from, rules_from
 from .source import Source
@@ -97,16 +101,23 @@ class Service:
         self._session: aiohttp.ClientSession | None = None
         self._db_is_open = False
         self._is_built = False
+        self._joins = False
+        """Whether we work with the other processes of a cluster, and do not only look into their database."""
         self._runner: web.AppRunner | None = None
-        self._db = Db(settings.database.get_secret_value())
+        address = settings.database.get_secret_value()
+        self.clustered = cluster_of(settings, self.clock)
+        self._db = self.clustered.db if self.clustered else Db(address)
         self.store = Books(self._db, bot=self.rules.bot, prefix=settings.bot.prefix)
-        self.queue = MemoryQueue(self.clock)
+        self.queue: Queue = self.clustered.queue if self.clustered else MemoryQueue(self.clock)
 
     async def start(self, *, timer: bool = True) -> None:
         """Start everything. `timer` False: nothing is looked at until somebody asks."""
         try:
+            self._joins = self.clustered is not None
             await self._open()
             await self.listen()
+            if self.clustered is not None:
+                await self.clustered.open(self.workers)
             await self.matrix.ensure_registered(self.settings.bot.name)
             await self._check_bot()
             await say_what_is_missing(self.accounts, self.rules)
@@ -141,6 +152,8 @@ class Service:
             await self.door.stop()
             await self.router.stop()
             await self.workers.stop()
+            if self.clustered is not None and self._joins:
+                await self.clustered.close()
             await self.source.close()
             await self.browsers.close()
             self._is_built = False
@@ -171,13 +184,15 @@ class Service:
     def build(self) -> None:
         """Put everything together; nothing is opened, asked or written yet."""
         settings, rules, store, queue, clock = self.settings, self.rules, self.store, self.queue, self.clock
-        freshness, troubles, settled = Freshness(), Troubles(), Settled()
+        freshness, troubles = Freshness(), Troubles()
+        clustered = self.clustered if self._joins else None
+        settled = self.settled = clustered.settled if clustered else Settled()
+        digests = clustered.digests if clustered else digest
         self.figures = FigureReader(store, queue, troubles, clock)
         metrics = Metrics(self.figures)
         observer = Observers(self.figures, metrics)
-        session = self._session = aiohttp.ClientSession(
-            headers={"User-Agent": "moodle-appservice"},
-            trace_configs=[watched(observer, settings.homeserver.address)],
+        session = self._session = new_session(
+            clustered, trace_configs=[watched(observer, settings.homeserver.address)]
         )
         self.moodle = MoodleClient(
             settings.moodle.url,
@@ -191,7 +206,7 @@ class Service:
             observer=observer,
         )
         self.source = Source(settings, rules, self.moodle, store, queue, clock)
-        self.facts = self.source.facts
+        self.facts: Facts = clustered.share(self.source, store) if clustered else self.source.facts
         self.matrix = MatrixClient(
             settings.homeserver.address,
             self.registration.as_token.get_secret_value(),
@@ -221,9 +236,11 @@ class Service:
         self.picture_turns = (
             PictureTurns(self.picture_list, store, queue, clock) if asks_for_pictures else None
         )
-        self.gate = Gate(self.matrix, store, rules)
+        name = settings.cluster.name_of(settings.appservice.port) if clustered else ""
+        reads = clustered.cluster.reads if clustered else lambda: True
+        self.gate = Gate(self.matrix, store, rules, process=name, makes_room=reads)
         rooms = RoomFinder(self.matrix, store, rules, clock)
-        self.planner = CoursePlanner(self.facts, store, rooms, rules, clock, self.accounts.rights)
+        self.planner = CoursePlanner(self.facts, store, rooms, rules, clock, self.accounts.rights, digests)
         limits = Limits(actions=settings.sync.slice_actions)
         hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits, observer)
         self.pauses = Pauses(store, queue, clock)
@@ -237,10 +254,11 @@ class Service:
             clock,
             freshness,
             settled,
-            before_courses=self.source.before_courses,
+            before_courses=self._before_courses,
             after_reading=self._after_reading,
             turns=self.source.turns,
             after_pass=self._after_pass,
+            digests=digests,
         )
         self.workers = Workers(
             queue,
@@ -265,6 +283,9 @@ class Service:
             for_people=settings.sync.people_at_once,
             pauses=self.pauses,
             observer=observer,
+            ends=clustered.hall if clustered else None,
+            for_others=clustered.facts if clustered else None,
+            settled=settled,
         )
         self.figures.watch(self.workers)
         self.sampler = Sampler(self.figures, store.samples, clock)
@@ -290,7 +311,7 @@ class Service:
         )
         desk = Desk(self.operations, self.linking, messenger, store, rules, clock, settings.bot.prefix)
         self.router = Router(desk, max_age=settings.bot.command_max_age)
-        self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn)
+        self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn, reads=reads)
         self.browsers = Browsers(settings, store, self.facts, clock)
         outside = Outside(self.matrix, self.accounts, hands, self.gate, self.inbox, self.profile)
         self.personal = Personal(store, queue, clock, self.linking, outside)
@@ -347,6 +368,10 @@ class Service:
         if any(pause.course_id is None for pause in pauses):
             return ["paused: the whole site"]
         return [f"paused: {len(pauses)} courses"] if pauses else []
+
+    async def _before_courses(self, site: SiteFacts) -> None:
+        await self.settled.recall()
+        await self.source.before_courses(site)
 
     async def _after_reading(self) -> None:
         await self.source.after_reading()

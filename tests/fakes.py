@@ -166,7 +166,7 @@ class FakeFacts:
     def held(self) -> Mapping[CourseId, str]:
         return {}
 
-    def confirm(self, course_ids: Iterable[CourseId]) -> None:
+    async def confirm(self, course_ids: Iterable[CourseId]) -> None:
         del course_ids
 
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:

@@ -17,6 +17,7 @@ from ..domain.permissions import EVERYBODY, Level
 from ..errors import Problem
 from ..problems import wrong
 from .audit import Audit
+from .cluster import Cluster
 from .homeserver import Homeserver
 from .identity import Identity
 from .people import Accounts, Membership, People
@@ -217,6 +218,7 @@ class Settings(Section):
         default=SecretStr("sqlite:moodle-appservice.db"),
         description="Where this service keeps what it knows: sqlite:<file> or postgres://user:password@host/database.",
     )
+    cluster: Cluster = Cluster()
     control_socket: SocketPath = Field(
         default=Path("moodle-appservice.sock"),
         description="The local socket through which the command line talks to the running service.",
@@ -250,6 +252,21 @@ class Settings(Section):
     sync: Sync = Sync()
     audit: Audit = Audit()
     logging: Logging = Logging()
+
+    @field_validator("cluster")
+    @classmethod
+    def _can_share(cls, cluster: Cluster, info: ValidationInfo) -> Cluster:
+        database = info.data.get("database")
+        if (
+            cluster.enabled
+            and database is not None
+            and not database.get_secret_value().startswith("postgres")
+        ):
+            raise wrong(
+                "is on, and database is SQLite, which one process has for itself",
+                "Set database to postgres://…, or cluster.enabled to off.",
+            )
+        return cluster
 
     @field_validator("identity")
     @classmethod

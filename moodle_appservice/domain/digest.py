@@ -1,12 +1,14 @@
 """A number for everything that decides a course: as long as it stays the same, so does the plan.
 
-Only valid inside one process (Python salts the hashes of texts), which is all that is needed: after a start every
-course is looked at anyway.
+`digest` is only valid inside one process (Python salts the hashes of texts), which is all that one needs: after a start
+every course is looked at anyway. Several processes compare `lasting` digests, which cost more.
 """
 
 from __future__ import annotations
 
-from .model import Category, CourseFacts, Person
+from hashlib import blake2b
+
+from .model import Category, CourseFacts, Group, Person
 
 
 def digest(facts: CourseFacts, category: Category | None) -> int:
@@ -30,6 +32,29 @@ def digest(facts: CourseFacts, category: Category | None) -> int:
             frozenset(facts.groups),
             frozenset(facts.inherited.items()),
         )
+    )
+
+
+def lasting(facts: CourseFacts, category: Category | None) -> int:
+    """The same for every process: 63 bits."""
+    course = facts.course
+    parts = (
+        (course.id, course.shortname, course.fullname, course.idnumber, course.category_id, course.visible),
+        (course.start, course.end, course.group_mode, course.own_room_url),
+        sorted(course.custom_fields.items()),
+        None if category is None else (category.name, category.path),
+        sorted((one.user_id, sorted(one.roles), sorted(one.groups)) for one in facts.enrolments),
+        sorted(_of_person(person) for person in facts.people.values()),
+        sorted(_of_group(group) for group in facts.groups),
+        sorted((user, sorted(roles)) for user, roles in facts.inherited.items()),
+    )
+    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
+
+
+def _of_group(group: Group) -> tuple[object, ...]:
+    return (
+        (group.id, group.name, group.idnumber, str(group.moodle_id), str(group.visibility)),
+        (str(group.participation), group.ambiguous, sorted(group.groupings)),
     )
 
 

@@ -6,13 +6,17 @@ canary); when it comes back by push, everything before it has come too. The same
 before each new canary, shows a homeserver that was restored from an older backup: then every room is read again before
 the next write. For that the counter must be newer than any backup that lacks a write of ours, so a pass that has
 something to write begins with a new canary.
+
+In a cluster each process has a canary of its own in the same room, whoever is pushed to: it finds it in the mirror that
+they share. Passes and epochs are counted in the database, for the reader makes the passes and all of them write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..domain.model import RoomId
@@ -24,15 +28,35 @@ from ..ports import Matrix, Store
 COUNTER = "canary"
 WRITTEN = "canary_written"
 """The newest canary of which we know that the homeserver took it: what it must show, unless it went back in time."""
+EPOCH = "gate_epoch"
+PASSES = "gate_passes"
+LOOK_EVERY = 0.2
+"""Seconds between two looks of a process of a cluster for its canary."""
 TRIES = 10
 """How often the same canary is waited for."""
 log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Opened once after each start and each lost push. `patience`: seconds until a push must have come back."""
+    """Opened once after each start and each lost push. `patience`: seconds until a push must have come back.
 
-    def __init__(self, matrix: Matrix, store: Store, rules: Rules, *, patience: float = 30.0) -> None:
+    `process`: our name among the processes of a cluster, empty where there is none; `makes_room`: whether it is for us
+    to make the control room.
+    """
+
+    def __init__(
+        self,
+        matrix: Matrix,
+        store: Store,
+        rules: Rules,
+        *,
+        patience: float = 30.0,
+        process: str = "",
+        makes_room: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._process = process
+        self._makes_room = makes_room
+        self._pass = ""
         self._matrix = matrix
         self._store = store
         self._rules = rules
@@ -60,7 +84,8 @@ class Gate:
 
     def seen(self, counters: Iterable[int]) -> None:
         """Canaries that have just been pushed and stored."""
-        self._highest = max([self._highest, *counters])
+        if not self._process:
+            self._highest = max([self._highest, *counters])
         self._came.set()
 
     async def open(self) -> None:
@@ -74,9 +99,8 @@ class Gate:
             await self._matrix.ping()
             try:
                 async with asyncio.timeout(self._patience):
-                    while self._highest < counter:
-                        self._came.clear()
-                        await self._came.wait()
+                    while not await self._has_come(counter):
+                        pass
             except TimeoutError:
                 raise TemporaryFailure(
                     f"The homeserver has not pushed our own event back within {self._patience:.0f} s, so our picture "
@@ -96,11 +120,38 @@ class Gate:
 
         False when the plan was made in another epoch and must be made anew.
         """
+        await self._hear()
         async with self._lock:
             if not self._is_new:
                 await self._release_canary()
                 self._is_new = True
         return epoch == self.epoch
+
+    async def _hear(self) -> None:
+        """What other processes have found out: that the homeserver went back in time, that a new pass has begun."""
+        if not self._process:
+            return
+        self.epoch = max(self.epoch, int(await self._store.settings.get(EPOCH) or 0))
+        latest = await self._store.settings.get(PASSES) or ""
+        if latest != self._pass:
+            self._pass, self._is_new = latest, False
+
+    async def _has_come(self, counter: int) -> bool:
+        """Wait for a push, at most a moment where another process may get it; whether the canary has come."""
+        self._came.clear()
+        if self._process:
+            room_id = await self._store.ledger.control_room()
+            room = await self._store.mirror.room(room_id) if room_id is not None else None
+            shown = room.content(CANARY, self._process).get("counter") if room is not None else None
+            if isinstance(shown, int) and shown >= counter:
+                return True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._came.wait()
+            return False
+        if self._highest < counter:
+            await self._came.wait()
+        return self._highest >= counter
 
     async def check(self) -> bool:
         """Look at the canary once; False when nothing that was known of rooms can be relied upon.
@@ -108,17 +159,20 @@ class Gate:
         That is so while the gate is shut, once after a lost push (what it meant may have been lost with it), and once
         after the homeserver was seen to have gone back in time.
         """
+        await self._hear()
         room_id = await self._store.ledger.control_room()
         if room_id is not None and self._is_open and await self._is_behind(room_id):
             self.close()
+        if self._process:
+            self._pass = str(await self._store.settings.next_number(PASSES))
         reliable = self._is_open and not self._has_lost and self.epoch == self._checked
         self._is_new, self._has_lost, self._checked = False, False, self.epoch
         return reliable
 
     async def _is_behind(self, room_id: RoomId) -> bool:
         """Whether the homeserver shows an older canary than it took from us; then every room is read again."""
-        ours = int(await self._store.settings.get(WRITTEN) or 0)
-        content = await self._matrix.get_state(room_id, CANARY)
+        ours = int(await self._store.settings.get(self._name(WRITTEN)) or 0)
+        content = await self._matrix.get_state(room_id, CANARY, self._process)
         theirs = content.get("counter") if content is not None else None
         if isinstance(theirs, int) and theirs >= ours:
             return False
@@ -131,8 +185,11 @@ class Gate:
         await self._store.mirror.mark_stale()
         # Whom we removed since that backup is there again, and still nobody else's guest.
         await self._store.ledger.want_again()
-        self.epoch += 1
+        self.epoch = await self._store.settings.next_number(EPOCH) if self._process else self.epoch + 1
         return True
+
+    def _name(self, setting: str) -> str:
+        return f"{setting}:{self._process}" if self._process else setting
 
     async def _next_canary(self) -> int:
         """The canary to wait for: the one that is on its way, as long as it may be, else a new one.
@@ -151,13 +208,19 @@ class Gate:
         if room_id is not None:
             # A new canary covers up what the old one shows.
             await self._is_behind(room_id)
-        counter = await self._store.settings.next_number(COUNTER)
+        counter = await self._store.settings.next_number(self._name(COUNTER))
         if room_id is None or not await self._written(room_id, self._canary(counter)):
+            if not self._makes_room():
+                # Two that find each other's room half made would take the alias from it.
+                raise TemporaryFailure(
+                    "Another process makes the control room. Nothing was written; it is tried again.",
+                    retry_after=1,
+                )
             room_id = await self._control_room()
             counter = await self._above_what_is_there(room_id, counter)
-            await self._matrix.set_state(room_id, CANARY, "", self._canary(counter))
+            await self._matrix.set_state(room_id, CANARY, self._process, self._canary(counter))
             await self._store.ledger.set_control_room(room_id)
-        await self._store.settings.set(WRITTEN, str(counter))
+        await self._store.settings.set(self._name(WRITTEN), str(counter))
         return counter
 
     def _canary(self, counter: int) -> dict[str, Any]:
@@ -165,16 +228,16 @@ class Gate:
 
     async def _above_what_is_there(self, room_id: RoomId, counter: int) -> int:
         """After the loss of our database the room knows higher counters; the same one again would not be pushed."""
-        content = await self._matrix.get_state(room_id, CANARY)
+        content = await self._matrix.get_state(room_id, CANARY, self._process)
         theirs = content.get("counter") if content is not None else None
         if not isinstance(theirs, int) or theirs < counter:
             return counter
-        await self._store.settings.set(COUNTER, str(theirs))
-        return await self._store.settings.next_number(COUNTER)
+        await self._store.settings.set(self._name(COUNTER), str(theirs))
+        return await self._store.settings.next_number(self._name(COUNTER))
 
     async def _written(self, room_id: RoomId, content: Mapping[str, Any]) -> bool:
         try:
-            await self._matrix.set_state(room_id, CANARY, "", content)
+            await self._matrix.set_state(room_id, CANARY, self._process, content)
         except PermanentFailure as failure:
             log.warning(
                 "The control room %s can't be used any more (%s); a new one is made.", room_id, failure

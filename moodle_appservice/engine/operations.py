@@ -128,7 +128,7 @@ class Operations:
     async def _look(self, course_id: CourseId | None, *, confirm: bool) -> None:
         if confirm:
             await self._store.journal.confirm(course_id)
-            self._facts.confirm(list(self._facts.held) if course_id is None else [course_id])
+            await self._facts.confirm(list(self._facts.held) if course_id is None else [course_id])
         signal = "confirm" if confirm else "cli"
         row = await self._store.courses.get(course_id) if course_id is not None else None
         # Whether a course is on is the listing's to say: one that was off may have been switched on just now.

@@ -21,6 +21,7 @@ from ..domain.rooms import RoomKey, RoomKind
 from ..domain.rules import Rules
 from ..domain.safety import Verdict, judge
 from ..ports import AccountRights, Clock, Facts, PersonRow, Store
+from .digests import Digest
 from .rooms import RoomFinder
 
 Rights = Callable[[], Awaitable[AccountRights]]
@@ -122,8 +123,10 @@ class CoursePlanner:
         rules: Rules,
         clock: Clock,
         rights: Rights | None = None,
+        digests: Digest = digest,
     ) -> None:
         self._rights = rights
+        self._digest = digests
         self._clock = clock
         self._facts = facts
         self._store = store
@@ -159,7 +162,7 @@ class CoursePlanner:
             await self._plan(course, found),
             unseen,
             changed,
-            digest(facts, category),
+            self._digest(facts, category),
             roles_in(facts, self._rules),
             _usability(facts, rows, circumstances),
         )

@@ -21,11 +21,20 @@ OnInvites = Callable[[Sequence[Event]], Awaitable[None]]
 class Timer:
     """Queues the pass at the start and every `interval` seconds, and as many turns as fit in between.
 
-    `turn`: seconds between two turns; None: everything is read by the pass, there are no turns.
+    `turn`: seconds between two turns; None: everything is read by the pass, there are no turns. `reads`: whether this
+    process is the one that reads; where it is another one, that one's timer counts.
     """
 
-    def __init__(self, queue: Queue, *, interval: float, turn: float | None = None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        interval: float,
+        turn: float | None = None,
+        reads: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._queue = queue
+        self._reads = reads
         self._steps = max(1, round(interval / turn)) if turn else 1
         self._pause = interval / self._steps
         self._task: asyncio.Task[None] | None = None
@@ -44,7 +53,8 @@ class Timer:
     async def _tick(self) -> None:
         for step in count():
             signal = TURN if step % self._steps else PASS
-            await self._queue.add(SITE, priority=Priority.PASS, signal=signal)
+            if self._reads():
+                await self._queue.add(SITE, priority=Priority.PASS, signal=signal)
             await asyncio.sleep(self._pause)
 
 

@@ -21,6 +21,7 @@ from ..domain.selection import read_choice, select
 from ..errors import PermanentFailure
 from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key, person_key
 from .avatars import PicturesSeen
+from .digests import Digest
 from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
 from .gate import Gate
 from .settled import Settled
@@ -50,7 +51,9 @@ class SitePass:
         after_reading: Callable[[], Awaitable[None]] | None = None,
         turns: Turns | None = None,
         after_pass: Callable[..., Awaitable[None]] | None = None,
+        digests: Digest = digest,
     ) -> None:
+        self._digest = digests
         self._after_pass = after_pass
         self._before_courses = before_courses
         self._after_reading = after_reading
@@ -128,7 +131,7 @@ class SitePass:
             if (facts := self._facts.remembered(course_id, not_older_than=started)) is not None
         }
         digests = {
-            course_id: digest(facts, site.categories.get(facts.course.category_id))
+            course_id: self._digest(facts, site.categories.get(facts.course.category_id))
             for course_id, facts in read.items()
         }
         for user_id in sorted({user for facts in read.values() for user in self._pictures.changed(facts)}):

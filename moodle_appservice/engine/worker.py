@@ -2,6 +2,9 @@
 
 A temporary failure comes back with a growing delay, a permanent one waits for the next pass; both are written beside
 the course so that people can see them. A bug in our own code stops neither the worker nor any other key.
+
+In a cluster whoever asked for a look may sit in another process than the one that has it: then the question has a name,
+which travels with the key, and `Ends` brings back how it ended.
 """
 
 from __future__ import annotations
@@ -11,19 +14,26 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
 
-from ..domain.model import CourseId
+from ..domain.model import CourseId, MoodleUserId
 from ..errors import AppError, PermanentFailure, Refused, TemporaryFailure
 from ..ports import UNOBSERVED, Clock, Key, Observer, Priority, Queue, Store, Taken
 from .course import CourseSync, Outcome
 from .freshness import continued
 from .pauses import Pauses
 from .people import PersonFinder
+from .settled import Settled
 from .site import SitePass
 
 LONGEST_BACK_OFF = 300.0
+ASKED = "asked:"
+"""What the signal begins with that names somebody who waits."""
+WOKEN_BY_THEN = 5.0
+"""Seconds after which a course that waits for people is looked at for those who wait for it."""
 log = logging.getLogger(__name__)
 
 
@@ -31,10 +41,39 @@ class _Paused(Refused):
     """A person has paused what the key is about."""
 
 
+class Ends(Protocol):
+    """How looks ended, told to all processes of a cluster."""
+
+    def name(self) -> str:
+        """A name for somebody who is about to wait."""
+        ...
+
+    async def wait(self, name: str) -> AppError | None:
+        """Wait for the end of a look that was asked for under this name."""
+        ...
+
+    async def tell(self, key: Key, names: Collection[str], failure: AppError | None) -> None:
+        """A look has ended, with what stopped it, if anything did."""
+        ...
+
+
+class ForOthers(Protocol):
+    """What the process that reads Moodle does for the others."""
+
+    async def read(self, course_id: CourseId) -> None:
+        """Read one course now."""
+        ...
+
+    async def meet(self, user_id: MoodleUserId) -> None:
+        """Look at one account now."""
+        ...
+
+
 class Workers:
     """`number` tasks over one queue, and `for_people` more that only look at people: short work, many of a kind.
 
-    `failures` holds the last failure of each key that has not succeeded since.
+    `failures` holds the last failure of each key that has not succeeded since. In a cluster, `ends` tells other
+    processes how looks ended, `for_others` reads for them, and `settled` tells what is as it should be.
     """
 
     def __init__(
@@ -50,8 +89,14 @@ class Workers:
         for_people: int = 0,
         pauses: Pauses | None = None,
         observer: Observer = UNOBSERVED,
+        ends: Ends | None = None,
+        for_others: ForOthers | None = None,
+        settled: Settled | None = None,
     ) -> None:
         self._observer = observer
+        self._ends = ends
+        self._for_others = for_others
+        self._settled = settled
         self._queue = queue
         self._store = store
         self._clock = clock
@@ -85,10 +130,29 @@ class Workers:
 
         A temporary failure is waited for: it is tried again. The caller sets the limit of its own patience.
         """
+        if self._ends is not None:
+            return await self._ask_all(key, signal, self._ends)
         waiter: asyncio.Future[AppError | None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(key, []).append(waiter)
         await self._queue.add(key, priority=Priority.WAITING_PERSON, signal=signal)
         return await waiter
+
+    async def _ask_all(self, key: Key, signal: str, ends: Ends) -> AppError | None:
+        name = ends.name()
+        waiting = asyncio.create_task(ends.wait(name))
+        try:
+            await self._queue.add(key, priority=Priority.WAITING_PERSON, signal=signal)
+            await self._queue.add(key, priority=Priority.WAITING_PERSON, signal=f"{ASKED}{name}")
+            return await waiting
+        finally:
+            waiting.cancel()
+
+    def heard(self, key: Key, failure: AppError | None) -> None:
+        """A look has ended in some process of our cluster."""
+        if failure is None:
+            self.failures.pop(key, None)
+        else:
+            self.failures[key] = failure
 
     async def _work(self, only: str) -> None:
         while True:
@@ -106,9 +170,10 @@ class Workers:
         failure: AppError | None = None
         began = time.monotonic()
         try:
-            outcome = await self._handle(taken)
+            outcome = await self._handle(replace(taken, signals=taken.signals - _asked(taken)))
         except _Paused as paused:
             _tell(waiters, paused)
+            await self._tell_all(taken, paused)
             await self._queue.done(taken)
             return
         except AppError as error:
@@ -125,7 +190,34 @@ class Workers:
             _tell(waiters, failure)
         elif waiters:
             self._waiters.setdefault(taken.key, []).extend(waiters)
+        await self._share(taken, outcome, failure)
         await self._give_back(taken, outcome, failure)
+
+    async def _share(self, taken: Taken, outcome: Outcome | None, failure: AppError | None) -> None:
+        """Tell other processes of a cluster what came of it."""
+        if self._ends is None:
+            return
+        if taken.key.kind == "course" and self._settled is not None:
+            await self._settled.share(CourseId(taken.key.number))
+        is_over = outcome is Outcome.DONE or (
+            failure is not None and not isinstance(failure, TemporaryFailure)
+        )
+        if is_over:
+            await self._tell_all(taken, failure)
+        elif failure is not None:
+            await self._ends.tell(taken.key, (), failure)
+        elif taken.attempt:
+            await self._ends.tell(taken.key, (), None)
+        if outcome is Outcome.WAITING:
+            # Whoever wakes the course takes them along; and nobody waits for ever where nobody does.
+            for name in _asked(taken):
+                await self._queue.add(taken.key, signal=name, not_before=self._clock.now() + WOKEN_BY_THEN)
+
+    async def _tell_all(self, taken: Taken, failure: AppError | None) -> None:
+        asked = _asked(taken)
+        is_news = asked or failure is not None or taken.attempt or taken.key in self.failures
+        if self._ends is not None and is_news:
+            await self._ends.tell(taken.key, [name.removeprefix(ASKED) for name in asked], failure)
 
     async def _give_back(self, taken: Taken, outcome: Outcome | None, failure: AppError | None) -> None:
         if failure is not None:
@@ -139,7 +231,8 @@ class Workers:
             return
         if outcome is Outcome.MORE:
             for signal in taken.signals:
-                await self._queue.add(taken.key, priority=taken.priority, signal=continued(signal))
+                name = signal if signal.startswith(ASKED) else continued(signal)
+                await self._queue.add(taken.key, priority=taken.priority, signal=name)
         await self._queue.done(taken)
 
     async def _book(self, key: Key, failure: AppError) -> None:
@@ -168,9 +261,18 @@ class Workers:
                 await self._people.run(taken)
             case "course":
                 return await self._courses.run(taken)
+            case "read" if self._for_others is not None:
+                await self._for_others.read(CourseId(taken.key.number))
+            case "meet" if self._for_others is not None:
+                await self._for_others.meet(MoodleUserId(taken.key.number))
             case kind:
                 raise PermanentFailure(f"Nobody looks at keys of the kind {kind}.")
         return Outcome.DONE
+
+
+def _asked(taken: Taken) -> frozenset[str]:
+    """The names of those who wait for this look in some process."""
+    return frozenset(signal for signal in taken.signals if signal.startswith(ASKED))
 
 
 def _tell(waiters: Iterable[asyncio.Future[AppError | None]], failure: AppError | None) -> None:

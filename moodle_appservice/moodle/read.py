@@ -154,7 +154,7 @@ class MoodleFacts:
         """Courses whose losses wait for a person, each with the reason in a sentence."""
         return self._judge.held if self._judge else MappingProxyType({})
 
-    def confirm(self, course_ids: Iterable[CourseId]) -> None:
+    async def confirm(self, course_ids: Iterable[CourseId]) -> None:
         """A person has confirmed the losses of these courses: the next reading is taken as it is for them."""
         if self._judge:
             self._judge.confirm(course_ids)

@@ -223,7 +223,7 @@ class ReportFacts:
         """The most that was there within the window: to be stored, so that a restart does not forget it."""
         return self._marks
 
-    def confirm(self, course_ids: Iterable[CourseId]) -> None:
+    async def confirm(self, course_ids: Iterable[CourseId]) -> None:
         """A person has confirmed the losses of these courses: the next reading is taken as it is for them."""
         self._confirmed |= frozenset(course_ids)
 

@@ -28,13 +28,26 @@ from .pages import SampleBook, SessionBook, SignedIn
 from .pauses import Pause, PauseBook
 from .people import PeopleBook, PersonRow, Saved
 from .profile import ProfileWriter, ToWrite
-from .queue import KINDS, SITE, Key, Priority, Queue, Taken, course_key, person_key
+from .queue import (
+    FOR_READER,
+    KINDS,
+    SITE,
+    Key,
+    Priority,
+    Queue,
+    Taken,
+    course_key,
+    meet_key,
+    person_key,
+    read_key,
+)
 from .readers import ReaderBook, ReaderRow
 from .store import CourseBook, CourseRow, Done, LedgerBook, Settings, Store
 from .told import NO_COURSE, ToldBook, Way
 from .world import Clock, Event, Facts, Matrix, Messenger
 
 __all__ = [
+    "FOR_READER",
     "KINDS",
     "NO_COURSE",
     "SITE",
@@ -104,5 +117,7 @@ __all__ = [
     "ToldBook",
     "Way",
     "course_key",
+    "meet_key",
     "person_key",
+    "read_key",
 ]

@@ -38,8 +38,10 @@ class Key:
 
 
 SITE = Key("site", 0)
-KINDS = ("site", "space", "course", "person")
+KINDS = ("site", "space", "course", "person", "read", "meet")
 """All kinds of keys that there are."""
+FOR_READER = frozenset({"site", "read", "meet"})
+"""Kinds that only the process takes which reads Moodle for all; where there is one process, it is that one."""
 
 
 def course_key(course_id: CourseId) -> Key:
@@ -50,6 +52,16 @@ def course_key(course_id: CourseId) -> Key:
 def person_key(user_id: MoodleUserId) -> Key:
     """The key under which a person's account is looked for."""
     return Key("person", user_id)
+
+
+def read_key(course_id: CourseId) -> Key:
+    """The key under which the reader reads one course for another process."""
+    return Key("read", course_id)
+
+
+def meet_key(user_id: MoodleUserId) -> Key:
+    """The key under which the reader looks at one account for another process."""
+    return Key("meet", user_id)
 
 
 @dataclass(frozen=True, slots=True)

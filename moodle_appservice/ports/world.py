@@ -59,7 +59,7 @@ class Facts(Protocol):
         """Courses that the source itself holds: their losses look like an accident. Each with the reason."""
         ...
 
-    def confirm(self, course_ids: Iterable[CourseId]) -> None:
+    async def confirm(self, course_ids: Iterable[CourseId]) -> None:
         """A person has confirmed the losses of these courses: the next reading is taken as it is for them."""
         ...
 

@@ -2,7 +2,8 @@
 
 Every transaction runs in a task of its own under `asyncio.shield`: a caller that is cancelled (a stop, a time-out)
 must not leave SQLite's only connection inside an open transaction. And one service owns a database: a lock file
-beside SQLite, an advisory lock on a connection of its own on PostgreSQL; it also covers schema upgrades.
+beside SQLite, an advisory lock on a connection of its own on PostgreSQL; it also covers schema upgrades. The processes
+of a cluster own theirs together, against any that does not belong to it; only one of them at a time makes tables.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
 from mautrix.util.async_db import Connection, Database
 from yarl import URL
 
-from ..errors import PermanentFailure, Refused, TemporaryFailure, Unreachable
+from ..errors import AppError, PermanentFailure, Refused, TemporaryFailure, Unreachable
 from .schema import upgrades
 from .sqlite import OneTripDatabase
 
@@ -27,6 +29,8 @@ T = TypeVar("T")
 Row = Any
 LOCK_NUMBER = 0x6D6F6F64
 """The advisory lock on PostgreSQL: the same number in every process that shares a database."""
+TABLES_NUMBER = LOCK_NUMBER + 1
+"""The advisory lock of whoever makes or changes tables."""
 _OUT_OF_ORDER = (
     OSError,
     sqlite3.OperationalError,
@@ -40,10 +44,18 @@ CHUNK = 400
 
 
 class Db:
-    """A started database. `url`: `sqlite:<path>` or `postgres://…`, as in the configuration."""
+    """A started database. `url`: `sqlite:<path>` or `postgres://…`, as in the configuration.
 
-    def __init__(self, url: str) -> None:
+    `shared`: other processes of our cluster use it too; `make_tables` is called after our own tables are there, by one
+    process at a time.
+    """
+
+    def __init__(
+        self, url: str, *, shared: bool = False, make_tables: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._url = url
+        self._shared = shared
+        self._make_tables = make_tables
         self._is_sqlite = url.startswith("sqlite")
         arguments: dict[str, Any] = {} if self._is_sqlite else {"min_size": 1, "max_size": 5}
         make = OneTripDatabase if self._is_sqlite else Database.create
@@ -59,7 +71,13 @@ class Db:
         """
         await self._take_lock()
         try:
-            await self._database.start()
+            async with self._only_one():
+                await self._database.start()
+                if self._make_tables is not None:
+                    await self._make_tables()
+        except AppError:
+            await self.stop()
+            raise
         except Exception as error:
             await self.stop()
             if type(error).__name__ == "UnsupportedDatabaseVersion":
@@ -137,7 +155,8 @@ class Db:
             return
         try:
             self._lock_connection = await asyncpg.connect(self._url)
-            taken = await self._lock_connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_NUMBER)
+            how = "pg_try_advisory_lock_shared" if self._shared else "pg_try_advisory_lock"
+            taken = await self._lock_connection.fetchval(f"SELECT {how}($1)", LOCK_NUMBER)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Unreachable(
                 f"PostgreSQL does not answer ({type(error).__name__}). Nothing was changed. "
@@ -146,6 +165,19 @@ class Db:
         if not taken:
             await self._give_lock()
             raise Refused(_ALREADY_OWNED)
+
+    @asynccontextmanager
+    async def _only_one(self) -> AsyncIterator[None]:
+        """Two that make the same tables at once would both fail half-way."""
+        if self._lock_connection is None:
+            yield
+            return
+        await self._lock_connection.execute("SELECT pg_advisory_lock($1)", TABLES_NUMBER)
+        try:
+            yield
+        finally:
+            if self._lock_connection is not None:
+                await self._lock_connection.execute("SELECT pg_advisory_unlock($1)", TABLES_NUMBER)
 
     def _lock_sqlite(self) -> None:
         database = URL(self._url).path
@@ -178,7 +210,8 @@ class Db:
 
 _ALREADY_OWNED = (
     "Another process of this service uses the same database. This one has stopped and changed nothing. "
-    "Stop the other one first, or use its control socket (`moodle-appservice sync` does that by itself)."
+    "Stop the other one first, or use its control socket (`moodle-appservice sync` does that by itself). "
+    "Several may share a database on PostgreSQL when all of them have `cluster.enabled` on."
 )
 
 

@@ -15,6 +15,7 @@ from mautrix.util.async_db import Connection
 
 from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
 from ..ports.personal import Trace
+from .board import names_in
 from .db import Db, Row, fetch_in, to_json
 
 BY_PERSON: Final = (
@@ -30,6 +31,7 @@ BY_PERSON: Final = (
     "web_entry",
     "stays_out",
     "told",
+    "board_person",
 )
 """Tables with a column `moodle_id`; `person` first, because its key leads to the audit log."""
 BY_ACCOUNT: Final = {
@@ -43,6 +45,7 @@ BY_ACCOUNT: Final = {
 }
 SHARED: Final = (
     "audit",
+    "board_course",
     "course",
     "course_group",
     "exclusion",
@@ -54,7 +57,7 @@ SHARED: Final = (
 )
 NOBODY: Final = (
     *("course_choice", "lti_invitation", "lti_nonce", "lti_platform", "mirror_room", "setting", "web_secret"),
-    *("moodle_appservice_version", "sample"),
+    *("board_reader", "board_settled", "board_site", "moodle_appservice_version", "sample"),
 )
 _TEXTS: Final = {
     "audit": ("why", "result"),
@@ -141,6 +144,13 @@ class PersonalBooks:
                 if set(json.loads(row["users"])) & set(accounts)
             ]
             found["course_group"] = await _groups(connection, user_id)
+            found["board_course"] = [
+                {"course_id": row["course_id"], "members": ""}
+                for row in await connection.fetch(
+                    "SELECT course_id, data FROM board_course WHERE data IS NOT NULL"
+                )
+                if user_id in names_in(row["data"])
+            ]
             return {table: _plain(rows, user_id, accounts) for table, rows in found.items() if rows}
 
         return await self._db.transaction(work)
@@ -248,6 +258,10 @@ async def _take_out(connection: Connection, user_id: MoodleUserId, accounts: fro
                 "UPDATE room SET levels_written = $2 WHERE room_id = $1", row["room_id"], to_json(kept)
             )
     await _out_of_levels(connection, accounts)
+    # Whoever needs the course has it read anew, and then it is put up without the person.
+    for row in await connection.fetch("SELECT course_id, data FROM board_course WHERE data IS NOT NULL"):
+        if user_id in names_in(row["data"]):
+            await connection.execute("DELETE FROM board_course WHERE course_id = $1", row["course_id"])
     for row in await _groups(connection, user_id):
         members = " ".join(one for one in row["members"].split() if one != str(user_id))
         await connection.execute(

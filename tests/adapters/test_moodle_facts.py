@@ -378,7 +378,7 @@ async def test_a_list_that_is_whole_and_suddenly_short_is_held_until_a_person_co
         assert "Moodle shows 31 members where 60 were" in at.facts.held[TWO]
         person = MoodleUserId(11)
         assert person in (await at.facts.course_facts(TWO, not_older_than=0)).people
-        at.facts.confirm([TWO])
+        await at.facts.confirm([TWO])
         assert await at.course() == set(range(41, 71)) | {99}
         assert at.facts.held == {}
 
@@ -396,7 +396,7 @@ async def test_after_a_restart_a_list_that_has_shrunk_is_no_answer() -> None:
         with pytest.raises(errors.SourceHeld, match="Course 2 is held, nothing was changed: Moodle shows 30"):
             await at.course()
         assert at.facts.remembered(TWO, not_older_than=0) is None
-        at.facts.confirm([TWO])
+        await at.facts.confirm([TWO])
         assert len(await at.course()) == 30
 
 

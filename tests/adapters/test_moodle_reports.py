@@ -455,7 +455,7 @@ async def test_a_course_that_lost_many_keeps_them_until_a_person_confirms() -> N
         assert await at.members() == everybody | {newcomer}
         assert list(at.facts.held) == [2]
         assert await at.members() == everybody | {newcomer}
-        at.facts.confirm([TWO])
+        await at.facts.confirm([TWO])
         assert await at.members() == set(range(23, 33)) | {newcomer}
         assert at.facts.held == {}
         marks = at.facts.marks

@@ -22,9 +22,11 @@ from moodle_appservice.domain.model import (
 )
 from moodle_appservice.ports import Pause, SignedIn, Way
 from moodle_appservice.store import personal, schema
+from moodle_appservice.store.board import BoardBook
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from tests.adapters.store_events import BOT, History, create, done, invite, remove, set_power
+from tests.adapters.test_store_board import facts
 from tests.domain.values import person
 
 ZOE, YAN = MoodleUserId(424242), MoodleUserId(535353)
@@ -95,6 +97,9 @@ async def everywhere(books: Books, db: Db) -> None:
         "INSERT INTO course_group (course_id, group_id, idnumber, name, members) VALUES (42, 1, '', 'G', $1)",
         f"{ZOE} {YAN}",
     )
+    board = BoardBook(db)
+    both = [person(int(ZOE), full_name="Zoe Quirk"), person(int(YAN), full_name="Yan")]
+    await board.post([facts(42, *both)], both)
 
 
 async def tables_of(db: Db) -> list[str]:
@@ -137,7 +142,10 @@ async def test_everybody_else_stays_as_they_were(books: Books, db: Db) -> None:
     left = dict(await books.personal.everything(YAN))
     assert left.pop("person")[0]["full_name"] == "Yan"
     assert left.pop("hold")[0]["reason"] == "Two, this account too."
-    assert left == {table: rows for table, rows in his.items() if table not in ("person", "hold")}
+    # Courses on the board are read anew, without her.
+    assert left == {
+        table: rows for table, rows in his.items() if table not in ("person", "hold", "board_course")
+    }
     assert json.loads((await db.fetch("SELECT users FROM hold"))[0]["users"]) == [HIS]
     assert [line.person for line in await books.journal.audit()].count(YAN) == 2
     room = await books.mirror.room(RoomId("!room"))
@@ -148,7 +156,8 @@ async def test_everybody_else_stays_as_they_were(books: Books, db: Db) -> None:
 async def test_what_is_handed_out_is_everything_and_nothing_of_others(books: Books, db: Db) -> None:
     await everywhere(books, db)
     found = await books.personal.everything(ZOE)
-    expected = {*personal.BY_PERSON, *personal.BY_ACCOUNT, "audit", "room", "hold", "course_group"}
+    expected = {*personal.BY_PERSON, *personal.BY_ACCOUNT, "audit", "room", "hold"}
+    expected |= {"course_group", "board_course"}
     assert set(found) == expected
     assert HIS not in json.dumps(found) and str(YAN) not in json.dumps(found)
     assert len(found["audit"]) == 4

@@ -248,13 +248,16 @@ async def test_a_process_takes_nothing_without_its_lease(queue_url: str, desk: C
 
 async def test_each_process_knows_how_many_there_are(desk: ClusterDesk, queue_url: str) -> None:
     told: list[int] = []
-    some = await ClusterDesk.open(queue_url, on_beat=told.append)
-    assert told == [2]
+
+    async def on_beat(number: int, processes: int) -> None:
+        assert number
+        told.append(processes)
+
+    some = await ClusterDesk.open(queue_url, on_beat=on_beat)
+    await desk.close()
+    await some.queue.beat()
     await some.close()
-    last: list[int] = []
-    desk.queue._on_beat = last.append
-    await desk.queue.beat()
-    assert last == [1]
+    assert told == [2, 1]
 
 
 async def test_many_processes_work_off_many_keys_each_once_at_a_time_and_lose_no_signal(

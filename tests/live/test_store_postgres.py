@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from moodle_appservice.domain.model import RoomId
 from moodle_appservice.errors import Refused, Unreachable
+from moodle_appservice.store.board import BoardBook
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from tests.adapters import test_matrix_events as matrix_events
@@ -21,6 +22,7 @@ from tests.adapters.store_events import BOT, SAM, TESS, History, done, invite, m
 from tests.adapters.test_audit_book import *  # noqa: F403
 from tests.adapters.test_backup import *  # noqa: F403
 from tests.adapters.test_store_audit import *  # noqa: F403
+from tests.adapters.test_store_board import *  # noqa: F403
 from tests.adapters.test_store_db import *  # noqa: F403
 from tests.adapters.test_store_groups import *  # noqa: F403
 from tests.adapters.test_store_journal import *  # noqa: F403
@@ -119,3 +121,51 @@ async def test_a_server_that_does_not_answer_is_said_without_the_password(store_
     unknown = parts._replace(path="/no_such_database").geturl()
     with pytest.raises(Unreachable, match="InvalidCatalogName"):
         await Db(unknown).start()
+
+
+async def test_one_process_at_a_time_is_the_reader_until_it_has_said_nothing_for_so_long(db: Db) -> None:
+    board = BoardBook(db)
+    assert await board.lead(1, seconds=40)
+    assert not await board.lead(2, seconds=40)
+    assert await board.lead(1, seconds=40)
+    await db.execute("UPDATE board_reader SET beaten_at = beaten_at - 41")
+    assert await board.lead(2, seconds=40)
+    assert not await board.lead(1, seconds=40)
+    await board.retire(1)
+    assert not await board.lead(1, seconds=40), "only who reads can stop reading"
+    await board.retire(2)
+    assert await board.lead(1, seconds=40)
+
+
+async def test_processes_of_a_cluster_start_at_once_on_an_empty_database(fresh_url: str) -> None:
+    made = 0
+    busy = False
+
+    async def make_tables() -> None:
+        nonlocal made, busy
+        assert not busy, "two at once"
+        busy = True
+        await asyncio.sleep(0)
+        made, busy = made + 1, False
+
+    several = [Db(fresh_url, shared=True, make_tables=make_tables) for _ in range(6)]
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(one.start() for one in several))
+    assert made == 6
+    for one in several:
+        assert await one.fetch("SELECT * FROM board_settled") == []
+    await asyncio.gather(*(one.stop() for one in several))
+
+
+async def test_a_cluster_and_a_single_process_keep_each_other_out(fresh_url: str) -> None:
+    one, two, single = Db(fresh_url, shared=True), Db(fresh_url, shared=True), Db(fresh_url)
+    await one.start()
+    with pytest.raises(Refused, match=r"cluster\.enabled"):
+        await single.start()
+    await two.start()
+    await one.stop()
+    await two.stop()
+    await single.start()
+    with pytest.raises(Refused):
+        await one.start()
+    await single.stop()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -36,7 +36,8 @@ class _Taker:
 class ProcrastinateQueue:
     """Implements `ports.Queue`. `reads`: whether this process may take the keys in `for_reader` now.
 
-    `on_beat` is called after each beat with the number of processes that are there, this one included.
+    `when_idle` is awaited before `idle` returns.
+    `on_beat` is called after each beat with our own number and how many processes there are, this one included.
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class ProcrastinateQueue:
         *,
         for_reader: frozenset[str] = frozenset(),
         reads: Callable[[], bool] = lambda: True,
-        on_beat: Callable[[int], None] = lambda _: None,
+        on_beat: Callable[[int, int], Awaitable[None]] | None = None,
+        when_idle: Callable[[], Awaitable[None]] | None = None,
         beat_every: float = RENEW_EVERY,
     ) -> None:
         self._jobs = jobs
@@ -56,6 +58,7 @@ class ProcrastinateQueue:
         self._for_reader = for_reader
         self._reads = reads
         self._on_beat = on_beat
+        self._when_idle = when_idle
         self._beat_every = beat_every
         self._worker = 0
         self._held: dict[Key, Held] = {}
@@ -132,6 +135,8 @@ class ProcrastinateQueue:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY / 5):
                     await self._added.wait()
+        if self._when_idle is not None:
+            await self._when_idle()
 
     def depth(self) -> int:
         """How many keys wait or run, as counted a moment ago."""
@@ -213,7 +218,11 @@ class ProcrastinateQueue:
         self._worker = await self._jobs.register()
         self._lease.renewed(asked)
         self._held.clear()
-        self._on_beat(await self._jobs.live(seconds=self._lease.seconds))
+        await self._tell()
+
+    async def _tell(self) -> None:
+        if self._on_beat is not None:
+            await self._on_beat(self._worker, await self._jobs.live(seconds=self._lease.seconds))
 
     async def _beat(self) -> None:
         while True:
@@ -236,5 +245,5 @@ class ProcrastinateQueue:
             if await self._jobs.give_back(held, at=None, attempts=held.taken.attempt):
                 log.warning("%s is taken over from a process that has stopped.", held.taken.key)
         await self._jobs.prune(seconds=10 * self._lease.seconds)
-        self._on_beat(await self._jobs.live(seconds=self._lease.seconds))
+        await self._tell()
         self._added.set()

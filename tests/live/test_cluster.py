@@ -1,0 +1,65 @@
+"""Several processes on one PostgreSQL with a real Synapse: they share the work and go on when one is killed."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+from tests.live.fleet import Fleet
+from tests.live.house import House, until
+
+
+async def test_processes_that_start_at_once_on_an_empty_database_share_one_first_sync(
+    house: House, postgres_url: str, tmp_path: Path
+) -> None:
+    async with Fleet(house, tmp_path, postgres_url, "a", "b", "c") as fleet:
+        await fleet.start()
+        report = await fleet.all[0].ask("sync")
+        assert report["failures"] == [], [one.told() for one in fleet.all]
+        for course in (2, 3):
+            assert len(await house.members(course)) == 4
+        joined = (await house.ask("GET", "/_matrix/client/v3/joined_rooms"))["joined_rooms"]
+        assert len(joined) == 3, "two rooms and the control room, each made once"
+
+
+async def test_each_process_answers_whatever_process_reads_and_takes_pushes_for_all(
+    house: House, postgres_url: str, tmp_path: Path
+) -> None:
+    async with Fleet(house, tmp_path, postgres_url, "a", "b") as fleet:
+        await fleet.start()
+        for one in fleet.all:
+            assert (await one.ask("sync"))["failures"] == []
+        university = house.moodle.university
+        new = university.add_person("new", "New", "Comer").id
+        university.enrol(new, 2, "student")
+        # The one that does not read has the other one read.
+        reader = next(one for one in fleet.all if "reads Moodle for all" in one.told())
+        other = next(one for one in fleet.all if one is not reader)
+        assert (await other.ask("sync", course=2))["failures"] == []
+        assert (await house.members(2))[house.mxid("new")] == "invite"
+        assert all(fleet.gateway.taken.values()), "pushes came to one process only"
+
+
+async def test_when_the_reader_is_killed_in_a_first_sync_the_other_process_goes_on_within_a_minute(
+    house: House, postgres_url: str, tmp_path: Path
+) -> None:
+    async with Fleet(house, tmp_path, postgres_url, "a", "b") as fleet:
+        await fleet.start()
+        assert (await fleet.all[0].ask("sync"))["failures"] == []
+        university = house.moodle.university
+        people = [university.add_person(f"n{number}", "New", f"Comer {number}").id for number in range(12)]
+        for person in people:
+            university.enrol(person, 2, "student")
+        reader = next(one for one in fleet.all if "reads Moodle for all" in one.told())
+        other = next(one for one in fleet.all if one is not reader)
+        reader.signal(signal.SIGKILL)
+        killed = time.monotonic()
+
+        async def everybody() -> bool:
+            return len(await house.members(2)) == 4 + len(people)
+
+        report = await other.ask("sync")
+        await until(everybody, "the other process invites them")
+        assert time.monotonic() - killed < 60
+        assert report["failures"] == []
