@@ -60,15 +60,26 @@ class Installation:
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Write the configuration; `overrides`: section → keys."""
+        self.connect_to(synapse.url, moodle, overrides)
+
+    def connect_to(
+        self,
+        homeserver_url: str,
+        moodle: SandboxMoodle,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        **top: Any,
+    ) -> None:
+        """The same for a homeserver of any kind; `top`: keys at the top of the configuration."""
         house.write_config(
             self.folder,
             site=self.site,
             moodle_url=moodle.url,
             moodle_token=moodle.token,
-            homeserver_url=synapse.url,
+            homeserver_url=homeserver_url,
             domain=DOMAIN,
             port=self.port,
             overrides=overrides,
+            **top,
         )
 
     async def start_service(self) -> None:
@@ -76,12 +87,15 @@ class Installation:
         self._start("-m", "moodle_appservice", "-c", str(self.config), "run")
         await self._until(lambda: control.is_running(self._socket))
 
-    async def start_program(self, program: Path, *, socket: str = "") -> None:
-        """Start another program in the service's place, with the configuration as its only argument.
+    async def start_program(self, program: Path, *arguments: str, socket: str = "") -> None:
+        """Start another program in the service's place, with the configuration as its first argument.
 
         It is ready when it listens at our port, or at the local socket of this name in our folder.
         """
-        self._start(str(program), str(self.config))
+        # Where one was killed its socket is left.
+        if socket:
+            (self.folder / socket).unlink(missing_ok=True)
+        self._start(str(program), str(self.config), *arguments)
         if socket:
             await self._until(lambda: _opens(self.folder / socket))
         else:
@@ -127,6 +141,11 @@ class Installation:
     @property
     def _log(self) -> Path:
         return self.folder / "log"
+
+    @property
+    def pid(self) -> int:
+        """The process of the program."""
+        return self._pid
 
     @property
     def _pid(self) -> int:

@@ -75,9 +75,8 @@ class Pushed:
         seen = await self._store.mirror.take_in(events)
         if seen.canaries:
             self._gate.seen(seen.canaries)
-        for room_id in seen.rooms:
-            course_id = await self._store.ledger.course_of(room_id)
-            if course_id is not None:
+        if seen.rooms:
+            for course_id in sorted(await self._store.ledger.courses_of(seen.rooms.keys())):
                 await self._queue.add(course_key(course_id), priority=Priority.HINT, signal="event")
         if seen.commands:
             self._on_commands(seen.commands)

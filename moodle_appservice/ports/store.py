@@ -6,7 +6,7 @@ journal, accounts, links, groups, requests) have a module each. Each method is o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +59,10 @@ class LedgerBook(Protocol):
 
     async def key_of(self, room_id: RoomId) -> RoomKey | None:
         """Which of our rooms this is; None where it is not one of ours."""
+        ...
+
+    async def courses_of(self, room_ids: Collection[RoomId]) -> frozenset[CourseId]:
+        """The courses of which these are rooms; of others nothing is said."""
         ...
 
     async def course_of(self, room_id: RoomId) -> CourseId | None:

@@ -18,6 +18,23 @@ MANAGEMENT_ROOM = "management_room"
 """The setting with the id of the room in which administrators talk with the bot."""
 
 
+def is_command(event: Event, *, prefix: str) -> bool:
+    """Whether a message is for the bot in whatever room it stands; nothing is asked for that."""
+    relation = event.content.get("m.relates_to")
+    body = _words_of(event, relation if isinstance(relation, dict) else {})
+    return body is not None and _has_prefix(body, prefix)
+
+
+async def is_own_room(connection: Connection, room_id: str) -> bool:
+    """Whether a room is one that we keep for a course, a category or the site: nobody's direct chat, ever."""
+    query = "SELECT room_id FROM room WHERE room_id = $1"
+    return await connection.fetchrow(query, room_id) is not None
+
+
+def _has_prefix(body: str, prefix: str) -> bool:
+    return body.startswith(prefix) or body.lower().startswith(LONG_PREFIX)
+
+
 async def store_command(connection: Connection, event: Event, *, prefix: str) -> bool:
     """Store a message for the bot inside the push's transaction; False where it is none, or was stored before."""
     encrypted = event.type == "m.room.encrypted"
@@ -26,8 +43,7 @@ async def store_command(connection: Connection, event: Event, *, prefix: str) ->
     body = "" if encrypted else _words_of(event, relation)
     if body is None or relation.get("rel_type") == "m.replace":
         return False
-    has_prefix = body.startswith(prefix) or body.lower().startswith(LONG_PREFIX)
-    if not await _is_for_us(connection, event, has_prefix=has_prefix):
+    if not await _is_for_us(connection, event, has_prefix=_has_prefix(body, prefix)):
         return False
     thread = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
     row = await connection.fetchrow(
@@ -63,7 +79,7 @@ async def _is_for_us(connection: Connection, event: Event, *, has_prefix: bool) 
         return True
     if not has_prefix:
         return False
-    if await connection.fetchrow("SELECT room_id FROM room WHERE room_id = $1", room_id) is not None:
+    if await is_own_room(connection, room_id):
         return True
     management = await connection.fetchrow("SELECT value FROM setting WHERE name = $1", MANAGEMENT_ROOM)
     return management is not None and management["value"] == room_id

@@ -7,7 +7,7 @@ mirror at once (without an event id), but only where no push has changed that ro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from mautrix.util.async_db import Connection
@@ -70,6 +70,13 @@ class LedgerBooks:
         """The course of which this is a room."""
         key = await self.key_of(room_id)
         return None if key is None else key.course_id
+
+    async def courses_of(self, room_ids: Collection[RoomId]) -> frozenset[CourseId]:
+        """The courses of which these are rooms."""
+        rows = await self._db.fetch_in(
+            "SELECT course_id FROM room WHERE course_id IS NOT NULL AND room_id IN ({in})", sorted(room_ids)
+        )
+        return frozenset(CourseId(row["course_id"]) for row in rows)
 
     async def every(self) -> Mapping[RoomId, RoomKey]:
         """Every room that is ours, those of earlier generations too."""

@@ -24,18 +24,16 @@ from ..domain.model import (
     RoomId,
     UserId,
 )
-from ..domain.order import Order, Version, compare
-from ..domain.power import CANARY, MARKER
+from ..domain.order import Order
+from ..domain.power import CANARY
 from ..domain.rooms import RoomKey, RoomKind
 from ..ports import Before, Event, OwnRoom, Seen
-from .assume import note_marker
-from .commands import store_command
-from .db import Db, Row, fetch_in, to_json
+from .commands import is_command, is_own_room, store_command
+from .db import Db, Row, fetch_in
 from .settings import next_number
+from .versions import CREATE, MEMBER, write_events
 
 CHANGE = "mirror_change"
-CREATE = "m.room.create"
-MEMBER = "m.room.member"
 MESSAGES = frozenset({"m.room.message", "m.room.encrypted"})
 
 
@@ -56,19 +54,23 @@ class MirrorBook:
         self._db = db
         self._bot = bot
         self._prefix = prefix
+        self._no_chats: set[RoomId] = set()
+        """Rooms of ours, of which it is known that they are nobody's direct chat."""
 
     async def take_in(self, events: Sequence[Event]) -> Seen:
         """Store one pushed batch, all of it or nothing, and say what it held for us."""
         intake = _Intake()
 
+        state = [event for event in events if event.state_key is not None]
+        messages = [event for event in events if event.state_key is None and self._may_be_for_us(event)]
+        if not state and not messages:
+            return Seen()
+
         async def work(connection: Connection) -> None:
-            state = [event for event in events if event.state_key is not None]
             if state:
                 await self._take_state(connection, state, intake)
-            for event in events:
-                if event.type not in MESSAGES or event.state_key is not None or event.sender == self._bot:
-                    continue
-                if await store_command(connection, event, prefix=self._prefix):
+            for event in messages:
+                if await self._take_message(connection, event):
                     intake.commands.append(event.event_id)
 
         await self._db.transaction(work)
@@ -79,18 +81,32 @@ class MirrorBook:
             invites=tuple(intake.invites),
         )
 
+    def _may_be_for_us(self, event: Event) -> bool:
+        """Most messages are other people's, and this is all that is done for them."""
+        if event.type not in MESSAGES or event.sender == self._bot:
+            return False
+        return event.room_id not in self._no_chats or is_command(event, prefix=self._prefix)
+
+    async def _take_message(self, connection: Connection, event: Event) -> bool:
+        if await store_command(connection, event, prefix=self._prefix):
+            return True
+        if event.room_id not in self._no_chats and await is_own_room(connection, event.room_id):
+            self._no_chats.add(event.room_id)
+        return False
+
     async def _take_state(self, connection: Connection, events: Sequence[Event], intake: _Intake) -> None:
         change = await next_number(connection, CHANGE)
         rooms = sorted({event.room_id for event in events})
         found = await fetch_in(connection, "SELECT room_id FROM mirror_room WHERE room_id IN ({in})", rooms)
         known = {RoomId(row["room_id"]) for row in found}
+        await _end_direct(connection, events)
+        mirrored: list[Event] = []
         for event in events:
-            if event.type == MEMBER and event.content.get("membership") in (Membership.LEAVE, Membership.BAN):
-                await _end_direct(connection, event)
-            if event.room_id not in known and not await self._meet(connection, event, intake):
-                continue
-            known.add(event.room_id)
-            order = await write_event(connection, event, change=change)
+            if event.room_id in known or await self._meet(connection, event, intake):
+                known.add(event.room_id)
+                mirrored.append(event)
+        orders = await write_events(connection, mirrored, change=change)
+        for event, order in zip(mirrored, orders, strict=True):
             if order is Order.UNCLEAR:
                 await connection.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", event.room_id)
                 intake.rooms[event.room_id].add(event.type)
@@ -144,8 +160,7 @@ class MirrorBook:
                 "INSERT INTO mirror_room (room_id) VALUES ($1) ON CONFLICT (room_id) DO UPDATE SET stale = 0",
                 room_id,
             )
-            orders = [await write_event(connection, event, change=change) for event in events]
-            if Order.UNCLEAR in orders:
+            if Order.UNCLEAR in await write_events(connection, events, change=change):
                 # Pushed while the room was read, and nobody can tell which is newer: the next reading does.
                 await connection.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", room_id)
 
@@ -260,87 +275,21 @@ class MirrorBook:
         return None if row is None else UserId(row["user_id"])
 
 
-async def _end_direct(connection: Connection, event: Event) -> None:
+async def _end_direct(connection: Connection, events: Sequence[Event]) -> None:
     """A direct chat that the person has left is none any more."""
-    await connection.execute(
-        "DELETE FROM direct_room WHERE room_id = $1 AND user_id = $2", event.room_id, event.state_key
+    left = {
+        (event.room_id, event.state_key)
+        for event in events
+        if event.type == MEMBER and event.content.get("membership") in (Membership.LEAVE, Membership.BAN)
+    }
+    rows = await fetch_in(
+        connection,
+        "SELECT room_id, user_id FROM direct_room WHERE room_id IN ({in})",
+        sorted({room_id for room_id, _ in left}),
     )
-
-
-async def write_event(connection: Connection, event: Event, *, change: int) -> Order:
-    """Write one state event where it is newer than what stands there; says how the two related."""
-    is_member = event.type == MEMBER
-    if is_member:
-        row = await connection.fetchrow(
-            "SELECT event_id, replaces, sent_at FROM mirror_member WHERE room_id = $1 AND user_id = $2",
-            event.room_id,
-            event.state_key,
-        )
-    else:
-        row = await connection.fetchrow(
-            "SELECT event_id, replaces, sent_at FROM mirror_state WHERE room_id = $1 AND type = $2 AND state_key = $3",
-            event.room_id,
-            event.type,
-            event.state_key,
-        )
-    current = None if row is None else Version(row["event_id"], row["replaces"], row["sent_at"])
-    order = compare(current, Version(event.event_id, event.replaces, event.timestamp))
-    if order is Order.NEWER:
-        await (_write_member if is_member else _write_state)(connection, event, change)
-    return order
-
-
-async def _write_member(connection: Connection, event: Event, change: int) -> None:
-    membership = event.content.get("membership")
-    known = Membership.LEAVE
-    if isinstance(membership, str) and membership in set(Membership):
-        known = Membership(membership)
-    await connection.execute(
-        "INSERT INTO mirror_member (room_id, user_id, membership, sender, event_id, replaces, sent_at, change, "
-        "admitted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (room_id, user_id) DO UPDATE SET "
-        "membership = excluded.membership, sender = excluded.sender, event_id = excluded.event_id, "
-        "replaces = excluded.replaces, sent_at = excluded.sent_at, change = excluded.change, "
-        "admitted = excluded.admitted",
-        event.room_id,
-        event.state_key,
-        str(known),
-        event.sender,
-        event.event_id,
-        event.replaces,
-        event.timestamp,
-        change,
-        # Only a restricted join names somebody who vouches for it (specification, "Restricted rooms").
-        int(known is Membership.JOIN and bool(event.content.get("join_authorised_via_users_server"))),
-    )
-
-
-async def _write_state(connection: Connection, event: Event, change: int) -> None:
-    await connection.execute(
-        "INSERT INTO mirror_state (room_id, type, state_key, content, sender, event_id, replaces, sent_at, change) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (room_id, type, state_key) DO UPDATE SET "
-        "content = excluded.content, sender = excluded.sender, event_id = excluded.event_id, "
-        "replaces = excluded.replaces, sent_at = excluded.sent_at, change = excluded.change",
-        event.room_id,
-        event.type,
-        event.state_key,
-        to_json(dict(event.content)),
-        event.sender,
-        event.event_id,
-        event.replaces,
-        event.timestamp,
-        change,
-    )
-    if event.type == CREATE:
-        version = event.content.get("room_version")
-        await connection.execute(
-            "UPDATE mirror_room SET version = $2, creator = $3 WHERE room_id = $1",
-            event.room_id,
-            # What is no version is taken for the first, as rooms without one are.
-            version if isinstance(version, str) and version.isprintable() else "1",
-            event.sender,
-        )
-    elif event.type == MARKER:
-        await note_marker(connection, event.room_id, event.content, event.sender)
+    for row in rows:
+        if (row["room_id"], row["user_id"]) in left:
+            await connection.execute("DELETE FROM direct_room WHERE room_id = $1", row["room_id"])
 
 
 def _by_room(rows: Sequence[Row]) -> dict[str, list[Row]]:
