@@ -57,6 +57,7 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         all_groups_roles=frozenset(Role(name) for name in rooms.all_groups_roles),
         invite=rooms.invite,
         how=settings.membership.how,
+        avatar=rooms.avatar,
         strict=rooms.strict,
         members_may_invite=rooms.members_may_invite,
         extra_members={UserId(user): level for user, level in rooms.extra_members.items()},

@@ -26,6 +26,7 @@ from .engine.apply import Hands, Limits
 from .engine.avatars import AvatarKeeper
 from .engine.choosing import Choosing
 from .engine.course import CourseSync
+from .engine.course_images import CourseImages
 from .engine.direct import DirectChats
 from .engine.explain import Explainer
 from .engine.figures import FigureReader
@@ -240,7 +241,11 @@ class Service:
         reads = clustered.cluster.reads if clustered else lambda: True
         self.gate = Gate(self.matrix, store, rules, process=name, makes_room=reads)
         rooms = RoomFinder(self.matrix, store, rules, clock)
-        self.planner = CoursePlanner(self.facts, store, rooms, rules, clock, self.accounts.rights, digests)
+        pictures = MoodlePictures(self.moodle)
+        images = CourseImages(pictures, self.matrix, store.settings)
+        self.planner = CoursePlanner(
+            self.facts, store, rooms, rules, clock, self.accounts.rights, digests, images
+        )
         limits = Limits(actions=settings.sync.slice_actions)
         hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits, observer)
         self.pauses = Pauses(store, queue, clock)
@@ -273,11 +278,12 @@ class Service:
                 clock,
                 freshness,
                 AccountKeeper(self.accounts, store, rules, clock, inbox=self.inbox),
-                AvatarKeeper(self.accounts, MoodlePictures(self.moodle), store, rules, self.picture_turns),
+                AvatarKeeper(self.accounts, pictures, store, rules, self.picture_turns),
             ),
             courses=CourseSync(
                 *(self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled),
                 observer,
+                images,
             ),
             number=settings.sync.rooms_at_once,
             for_people=settings.sync.people_at_once,

@@ -427,6 +427,10 @@ class FakeHomeserver:
         self.member(room_id, user_id, "invite", by=self.bot)
         return room_id
 
+    async def upload(self, data: bytes, content_type: str) -> str:
+        await self._arrives("upload", content_type)
+        return f"mxc://uni.test/{next(self._numbers)}"
+
     async def ping(self) -> None:
         await self._arrives("ping")
         if self.pushes_on_ping:

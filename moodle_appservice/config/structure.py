@@ -110,6 +110,7 @@ class Different(Section):
     invite: Invited | None = None
     name: RoomTemplate | None = None
     topic: RoomTemplate | None = None
+    avatar: bool | None = None
     calls: Calls | None = None
     history_visibility: History | None = None
     join_rule: JoinRule | None = None
@@ -153,6 +154,11 @@ class Structure(Section):
         description="Where people in a course space are invited to: space, space+main or all. The other rooms let "
         "everybody in who is in the space. Staff rooms and rooms of separate groups always invite.",
     )
+    avatar: bool = Field(
+        default=False,
+        description="Whether the picture of the course in Moodle is that of its space and main room. Needs “Can "
+        "download files” in the service of the token.",
+    )
     strict: bool = Field(
         default=False,
         description="Whether names that were changed in a room are changed back, and people whom this service did not "
@@ -189,7 +195,7 @@ class Structure(Section):
     categories: Differences = Field(
         default={},
         description="What is different in a category and all below it, by its id, such as {12: {layout: space}}. Keys "
-        "that may differ: layout, announcements, staff, groups, groupings, invite, name, topic, calls, "
+        "that may differ: layout, announcements, staff, groups, groupings, invite, name, topic, avatar, calls, "
         "history_visibility, join_rule, encryption, retention, strict, members_may_invite.",
     )
     courses: Differences = Field(default={}, description="The same for single courses, by their id.")

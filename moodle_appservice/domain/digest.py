@@ -24,7 +24,7 @@ def digest(facts: CourseFacts, category: Category | None) -> int:
                 course.category_id,
                 course.visible,
             ),
-            (course.start, course.end, course.group_mode, course.own_room_url),
+            (course.start, course.end, course.group_mode, course.own_room_url, course.image),
             tuple(sorted(course.custom_fields.items())),
             None if category is None else (category.name, category.path),
             frozenset((one.user_id, one.roles, one.groups) for one in facts.enrolments),

@@ -46,6 +46,8 @@ class DesiredRoom:
     alias: RoomAlias
     name: str
     topic: str
+    avatar: str
+    """`mxc://…`; empty: nothing is said about it."""
     members: Mapping[UserId, DesiredMember]
     notes: tuple[Note, ...]
     rules: Rules
@@ -97,17 +99,18 @@ def desired_course(
     *,
     choices: Mapping[str, Any] | None = None,
     existing: Mapping[RoomKey, RoomId] | None = None,
+    image: str = "",
     circumstances: Circumstances | None = None,
 ) -> DesiredCourse:
     """The rooms of a course.
 
     `resolutions` holds what is known about the Matrix ids of the people in `facts`; `choices` what people have chosen
-    for the course; `existing` the rooms that there are. One of these that the course is not to have any more is
-    closed: nobody writes there, nobody is invited, and it hangs in no space.
+    for the course; `existing` the rooms that there are; `image` the picture of the course at the homeserver. A room
+    that the course is not to have any more is closed: nobody writes there, nobody is invited, and it hangs in no space.
     """
     own = rules_for(facts.course, category, rules, choices)
     course = members_of(facts, resolutions, own, circumstances or Circumstances())
-    builder = _Builder(facts, category, own, choices or {}, dict(existing or {}), course)
+    builder = _Builder(facts, category, own, choices or {}, dict(existing or {}), course, image)
     wanted = rooms_of(facts, own)
     closed = sorted(set(existing or {}) - set(wanted), key=lambda key: key.rank)
     rooms = [builder.room(key) for key in wanted] + [builder.room(key, closed=True) for key in closed]
@@ -138,7 +141,9 @@ class _Builder:
         choices: Mapping[str, Any],
         existing: Mapping[RoomKey, RoomId],
         course: Members,
+        image: str,
     ) -> None:
+        self._image = image if rules.avatar else ""
         self._facts = facts
         self._category = category
         self._rules = rules
@@ -156,6 +161,7 @@ class _Builder:
             alias=alias_of(key, self._rules, self._generation),
             name=_cut(self._name(key), MAX_NAME),
             topic=_cut(self._topic(key), MAX_TOPIC),
+            avatar=self._image if key.kind in (RoomKind.SPACE, RoomKind.MAIN) else "",
             members=attendance.members,
             # Each person is spoken of once, and not in every room again.
             notes=tuple(self._course.notes) if key.kind is RoomKind.MAIN else (),
@@ -297,9 +303,13 @@ def creation_content(room: DesiredRoom, power: Mapping[str, Any]) -> dict[str, A
         "power_level_content_override": dict(power),
         "initial_state": [
             {"type": event_type, "state_key": state_key, "content": dict(content)}
-            for (event_type, state_key), content in room.state.items()
+            for (event_type, state_key), content in (*room.state.items(), *_avatar(room))
         ],
     }
+
+
+def _avatar(room: DesiredRoom) -> list[tuple[tuple[str, str], Mapping[str, Any]]]:
+    return [(("m.room.avatar", ""), {"url": room.avatar})] if room.avatar else []
 
 
 def _cut(text: str, limit: int) -> str:

@@ -89,6 +89,8 @@ class Course:
     group_mode: int = 0
     custom_fields: Mapping[str, str] = field(default_factory=nothing)
     custom_field_types: Mapping[str, str] = field(default_factory=nothing)
+    image: str = ""
+    """Where Moodle's file server has the picture of the course, its time behind it; empty where there is none."""
     own_room_url: str = ""
     """`communicationroomurl`: a room that Moodle itself made for this course; empty where there is none."""
 

@@ -45,6 +45,7 @@ class Ledger:
     places: frozenset[UserId] = frozenset()
     intended: frozenset[UserId] = frozenset()
     bans: frozenset[UserId] = frozenset()
+    avatar: str | None = None
 
 
 class Places:

@@ -34,6 +34,7 @@ from .rules import Rules
 __all__ = ["PRESENT", "Ledger", "plan_room", "steps_of"]
 NAME = ("m.room.name", "name")
 TOPIC = ("m.room.topic", "topic")
+AVATAR = ("m.room.avatar", "url")
 CHILD = "m.space.child"
 PARENT = "m.space.parent"
 JOIN_RULES = "m.room.join_rules"
@@ -181,14 +182,17 @@ def _naming(
     for (event_type, key), want, wrote in (
         (NAME, desired.name, ledger.name),
         (TOPIC, desired.topic, ledger.topic),
+        (AVATAR, desired.avatar, ledger.avatar),
     ):
         has = actual.content(event_type).get(key, "")
-        if has == want:
+        if has == want or (event_type == AVATAR[0] and not want):
             continue
         if wrote == want and has != wrote and not rules.strict:
-            notes.append(Note(None, f"Somebody changed the {key} in the room; it is kept.", "renamed"))
+            what = "picture" if key == "url" else key
+            notes.append(Note(None, f"Somebody changed the {what} in the room; it is kept.", "renamed"))
             continue
-        actions.append(SetState(event_type, "", {key: want}, f"The {key} follows Moodle."))
+        what = "picture" if key == "url" else key
+        actions.append(SetState(event_type, "", {key: want}, f"The {what} follows Moodle."))
     return actions
 
 

@@ -223,6 +223,8 @@ class Rules:
     """Where people in a course space are invited to: `space`, `space+main` or `all`. Other rooms they may join."""
     how: str = "invite"
     """`invite`, or `join`: put people into rooms without asking them, where our rights allow that."""
+    avatar: bool = False
+    """Whether the picture of the course is that of its space and main room."""
     strict: bool = False
     """Whether names changed in the room are changed back, and people whom nobody here invited are removed."""
     members_may_invite: bool = False

@@ -28,6 +28,7 @@ SETTABLE = frozenset(
         "invite",
         "name_template",
         "topic_template",
+        "avatar",
         "calls",
         "history_visibility",
         "join_rule",

@@ -24,6 +24,7 @@ from ..ports import (
     person_key,
 )
 from .apply import Hands
+from .course_images import CourseImages
 from .freshness import Freshness
 from .gate import Gate
 from .people import FOR_COURSE
@@ -57,7 +58,9 @@ class CourseSync:
         troubles: Troubles,
         settled: Settled,
         observer: Observer = UNOBSERVED,
+        images: CourseImages | None = None,
     ) -> None:
+        self._images = images
         self._observer = observer
         self._settled = settled
         self._freshness = freshness
@@ -168,8 +171,16 @@ class CourseSync:
             holds_more = prepared.is_held and any(takes_out(step.action) for step in steps)
             if result.left or not result.done or holds_more or _may_come_back(prepared, steps):
                 return Outcome.MORE
+        if await self._fetched_image(prepared, epoch):
+            return Outcome.MORE
         await self._finish(course_id, prepared)
         return Outcome.DONE
+
+    async def _fetched_image(self, prepared: Prepared, epoch: int) -> bool:
+        """Fetch the picture of the course, if it is wanted and not known yet: then there is more to do."""
+        if self._images is None or prepared.image is not None or not prepared.course.rules.avatar:
+            return False
+        return await self._gate.before_writes(epoch) and await self._images.fetch(prepared.facts.course.image)
 
     async def _finish(self, course_id: CourseId, prepared: Prepared) -> None:
         """All that could be done is done; what was put aside is looked at again when its time comes."""

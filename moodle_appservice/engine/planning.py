@@ -21,6 +21,7 @@ from ..domain.rooms import RoomKey, RoomKind
 from ..domain.rules import Rules
 from ..domain.safety import Verdict, judge
 from ..ports import AccountRights, Clock, Facts, PersonRow, Store
+from .course_images import CourseImages
 from .digests import Digest
 from .rooms import RoomFinder
 
@@ -56,6 +57,8 @@ class Prepared:
     """Of everything that the facts say for this plan, see `domain.digest`."""
     roles: Mapping[MoodleUserId, frozenset[Role]]
     """Everybody who counts in the course, enrolled or by a role from above."""
+    image: str | None
+    """The picture of the course at the homeserver; empty: there is none; None: nobody has fetched it yet."""
     usability: Mapping[MoodleUserId, float | None]
     """Whose account has become unusable, with the time, or usable again (None), since it was last booked."""
 
@@ -124,7 +127,9 @@ class CoursePlanner:
         clock: Clock,
         rights: Rights | None = None,
         digests: Digest = digest,
+        images: CourseImages | None = None,
     ) -> None:
+        self._images = images
         self._rights = rights
         self._digest = digests
         self._clock = clock
@@ -147,6 +152,7 @@ class CoursePlanner:
         resolutions.update({user: resolve(facts.people[user], self._rules) for user in unseen})
         circumstances = await self._circumstances(facts, rows, found, not_older_than=not_older_than)
         category = site.categories.get(facts.course.category_id)
+        image = await self._images.known(facts.course.image) if self._images is not None else ""
         course = desired_course(
             facts,
             category,
@@ -154,6 +160,7 @@ class CoursePlanner:
             await self._possible(),
             choices=choices,
             existing=found.ids,
+            image=image or "",
             circumstances=circumstances,
         )
         return Prepared(
@@ -164,6 +171,7 @@ class CoursePlanner:
             changed,
             self._digest(facts, category),
             roles_in(facts, self._rules),
+            image,
             _usability(facts, rows, circumstances),
         )
 

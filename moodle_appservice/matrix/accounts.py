@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from mautrix.api import MediaPath, Method, Path, SynapseAdminPath
+from mautrix.api import Method, Path, SynapseAdminPath
 
 from ..domain.model import RoomId, UserId
-from ..errors import NoAdminRights, PermanentFailure, TemporaryFailure
+from ..errors import NoAdminRights, PermanentFailure
 from ..ports import Account, AccountRights, Attributes, Clock, Picture
 from .admin import REMEMBERED, AdminApi
 from .http import HomeserverApi, HomeserverRefused
+from .media import upload
 
 
 class RealAccounts(Protocol):
@@ -113,7 +114,7 @@ class MatrixAccounts:
         if not self._is_virtual(user_id):
             # Not to leave an upload behind that nobody may use.
             await self._need_door()
-        uri = "" if picture is None else await self._upload(picture)
+        uri = "" if picture is None else await upload(self._api, picture.data, picture.content_type)
         await self._set_profile(user_id, "avatar_url", uri)
 
     async def set_email(self, user_id: UserId, address: str, *, before: str = "") -> None:
@@ -204,18 +205,6 @@ class MatrixAccounts:
         else:
             # Not by PUT /v2/users, which would make an account where there is none.
             await self._admin.ask(Method.PUT, path, {key: value})
-
-    async def _upload(self, picture: Picture) -> str:
-        reply = await self._api.ask(
-            Method.POST, MediaPath.v3.upload, picture.data, content_type=picture.content_type
-        )
-        uri = reply.body.get("content_uri")
-        if not isinstance(uri, str) or not uri.startswith("mxc://"):
-            raise TemporaryFailure(
-                "The homeserver took a picture without saying where it is. The avatar was not changed; it is tried "
-                "again."
-            )
-        return uri
 
     async def _admin_deactivate(self, user_id: UserId, *, erase: bool) -> None:
         await self._admin.ask(Method.POST, SynapseAdminPath.v1.deactivate[user_id], {"erase": erase})

@@ -14,6 +14,7 @@ from ..errors import AliasTaken, AlreadyThere, AppError, NotThere, PermanentFail
 from ..ports import Event
 from .events import parse_state
 from .http import HomeserverApi, HomeserverRefused
+from .media import upload
 
 log = logging.getLogger(__name__)
 
@@ -198,6 +199,10 @@ class MatrixClient:
             await self.leave(room_id)
             raise
         return room_id
+
+    async def upload(self, data: bytes, content_type: str) -> str:
+        """`POST /_matrix/media/v3/upload`."""
+        return await upload(self._api, data, content_type)
 
     async def ping(self) -> None:
         """`POST /appservice/{id}/ping` (application service API, "Pinging")."""

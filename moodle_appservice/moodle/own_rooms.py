@@ -1,7 +1,7 @@
-"""Which courses have a room that Moodle made itself, for a source whose reports do not show it.
+"""Which courses have a room that Moodle made itself, and a picture, for a source whose reports do not show it.
 
-The listing of courses tells (`communicationroomurl`), where our account may read courses. It is long and changes
-rarely, so it is read seldom; without the right or the function nothing is known, which is no reason to stop.
+The listing of courses tells (`communicationroomurl`, `overviewfiles`), where our account may read courses. It is long
+and changes rarely, so it is read seldom; without the right or the function nothing is known, and the pass goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from ..domain.model import CourseId
+from ..domain.model import Course, CourseId
 from ..domain.snapshot import SiteSnapshot
 from . import errors, shapes
 from .client import MoodleClient
@@ -26,7 +26,7 @@ class OwnRooms:
         self._client = client
         self._every = every
         self._read_at = float("-inf")
-        self._known: Mapping[CourseId, str] = MappingProxyType({})
+        self._known: Mapping[CourseId, Course] = MappingProxyType({})
         self.is_known = False
         """Whether the listing could be read."""
 
@@ -35,8 +35,10 @@ class OwnRooms:
         if shapes.COURSES in functions and snapshot.read_at - self._read_at >= self._every:
             await self._read(snapshot.read_at)
         found = {
-            course_id: replace(snapshot.courses[course_id], own_room_url=url)
-            for course_id, url in self._known.items()
+            course_id: replace(
+                snapshot.courses[course_id], own_room_url=listed.own_room_url, image=listed.image
+            )
+            for course_id, listed in self._known.items()
             if course_id in snapshot.courses
         }
         return replace(snapshot, courses={**snapshot.courses, **found}) if found else snapshot
@@ -50,4 +52,4 @@ class OwnRooms:
         self._read_at = at
         self.is_known = listed is not None and bool(listed.courses)
         if listed is not None:
-            self._known = {one.id: one.own_room_url for one in listed.courses.values() if one.own_room_url}
+            self._known = {one.id: one for one in listed.courses.values() if one.own_room_url or one.image}

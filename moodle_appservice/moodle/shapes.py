@@ -45,6 +45,7 @@ NEEDED: Final = (SITE_INFO, COURSES, CATEGORIES, ENROLLED, USERS)
 
 FRONT_PAGE: Final = CourseId(1)
 
+_COURSE_FILE = re.compile(r"/pluginfile\.php(?:\?file=)?/(\d{1,19}/course/overviewfiles/[^?#]{1,500})")
 # “/pluginfile.php/100/user/icon/boost/f1?rev=30”; “?file=/100/…&rev=30” where the site is set to no slash arguments.
 _OWN_PICTURE: Final = re.compile(
     r"/pluginfile\.php(?:\?file=)?/(?P<context>\d{1,19})/user/icon/(?:[^/?&]+/)?f\d(?:[?&]rev=(?P<revision>\d{1,19}))?"
@@ -122,8 +123,21 @@ def _course(course_id: CourseId, row: Row, language: str) -> Course:
         group_mode=whole_of(COURSES, row, "groupmode", 0),
         custom_fields=values,
         custom_field_types=types,
+        image=_image(row),
         own_room_url=text_of(COURSES, row, "communicationroomurl", "").strip(),
     )
+
+
+def _image(row: Row) -> str:
+    """The first picture among the files that a course is shown with; what Moodle draws itself is none."""
+    files = row.get("overviewfiles")
+    for file in files if isinstance(files, list) else ():
+        if not isinstance(file, dict) or not str(file.get("mimetype", "")).startswith("image/"):
+            continue
+        found = _COURSE_FILE.search(str(file.get("fileurl", "")))
+        if found:
+            return f"{found[1]}?time={str(file.get('timemodified', ''))[:19]}"
+    return ""
 
 
 def _custom_fields(rows: Json, language: str) -> tuple[Mapping[str, str], Mapping[str, str]]:

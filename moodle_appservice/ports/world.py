@@ -165,6 +165,10 @@ class Matrix(Protocol):
         """Make a new unencrypted direct chat with this person, who is invited to it."""
         ...
 
+    async def upload(self, data: bytes, content_type: str) -> str:
+        """`POST /_matrix/media/v3/upload`; returns the address at the homeserver, `mxc://…`."""
+        ...
+
     async def ping(self) -> None:
         """`POST /appservice/{id}/ping`: the homeserver calls us back, and pushes what it kept for us at once."""
         ...

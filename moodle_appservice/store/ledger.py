@@ -297,8 +297,14 @@ async def _book_room(connection: Connection, done: Done, action: CreateRoom, bot
         levels={user: level for user, level in given.items() if user != bot},
         name=content.get("name"),
         topic=content.get("topic"),
+        avatar=_avatar(content),
     )
     await assume_room(connection, done.room_id, content, bot)
+
+
+def _avatar(content: Mapping[str, Any]) -> str | None:
+    states = (one["content"] for one in content.get("initial_state", ()) if one["type"] == "m.room.avatar")
+    return next((state.get("url") for state in states), None)
 
 
 def _generation(content: Mapping[str, Any]) -> int:
@@ -317,13 +323,15 @@ async def _put_room(
     levels: Mapping[str, int],
     name: str | None = None,
     topic: str | None = None,
+    avatar: str | None = None,
 ) -> None:
     await connection.execute(
         "INSERT INTO room (room_id, kind, course_id, room_kind, group_id, generation, name_written, topic_written, "
-        "levels_written, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+        "levels_written, created_at, avatar_written) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
         "ON CONFLICT (kind, course_id, room_kind, group_id, generation) DO UPDATE SET room_id = excluded.room_id, "
         "name_written = excluded.name_written, topic_written = excluded.topic_written, "
-        "levels_written = excluded.levels_written, created_at = excluded.created_at",
+        "levels_written = excluded.levels_written, created_at = excluded.created_at, "
+        "avatar_written = excluded.avatar_written",
         room_id,
         *_columns(key),
         generation,
@@ -331,6 +339,7 @@ async def _put_room(
         topic,
         to_json(dict(levels)),
         at,
+        avatar,
     )
 
 
@@ -348,6 +357,7 @@ def _ledger(row: Row, places: Sequence[Row]) -> Ledger:
     return Ledger(
         name=row["name_written"],
         topic=row["topic_written"],
+        avatar=row["avatar_written"],
         levels={UserId(user): int(level) for user, level in json.loads(row["levels_written"]).items()},
         places=_users_with(places, "wanted"),
         intended=_users_with(places, "intended"),
@@ -361,6 +371,10 @@ async def _book_name(
     if event_type == "m.room.name":
         await connection.execute(
             "UPDATE room SET name_written = $2 WHERE room_id = $1", room_id, content.get("name")
+        )
+    elif event_type == "m.room.avatar":
+        await connection.execute(
+            "UPDATE room SET avatar_written = $2 WHERE room_id = $1", room_id, content.get("url")
         )
     elif event_type == "m.room.topic":
         await connection.execute(

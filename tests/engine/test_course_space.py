@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from moodle_appservice.domain.markers import alias_of
 from moodle_appservice.domain.model import CourseId, GroupId, GroupVisibility, MoodleUserId, RoomId, UserId
 from moodle_appservice.domain.rooms import NO_GROUP, RoomKey, RoomKind
-from moodle_appservice.errors import PermanentFailure, TemporaryFailure
+from moodle_appservice.errors import AppError, PermanentFailure, TemporaryFailure
 from tests.engine.world import World
 
 COURSE = CourseId(42)
@@ -340,3 +341,70 @@ async def test_without_that_right_they_are_invited(world: World) -> None:
     course = Course(world)
     await course.settle()
     assert course.members("main") == {"p11": "invite"}
+
+
+# The picture of the course
+
+
+async def picture(world: World, source: str) -> None:
+    """The course has this picture in Moodle; empty: none."""
+    course = world.facts.courses[COURSE]
+    world.facts.courses[COURSE] = replace(course, image=source)
+
+
+async def test_the_picture_of_the_course_is_that_of_its_space_and_main_room(world: World) -> None:
+    world.use(avatar=True)
+    await world.course(COURSE, students=[ANN])
+    await picture(world, "one")
+    course = Course(world)
+    await course.settle()
+    first = course.state("main", "m.room.avatar")
+    assert first["url"].startswith("mxc://uni.test/")
+    assert course.state("space", "m.room.avatar") == first
+    assert course.state("staff", "m.room.avatar") is None
+    world.matrix.forget_requests()
+    await course.settle()
+    assert world.matrix.requests == []
+    await picture(world, "two")
+    await course.settle()
+    second = course.state("main", "m.room.avatar")
+    assert second != first and second == course.state("space", "m.room.avatar")
+    assert len(world.matrix.made("upload")) == 1
+
+
+async def test_a_picture_that_somebody_gave_the_room_stays_until_moodle_has_another(world: World) -> None:
+    world.use(avatar=True)
+    await world.course(COURSE, students=[ANN])
+    await picture(world, "one")
+    course = Course(world)
+    await course.settle()
+    own = {"url": "mxc://uni.test/own"}
+    world.matrix.act(course.room("main"), "@p1:uni.test", "m.room.avatar", "", own)
+    await world.matrix.push()
+    await course.settle()
+    assert course.state("main", "m.room.avatar") == own
+    await picture(world, "")
+    await course.settle()
+    assert course.state("main", "m.room.avatar") == own
+    await picture(world, "two")
+    await course.settle()
+    assert course.state("main", "m.room.avatar") != own
+
+
+@pytest.mark.parametrize("failure", [PermanentFailure("no picture"), TemporaryFailure("down")])
+async def test_a_picture_that_cannot_be_had_holds_up_nobody(world: World, failure: AppError) -> None:
+    world.use(avatar=True)
+    await world.course(COURSE, students=[ANN])
+    await picture(world, "one")
+    world.pictures.trouble["one"] = failure
+    course = Course(world)
+    await course.settle()
+    assert course.members("main") == {"p11": "invite"}
+    assert course.state("main", "m.room.avatar") is None
+
+
+async def test_where_pictures_are_not_wanted_none_is_fetched(world: World) -> None:
+    await world.course(COURSE, students=[ANN])
+    await picture(world, "one")
+    await Course(world).settle()
+    assert world.matrix.made("upload") == []

@@ -14,6 +14,7 @@ from moodle_appservice.engine.accounts import AccountKeeper
 from moodle_appservice.engine.apply import Hands, Limits
 from moodle_appservice.engine.avatars import AvatarKeeper
 from moodle_appservice.engine.course import CourseSync, Outcome
+from moodle_appservice.engine.course_images import CourseImages
 from moodle_appservice.engine.direct import DirectChats
 from moodle_appservice.engine.freshness import Freshness, continued
 from moodle_appservice.engine.gate import Gate
@@ -63,8 +64,10 @@ class World:
         self.queue = MemoryQueue(self.clock)
         self.gate = Gate(self.matrix, self.store, self.rules, patience=self.patience)
         self.rooms = RoomFinder(self.matrix, self.store, self.rules, self.clock)
+        images = CourseImages(self.pictures, self.matrix, self.store.settings)
         self.planner = CoursePlanner(
-            self.facts, self.store, self.rooms, self.rules, self.clock, self.accounts.rights
+            *(self.facts, self.store, self.rooms, self.rules, self.clock, self.accounts.rights),
+            images=images,
         )
         hands = Hands(self.matrix, self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
@@ -78,6 +81,7 @@ class World:
             self.freshness,
             self.troubles,
             self.settled,
+            images=images,
         )
         rules = self.turn_rules
         self.turns = Turns(self.store, self.clock, rules, self.budget) if rules else None

@@ -177,7 +177,7 @@ def _public_columns(session: Session, course: Course) -> _ROW:
         "summary": summary,
         "summaryformat": summaryformat,
         "summaryfiles": [],
-        "overviewfiles": [],
+        "overviewfiles": _overview_files(session, course),
         "showactivitydates": course.showactivitydates,
         "showcompletionconditions": course.showcompletionconditions,
         "contacts": _contacts(session, course),
@@ -206,6 +206,23 @@ def _member_columns(course: Course) -> _ROW:
         "theme": course.theme,
         "marker": 0,
     }
+
+
+def _overview_files(session: Session, course: Course) -> list[dict[str, Any]]:
+    """The picture of the course, as `external_util` describes a file; what is drawn for one without is not listed."""
+    if course.picture is None:
+        return []
+    path = f"{course.context_id}/course/overviewfiles/{course.picture_name}"
+    return [
+        {
+            "filename": course.picture_name,
+            "filepath": "/",
+            "filesize": len(course.picture[1]),
+            "fileurl": f"{session.site.url}/webservice/pluginfile.php/{path}",
+            "timemodified": course.picture_time,
+            "mimetype": course.picture[0],
+        }
+    ]
 
 
 def _contacts(session: Session, course: Course) -> list[_ROW]:

@@ -1,4 +1,4 @@
-"""The file server for web services, `/webservice/pluginfile.php`, as far as people's pictures go.
+"""The file server for web services, `/webservice/pluginfile.php`, as far as pictures of people and courses go.
 
 The token comes as `token`, in the address or in a form body. Errors are HTTP 200 with an object of another shape than
 the REST server's (`error` in place of `exception` and `message`). Who has no picture of their own gets the theme's,
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from .errors import MissingRecord, MoodleError, access_denied
 from .faults import Fault
+from .records import Course
 from .service import RestService, early_answer, read_form
 from .wire import php_json
 
@@ -61,9 +62,18 @@ class FileServer:
         self._rest.authenticate(token, address)
         if not site.service.downloadfiles:
             raise access_denied("Web service file downloading must be enabled in external service settings")
+        of_course = next(
+            (one for one in site.university.courses.values() if path == _picture_path(one)), None
+        )
+        if of_course is not None and of_course.picture is not None:
+            return web.Response(body=of_course.picture[1], content_type=of_course.picture[0])
         found = _ICON.fullmatch(path)
         person = site.person_in_context(int(found[1])) if found else None
         if person is None:
             raise MissingRecord("context")
         content_type, data = person.picture or ("image/png", THEME_PICTURE)
         return web.Response(body=data, content_type=content_type)
+
+
+def _picture_path(course: Course) -> str:
+    return f"/{course.context_id}/course/overviewfiles/{course.picture_name}"

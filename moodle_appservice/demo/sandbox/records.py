@@ -116,6 +116,15 @@ class Course:
     numsections: int = 4
     communication: tuple[str, str] | None = None
     fields: dict[str, int | str] = field(default_factory=dict)
+    picture: tuple[str, bytes] | None = None
+    """Content type and bytes of the picture of the course."""
+    picture_name: str = "picture.png"
+    picture_time: int = 0
+
+    def set_picture(self, data: bytes | None, content_type: str = "image/png") -> None:
+        """Upload a picture, or take it away; each has a time of its own."""
+        self.picture_time += 1
+        self.picture = None if data is None else (content_type, data)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ _STATEMENTS = (
     "ALTER TABLE room ADD COLUMN room_kind TEXT NOT NULL DEFAULT 'main'",
     "ALTER TABLE room ADD COLUMN group_id BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE room ADD COLUMN generation BIGINT NOT NULL DEFAULT 1",
+    "ALTER TABLE room ADD COLUMN avatar_written TEXT",
     "DROP INDEX room_course",
     "CREATE UNIQUE INDEX room_key ON room (kind, course_id, room_kind, group_id, generation)",
     "ALTER TABLE mirror_room ADD COLUMN marker_room TEXT NOT NULL DEFAULT 'main'",
