@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -22,7 +23,7 @@ from .cli_operations import AuditExport, Backup, Explain, Files, Pause, Restore
 from .config import Settings
 from .control import about_user, ask
 from .doctor.checks import CHECKS
-from .doctor.examined import prepared
+from .doctor.examined import Examined, prepared
 from .doctor.frame import as_json as as_json_object
 from .doctor.frame import as_text, examine, exit_of
 from .domain.model import CourseId
@@ -30,6 +31,7 @@ from .errors import AppError, Problem
 from .registration import Registration
 from .service import Service
 from .show import accepted_text, plan_json, plan_text, report_json, report_text
+from .web.admin_inside import Finding
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,7 @@ def _warn(problem: Problem) -> None:
 
 async def _run(settings: Settings, found: Registration) -> Exit:
     service = Service(settings, found)
+    service.doctor = partial(_findings, service)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -108,6 +111,12 @@ async def _run(settings: Settings, found: Registration) -> Exit:
     finally:
         await service.stop()
     return Exit.DONE
+
+
+async def _findings(service: Service) -> list[Finding]:
+    """What `doctor` says of a service that runs, for the dashboard."""
+    at = Examined(service.settings, service.registration, service, running=True)
+    return [Finding(one.name, one.state, one.found, one.hint) for one in await examine(CHECKS, at)]
 
 
 async def _plan(settings: Settings, found: Registration, *, course: CourseId | None, as_json: bool) -> Exit:

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
 import aiohttp
 
 from .config import Settings
-from .ports import Clock, Facts
+from .domain.permissions import Permissions
+from .domain.rules import Rules
+from .engine.choosing import Choosing
+from .engine.explain import Explainer
+from .engine.figures import FigureReader
+from .engine.held import HeldPlans
+from .engine.linking import Linking
+from .engine.operations import Operations
+from .engine.pauses import Pauses
+from .engine.planning import CoursePlanner
+from .engine.roster import Roster
+from .engine.sampling import Sampler
+from .engine.troubles import Troubles
+from .engine.visits import Visits
+from .masked import masked
+from .ports import Clock, Facts, Queue
+from .show import plan_json
 from .store.books import Books
+from .web.admin_door import AdminDoor, DashboardLinks
+from .web.admin_frame import AdminFrame
+from .web.admin_held import AdminHeld
+from .web.admin_inside import AdminInside, Finding
+from .web.admin_pages import AdminPages
+from .web.admin_people import AdminPeople
 from .web.cookies import Cookies
-from .web.course_pages import CoursePages
+from .web.course_pages import ARRIVED, CoursePages
 from .web.guard import Guard
+from .web.inside import Inside
 from .web.keyring import Keyring
+from .web.links import Links
 from .web.lti_launch import LtiLaunches
 from .web.lti_pages import LtiPages
 from .web.lti_registration import LtiRegistrar
@@ -19,36 +46,118 @@ from .web.platform_http import PlatformHttp
 from .web.platform_keys import PlatformKeys
 from .web.platforms import Platforms
 from .web.refusals import Refusals
+from .web.rights import Rights
 from .web.server import Pages
+from .web.teacher_pages import TeacherPages
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of the house the pages are built on."""
+
+    store: Books
+    facts: Facts
+    queue: Queue
+    rules: Rules
+    clock: Clock
+    planner: CoursePlanner
+    troubles: Troubles
+    operations: Operations
+    choosing: Choosing
+    linking: Linking
+    explainer: Explainer
+    pauses: Pauses
+    figures: FigureReader
+    sampler: Sampler
+    doctor: Callable[[], Awaitable[Sequence[Finding]]]
 
 
 class Browsers:
-    """`registrar` makes links in any case; `pages` are to be served only where `web.public_url` is set."""
+    """`registrar` makes links in any case; `pages` are to be served only where `web.public_url` is set.
 
-    def __init__(self, settings: Settings, store: Books, facts: Facts, clock: Clock) -> None:
+    `counted` is told of launches: `signed in` or `refused`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        *,
+        counted: Callable[[str], None],
+    ) -> None:
+        store, clock, web = parts.store, parts.clock, settings.web
+        inside, admin = _inside(settings, parts), _admin(settings, parts)
         # No cookies: what Moodle sets for a service must not come back with what it sees as a browser.
         self._session = aiohttp.ClientSession(
             headers={"User-Agent": "moodle-appservice"}, cookie_jar=aiohttp.DummyCookieJar()
         )
-        self.are_served = bool(settings.web.public_url)
+        self._inside = inside
+        self._counted = counted
+        self.are_served = bool(web.public_url)
         http = PlatformHttp(self._session)
         keyring = Keyring(store.lti)
-        platforms = Platforms(settings.web, store.lti, store.settings, facts, fallback=settings.moodle.url)
+        platforms = Platforms(web, store.lti, store.settings, inside.facts, fallback=settings.moodle.url)
         self.registrar = LtiRegistrar(platforms, store.lti, http, store.journal, clock)
-        self.cookies = Cookies(settings.web.public_url, keyring, store.sessions, clock)
+        self.cookies = Cookies(web.public_url, keyring, store.sessions, clock)
+        self.dashboard = DashboardLinks(
+            web.public_url, inside.permissions, store.sessions, store.journal, clock
+        )
         guard = Guard(platforms, Refusals(store.journal, clock))
+        links = Links(web.client_url, settings.homeserver.domain)
+        rights = Rights(inside)
+        frame = AdminFrame(self.cookies, rights, inside)
         launches = LtiLaunches(platforms, store.lti, PlatformKeys(http, clock), keyring, clock)
         self.pages = Pages(
             keyring,
             [
                 LtiPages(guard, launches, self.registrar, self.cookies, keyring, self._launched),
-                CoursePages(guard, self.cookies, store.courses),
+                CoursePages(guard, self.cookies, inside, rights, links),
+                TeacherPages(guard, self.cookies, inside, rights, links),
+                AdminDoor(guard, self.cookies, inside.permissions, store.sessions, clock),
+                AdminPages(guard, frame, inside, admin),
+                AdminHeld(guard, frame, HeldPlans(store, parts.operations, clock)),
+                AdminPeople(guard, frame, inside, admin, links),
             ],
         )
 
-    async def _launched(self, launch: Launch) -> None:
-        """Nothing yet."""
+    async def _launched(self, launch: Launch) -> str:
+        """Somebody was signed in by Moodle, and wants to be in the rooms of the course; gives the next page."""
+        self._counted("signed in")
+        if launch.course_id is None:
+            return "/me"
+        await self._inside.visits.arrive(launch.user_id, launch.course_id)
+        return f"/c/{launch.course_id}?{ARRIVED}=1"
 
     async def close(self) -> None:
         """Close what connects to Moodle."""
         await self._session.close()
+
+
+def _inside(settings: Settings, parts: Parts) -> Inside:
+    store, clock = parts.store, parts.clock
+    return Inside(
+        store=store,
+        sessions=store.sessions,
+        facts=parts.facts,
+        rules=parts.rules,
+        clock=clock,
+        permissions=Permissions(settings.permissions),
+        operations=parts.operations,
+        visits=Visits(store, parts.queue, parts.planner, parts.operations, clock),
+        roster=Roster(parts.planner, store, parts.troubles),
+        choosing=parts.choosing,
+        linking=parts.linking,
+    )
+
+
+def _admin(settings: Settings, parts: Parts) -> AdminInside:
+    return AdminInside(
+        explainer=parts.explainer,
+        figures=parts.figures,
+        pauses=parts.pauses,
+        sampler=parts.sampler,
+        search=parts.store.search,
+        doctor=parts.doctor,
+        configuration=lambda: masked(settings),
+        plan_json=plan_json,
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -16,7 +17,7 @@ from aiohttp import web
 from .accounts import accounts_from, say_what_is_missing
 from .bot.call import Desk
 from .bot.router import Router
-from .browsers import Browsers
+from .browsers import Browsers, Parts
 from .config import Settings
 from .control import ControlDoor
 from .domain.digest import digest
@@ -76,6 +77,7 @@ from .store.db import Db
 from .store.survey import SurveyBook
 from .survey import BOT, LAST_PASS, Survey
 from .switches import Switches
+from .web.admin_inside import Finding
 from .web.health import Health
 from .web.metrics import Metrics
 
@@ -99,6 +101,8 @@ class Service:
         self.rules = rules_from(settings, registration)
         self.clock = SystemClock()
         self.health = Health(self._remarks)
+        self.doctor: Callable[[], Awaitable[Sequence[Finding]]] | None = None
+        """Examines this service while it runs; set by whoever knows the checks."""
         self._session: aiohttp.ClientSession | None = None
         self._db_is_open = False
         self._is_built = False
@@ -318,7 +322,11 @@ class Service:
         desk = Desk(self.operations, self.linking, messenger, store, rules, clock, settings.bot.prefix)
         self.router = Router(desk, max_age=settings.bot.command_max_age)
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn, reads=reads)
-        self.browsers = Browsers(settings, store, self.facts, clock)
+        parts = Parts(
+            *(store, self.facts, queue, rules, clock, self.planner, troubles, self.operations, self.choosing),
+            *(self.linking, self.explainer, self.pauses, self.figures, self.sampler, self._examined),
+        )
+        self.browsers = Browsers(settings, parts, counted=metrics.launched)
         outside = Outside(self.matrix, self.accounts, hands, self.gate, self.inbox, self.profile)
         self.personal = Personal(store, queue, clock, self.linking, outside)
         self.door = ControlDoor(
@@ -364,6 +372,9 @@ class Service:
         return (
             f"{made.rows} rows are saved in {path}. It holds names and secrets: only its owner may read it."
         )
+
+    async def _examined(self) -> Sequence[Finding]:
+        return await self.doctor() if self.doctor is not None else ()
 
     async def _remarks(self) -> list[str]:
         """What keeps us from writing, for whoever asks whether we are well. It names nobody: anybody may ask."""

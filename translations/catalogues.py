@@ -106,12 +106,12 @@ def _problems(catalogue: Catalog, texts: Texts) -> Iterator[str]:
         elif message.fuzzy:
             yield f"“{_first(key)}” is marked as fuzzy"
         else:
-            yield from _problems_of(message)
+            yield from _problems_of(message, catalogue.num_plurals)
 
 
-def _problems_of(message: Message) -> Iterator[str]:
+def _problems_of(message: Message, forms: int) -> Iterator[str]:
     ids, strings = _texts(message.id), _texts(message.string)
-    if len(strings) != len(ids) or not all(text.strip() for text in strings):
+    if len(strings) != (1 if len(ids) == 1 else forms) or not all(text.strip() for text in strings):
         yield f"“{ids[0]}” is not translated"
         return
     wanted = set().union(*map(gaps, ids))

@@ -16,7 +16,7 @@ from enum import StrEnum
 from ..domain.model import CourseId, Membership, MoodleUserId, Resolution, RoomId, UserId
 from ..domain.rooms import RoomKey
 from ..errors import AppError
-from ..ports import Clock, CourseRow, Priority, Queue, Store, course_key
+from ..ports import Clock, Priority, Queue, Store, course_key
 from .freshness import ASKS_FOR_NOW
 from .operations import Operations
 from .planning import CoursePlanner, Prepared, PreparedRoom
@@ -137,9 +137,8 @@ class Visits:
         if row is not None:
             await self._queue.add(course_key(course_id), priority=Priority.WAITING_PERSON, signal=signal)
 
-    async def wait(self, row: CourseRow | CourseId, *, patience: float = PATIENCE) -> None:
+    async def wait(self, course_id: CourseId, *, patience: float = PATIENCE) -> None:
         """Wait for a look at the course that is due, but not for ever."""
-        course_id = row if not isinstance(row, CourseRow) else row.id
         try:
             async with asyncio.timeout(patience):
                 await self._operations.sync_course(course_id, signal=LAUNCH)
@@ -150,11 +149,12 @@ class Visits:
 def _own_rooms(prepared: Prepared, user_id: MoodleUserId) -> Iterator[OwnRoom]:
     for room in prepared.rooms:
         if user_id in room.desired.belonging:
-            place, why = _place(room, user_id)
+            place, why = place_in(room, user_id)
             yield OwnRoom(room.key, room.desired.name, room.room_id, place, why)
 
 
-def _place(room: PreparedRoom, user_id: MoodleUserId) -> tuple[Place, str]:
+def place_in(room: PreparedRoom, user_id: MoodleUserId) -> tuple[Place, str]:
+    """How somebody stands in a room, and what stands in the way."""
     members = room.actual.members if room.actual is not None else {}
     own = {
         user: member

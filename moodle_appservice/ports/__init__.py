@@ -42,6 +42,7 @@ from .queue import (
     read_key,
 )
 from .readers import ReaderBook, ReaderRow
+from .search import AuditFilter, FoundPerson, SearchBook
 from .store import CourseBook, CourseRow, Done, LedgerBook, Settings, Store
 from .told import NO_COURSE, ToldBook, Way
 from .world import Clock, Event, Facts, Matrix, Messenger
@@ -61,6 +62,7 @@ __all__ = [
     "Accounts",
     "Attributes",
     "AuditBook",
+    "AuditFilter",
     "AuditLine",
     "AuditRow",
     "Before",
@@ -76,6 +78,7 @@ __all__ = [
     "Event",
     "Facts",
     "Forgotten",
+    "FoundPerson",
     "GroupBook",
     "HeldRow",
     "Invitation",
@@ -107,6 +110,7 @@ __all__ = [
     "ReaderRow",
     "SampleBook",
     "Saved",
+    "SearchBook",
     "Seen",
     "SessionBook",
     "Settings",

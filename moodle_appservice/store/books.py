@@ -21,6 +21,7 @@ from .people import PeopleBooks
 from .personal import PersonalBooks
 from .readers import ReaderBooks
 from .requests import RequestBooks
+from .searching import SearchBooks
 from .settings import SettingBook
 from .told import ToldBooks
 
@@ -40,6 +41,7 @@ class Books:
         self.lti = LtiBooks(db)
         self.counts = CountBooks(db)
         self.sessions = SessionBooks(db)
+        self.search = SearchBooks(db)
         self.samples = SampleBooks(db)
         self.accounts = AccountBooks(db)
         self.courses = CourseBooks(db)

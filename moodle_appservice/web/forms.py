@@ -44,6 +44,13 @@ def text(said: Mapping[str, str], name: str, *, longest: int = 255) -> str:
     return value
 
 
+def lines(said: Mapping[str, str], name: str, *, longest: int) -> str:
+    """The same for a field of several lines, which are divided by line feeds."""
+    found = said.get(name, "").replace("\r\n", "\n")
+    text({name: found.replace("\n", "")}, name, longest=longest)
+    return found
+
+
 def _once(pairs: list[tuple[str, str]]) -> Mapping[str, str]:
     said = dict(pairs)
     if len(said) != len(pairs):

@@ -26,11 +26,11 @@ from .pages import harmless, language_of
 _LONGEST_TOKEN = 8192
 _CHECKED = "with_cookie"
 _FRAMES = ("iframe", "frame", "embed", "object")
-OnLaunch = Callable[[Launch], Awaitable[None]]
+OnLaunch = Callable[[Launch], Awaitable[str]]
 
 
 class LtiPages:
-    """`on_launch` is told of every person whom Moodle has signed in here."""
+    """`on_launch` is told of every person whom Moodle has signed in here, and says which page comes next."""
 
     def __init__(
         self,
@@ -99,8 +99,7 @@ class LtiPages:
             }
             posts_to = origin(launch.platform.issuer)
             return await self._guard.framed("choose.html", request, context, posts_to=posts_to)
-        await self._on_launch(launch)
-        path = "/me" if launch.course_id is None else f"/c/{launch.course_id}"
+        path = await self._on_launch(launch)
         response = web.Response(status=303, headers={"Location": path})
         await self._cookies.close_session(request, response)
         session = Session(

@@ -59,6 +59,16 @@ class Advice(Enum):
         N_("This link to register is not valid, was used already, or is older than an hour."),
         N_("Make a new one on the machine of the service: moodle-appservice lti invite"),
     )
+    NO_RIGHT = (
+        403,
+        N_("You do not have the right to see or do this."),
+        N_("If your role in Moodle has changed a moment ago, try it again in a few minutes."),
+    )
+    ENTRY = (
+        403,
+        N_("This link was used already, or is older than five minutes."),
+        N_("Ask the bot for a new one: dashboard"),
+    )
     SIGN_IN = (
         401,
         N_("You are not signed in here any more."),
@@ -114,6 +124,9 @@ class Why(StrEnum):
     REGISTRATION_UNREAD = "Moodle did not give its configuration, or did not take the registration."
     REGISTRATION_WRONG = "Moodle's answer to the registration is not usable."
     FORM = "The form was not made in this session."
+    NO_RIGHT = "The person has no right to this page, or to what was asked of it."
+    NO_COURSE = "There is no such course."
+    ENTRY = "The link to the dashboard is unknown, used or too old."
     NO_SESSION = "The session has ended, or was not opened by us."
 
 

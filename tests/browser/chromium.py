@@ -46,6 +46,8 @@ class Chromium:
         self._socket = socket
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pages: dict[str, Page] = {}
+        """By the session of the protocol: who is told of what happens in the page."""
         self._reader = asyncio.create_task(self._read())
 
     async def page(self, viewport: Viewport) -> Page:
@@ -65,7 +67,8 @@ class Chromium:
                 "mobile": viewport.mobile,
             },
         )
-        return Page(in_page, viewport)
+        page = self._pages[str(session["sessionId"])] = Page(in_page, viewport)
+        return page
 
     async def call(
         self, method: str, parameters: dict[str, Any] | None = None, session: str | None = None
@@ -89,6 +92,8 @@ class Chromium:
     async def _read(self) -> None:
         async for message in self._socket:
             told = json.loads(message.data)
+            if "method" in told and told.get("sessionId") in self._pages:
+                self._pages[told["sessionId"]].hear(told["method"], told["params"])
             answer = self._waiting.pop(told.get("id", 0), None)
             if answer is None or answer.done():
                 continue

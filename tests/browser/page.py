@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,23 @@ class Page:
 
     def __init__(self, call: Call, viewport: Viewport) -> None:
         self.viewport = viewport
+        self.complaints: list[str] = []
+        """What `watch` has heard in the console, errors only, since the last page was opened by `open`."""
         self._call = call
+
+    def hear(self, method: str, told: Mapping[str, Any]) -> None:
+        """The browser tells what happens in the page."""
+        entry = told.get("entry", {})
+        if method == "Log.entryAdded" and entry.get("level") == "error":
+            # That the page itself was a refusal is no error of the page.
+            if not entry.get("text", "").startswith(
+                "Failed to load resource: the server responded with a status"
+            ):
+                self.complaints.append(str(entry.get("text")))
+        elif method == "Runtime.exceptionThrown":
+            self.complaints.append(str(told["exceptionDetails"].get("text")))
+        elif method == "Runtime.consoleAPICalled" and told.get("type") in ("error", "assert"):
+            self.complaints.append(str(told.get("args")))
 
     async def open(self, url: str) -> None:
         told = await self._call("Page.navigate", {"url": url})
@@ -56,8 +72,10 @@ class Page:
             raise BrowserError(f"{url}: {told['errorText']}")
 
     async def watch(self) -> None:
-        """From the next page on, collect what its content security policy forbids, for `violations`."""
+        """From the next page on, collect what its content security policy forbids, and what it complains of."""
         await self._call("Page.enable", {})
+        await self._call("Log.enable", {})
+        await self._call("Runtime.enable", {})
         await self._call("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH})
 
     async def violations(self) -> list[str]:
@@ -108,10 +126,39 @@ class Page:
         await self.click(selector)
         await self._call("Input.insertText", {"text": text})
 
-    async def screenshot(self, target: Path) -> None:
-        told = await self._call("Page.captureScreenshot", {"format": "png"})
+    async def prefer(self, language: str = "en", *, dark: bool = False) -> None:
+        """Ask for pages in this language, and for dark ones."""
+        await self._call("Network.enable", {})
+        await self._call("Network.setExtraHTTPHeaders", {"headers": {"Accept-Language": language}})
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self._call("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    async def choose(self, selector: str, value: str) -> None:
+        """Choose an entry of a list by its value."""
+        await self.see(selector)
+        found = f"document.querySelector({json.dumps(selector)})"
+        chosen = await self.evaluate(f"({found}.value = {json.dumps(value)}, {found}.value)")
+        if chosen != value:
+            raise NotThere(f"{selector} has no entry {value}")
+
+    async def fill(self, selector: str, text: str) -> None:
+        """Write into a field in the place of what stands there."""
+        await self.click(selector)
+        await self.evaluate(f"document.querySelector({json.dumps(selector)}).select()")
+        await self._call("Input.insertText", {"text": text})
+
+    async def screenshot(self, target: Path, *, whole: bool = False) -> None:
+        """A picture of what is seen, or of the whole page."""
+        told = await self._call(
+            "Page.captureScreenshot",
+            {"format": "png", "captureBeyondViewport": whole} | (await self._clip() if whole else {}),
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(base64.b64decode(told["data"]))
+
+    async def _clip(self) -> dict[str, Any]:
+        height = await self.evaluate("document.documentElement.scrollHeight")
+        return {"clip": {"x": 0, "y": 0, "width": self.viewport.width, "height": height, "scale": 1}}
 
 
 _WATCH = """

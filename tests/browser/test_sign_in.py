@@ -10,12 +10,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
-from moodle_appservice.store.books import Books
-from moodle_appservice.store.db import Db
-from tests.adapters.store_events import BOT
 from tests.browser.chromium import Chromium
-from tests.browser.hydrogen_user import SCREENSHOTS
-from tests.browser.page import DESKTOP, PHONE, Page, Viewport
+from tests.browser.page import DESKTOP, PHONE, Viewport
+from tests.browser.soundness import is_sound
+from tests.web.campus import Campus
 from tests.web.world import Way, World, open_world
 
 _VIEWPORTS = pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=lambda one: one.name)
@@ -24,11 +22,10 @@ _VIEWPORTS = pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=lambda on
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """The pages on this machine, and a Moodle with a course page and a sign-in."""
-    db = Db(f"sqlite:{tmp_path / 'pages.db'}")
-    await db.start()
+    campus = Campus(tmp_path / "store.db")
+    await campus.start()
     port = unused_port()
-    books = Books(db, bot=BOT, prefix="!moodle")
-    async with open_world(books, port=port, public_url=f"http://127.0.0.1:{port}") as made:
+    async with open_world(campus, port=port, public_url=f"http://127.0.0.1:{port}") as made:
         await made.register()
         recording = made.recording("student")
         start = recording["login_initiation"]
@@ -42,7 +39,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
         made.platform.pages["/mod/lti/auth.php"] = sign_in
         yield made
-    await db.stop()
+    await campus.stop()
 
 
 def _form(action: str, fields: Mapping[str, str], button: str) -> str:
@@ -50,14 +47,6 @@ def _form(action: str, fields: Mapping[str, str], button: str) -> str:
         f'<input type="hidden" name="{name}" value="{html.escape(value)}">' for name, value in fields.items()
     )
     return f'<form method="post" action="{html.escape(action)}">{hidden}<button>{button}</button></form>'
-
-
-async def is_sound(page: Page, name: str) -> None:
-    """Nothing forbidden, the style sheet at work, nothing wider than the window; leaves a picture."""
-    await page.screenshot(SCREENSHOTS / f"{name}-{page.viewport.name}.png")
-    assert await page.violations() == []
-    assert await page.evaluate("getComputedStyle(document.querySelector('main')).maxWidth") != "none"
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @_VIEWPORTS
@@ -68,8 +57,10 @@ async def test_a_click_in_moodle_ends_on_a_page_that_knows_the_person(
     await page.watch()
     await page.open(f"{world.platform.url}/course")
     await page.click("button", "Open the chat")
+    await page.see("h1", "No chat here")
+    assert await page.evaluate("location.href") == f"{world.tool}/c/2?arrived=1"
+    await page.click("a", "My courses")
     await page.see("h1", "Hello, Student1 Learner1")
-    assert await page.evaluate("location.href") == f"{world.tool}/c/2"
     assert await page.evaluate("document.cookie") == ""
     await is_sound(page, "sign-in")
 

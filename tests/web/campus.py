@@ -15,24 +15,33 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from moodle_appservice.browsers import Browsers, Parts
 from moodle_appservice.config import Settings
+from moodle_appservice.engine.choosing import Choosing
 from moodle_appservice.engine.explain import Explainer
 from moodle_appservice.engine.figures import FigureReader
+from moodle_appservice.engine.linking import Linking
+from moodle_appservice.engine.notices import Notices
 from moodle_appservice.engine.observers import Observers
 from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.pauses import Pauses
+from moodle_appservice.engine.sampling import Sampler
 from moodle_appservice.engine.worker import Workers
 from moodle_appservice.machines import Machines
+from moodle_appservice.web.admin_inside import Finding
 from moodle_appservice.web.metrics import Metrics
 from tests.engine.world import World as Engine
+from tests.fakes import FakeInbox, FakeMessenger
 
 
 class Campus:
     """An engine whose workers run, and what is put around it."""
 
     def __init__(self, database: Path, **rules: object) -> None:
-        self.engine = Engine(database, **{"existing_courses": True, **rules})
-        engine = self.engine
+        self.engine = engine = Engine(database, **{"existing_courses": True, **rules})
+        self.store, self.clock, self.facts = engine.store, engine.clock, engine.facts
+        self.findings: list[Finding] = []
+        """What doctor says."""
         self.figures = FigureReader(engine.store, engine.queue, engine.troubles, engine.clock)
         self.metrics = Metrics(self.figures)
         self.observer = Observers(self.figures, self.metrics)
@@ -66,6 +75,28 @@ class Campus:
     async def stop(self) -> None:
         await self.workers.stop()
         await self.engine.db.stop()
+
+    def browsers(self, settings: Settings) -> Browsers:
+        engine = self.engine
+        choosing = Choosing(
+            *(engine.store, engine.facts, engine.site, self.workers, engine.rules, engine.clock)
+        )
+        self.inbox, self.messenger = FakeInbox(), FakeMessenger()
+        linking = Linking(
+            *(engine.store, engine.queue, engine.facts, engine.rules, engine.clock),
+            Notices(self.messenger, self.inbox),
+            secret=b"secret",
+        )
+        sampler = Sampler(self.figures, engine.store.samples, engine.clock)
+        parts = Parts(
+            *(engine.store, engine.facts, engine.queue, engine.rules, engine.clock, engine.planner),
+            *(engine.troubles, self.operations, choosing, linking, self.explainer, self.pauses),
+            *(self.figures, sampler, self._examined),
+        )
+        return Browsers(settings, parts, counted=self.metrics.launched)
+
+    async def _examined(self) -> list[Finding]:
+        return self.findings
 
     def machines(self, settings: Settings) -> Machines:
         engine = self.engine

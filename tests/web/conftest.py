@@ -8,23 +8,28 @@ from pathlib import Path
 import pytest
 
 from moodle_appservice.store.books import Books
-from moodle_appservice.store.db import Db
-from tests.adapters.store_events import BOT
+from tests.web.campus import Campus
 from tests.web.world import World, open_world
 
 
 @pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    db = Db(f"sqlite:{tmp_path / 'pages.db'}")
-    await db.start()
-    yield Books(db, bot=BOT, prefix="!moodle")
-    await db.stop()
+async def campus(tmp_path: Path) -> AsyncIterator[Campus]:
+    """The engine at work, with an empty Moodle and an empty homeserver."""
+    made = Campus(tmp_path / "store.db")
+    await made.start()
+    yield made
+    await made.stop()
 
 
 @pytest.fixture
-async def fresh(books: Books) -> AsyncIterator[World]:
+def books(campus: Campus) -> Books:
+    return campus.store
+
+
+@pytest.fixture
+async def fresh(campus: Campus) -> AsyncIterator[World]:
     """Not registered yet."""
-    async with open_world(books) as made:
+    async with open_world(campus) as made:
         yield made
 
 

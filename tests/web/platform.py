@@ -67,10 +67,11 @@ class FakePlatform:
 
     def application(self) -> web.Application:
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self.answer)
         return app
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """What Moodle answers."""
         self.asked.append((request.method, request.path))
         if request.path in self.answers:
             return self.answers.pop(request.path)

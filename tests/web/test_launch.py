@@ -29,11 +29,13 @@ async def test_a_recorded_launch_signs_in_the_person_that_moodle_named(world: Wo
     browser = world.browser()
     reply = await browser.click(name)
     claims = world.recording(name)["claims"]
-    assert (reply.status, reply.location) == (303, "/c/2")
-    page = await browser.get(reply.location)
+    assert (reply.status, reply.location) == (303, "/c/2?arrived=1")
+    page = await browser.get("/me")
     assert page.status == 200
     assert claims["name"] in page.text
-    assert f"user number {claims['sub']}." in page.text
+    session = await browser.session()
+    assert session is not None
+    assert str(session.user_id) == claims["sub"]
 
 
 @pytest.mark.parametrize("name", LAUNCHES)
@@ -63,7 +65,7 @@ async def test_the_cookies_belong_to_this_host_alone_and_no_script_reads_them(wo
 
 
 async def test_on_this_machine_without_tls_the_cookies_need_none(world: World) -> None:
-    async with open_world(world.books, public_url="http://127.0.0.1:29301") as plain:
+    async with open_world(world.campus, public_url="http://127.0.0.1:29301") as plain:
         form = plain.recording("student")["login_initiation"]["form"]
         await plain.register()
         reply = await plain.browser().post("/lti/login", form)
@@ -176,12 +178,12 @@ async def test_the_keys_of_the_recorded_moodle_can_be_used(world: World) -> None
 
 async def test_a_registration_by_hand_needs_the_two_ids_only(fresh: World) -> None:
     by_hand = {"client_id": CLIENT_ID, "deployment_id": "1"}
-    async with open_world(fresh.books, lti=by_hand) as world:
+    async with open_world(fresh.campus, lti=by_hand) as world:
         assert (await world.browser().click()).status == 303
 
 
 async def test_a_moodle_without_tls_elsewhere_signs_nobody_in(fresh: World) -> None:
-    async with open_world(fresh.books, lti={"client_id": CLIENT_ID, "deployment_id": "1"}) as world:
+    async with open_world(fresh.campus, lti={"client_id": CLIENT_ID, "deployment_id": "1"}) as world:
         await world.books.settings.set(SITE_URL, "http://moodle.example.org")
         form = recorded("launch--student", site="http://moodle.example.org")["login_initiation"]["form"]
         reply = await world.browser().post("/lti/login", form)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ NAMED = {
     *("members", "held_plans", "stuck_keys", "quarantined_people"),
 }
 """What must be there whatever else is."""
-
-
-@pytest.fixture
-async def campus(tmp_path: Path) -> AsyncIterator[Campus]:
-    made = Campus(tmp_path / "store.db")
-    await made.start()
-    yield made
-    await made.stop()
 
 
 async def samples(campus: Campus) -> dict[tuple[str, ...], float]:

@@ -135,10 +135,10 @@ async def test_a_registration_is_replaced_by_a_link_made_for_that_alone(fresh: W
 
 
 async def test_without_pages_or_with_a_registration_by_hand_there_is_no_link(fresh: World) -> None:
-    async with open_world(fresh.books, public_url="") as closed:
+    async with open_world(fresh.campus, public_url="") as closed:
         with pytest.raises(Refused, match=r"web\.public_url is empty"):
             await closed.browsers.registrar.invite(replace=True)
-    async with open_world(fresh.books, lti={"client_id": "a", "deployment_id": "1"}) as by_hand:
+    async with open_world(fresh.campus, lti={"client_id": "a", "deployment_id": "1"}) as by_hand:
         with pytest.raises(Refused, match="stands in the configuration"):
             await by_hand.browsers.registrar.invite(replace=True)
 

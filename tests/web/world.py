@@ -22,6 +22,7 @@ from moodle_appservice.ports import AuditRow, Platform
 from moodle_appservice.store.books import Books
 from moodle_appservice.web.cookies import Session
 from tests.fakes import FakeClock, FakeFacts
+from tests.web.campus import Campus
 from tests.web.platform import CLIENT_ID, FakePlatform, fake_platform, key, recorded
 
 TOOL = "https://chat.example.org"
@@ -126,7 +127,8 @@ class World:
     facts: FakeFacts
     browsers: Browsers
     client: TestClient[web.Request, web.Application]
-    tool: str = TOOL
+    tool: str
+    campus: Campus
 
     def browser(self) -> Browser:
         return Browser(self)
@@ -165,32 +167,38 @@ class World:
         return list(await self.books.journal.audit())
 
 
-def settings_of(moodle: str, **pages: Any) -> Settings:
+def settings_of(moodle: str, *, permissions: Mapping[str, str] | None = None, **pages: Any) -> Settings:
     return Settings.model_validate(
         {
             "site": "uni",
             "moodle": {"url": moodle, "token": "0123456789abcdef0123456789abcdef"},
             "homeserver": {"address": "http://127.0.0.1:8008", "domain": "example.org"},
             "web": {"public_url": TOOL, **pages},
+            "permissions": permissions or {},
         }
     )
 
 
 @asynccontextmanager
-async def open_world(books: Books, *, port: int | None = None, **pages: Any) -> AsyncIterator[World]:
-    """A world whose Moodle is known and not registered yet; `pages` are settings of the section `web`."""
-    clock = FakeClock(SOME_DAY)
-    facts = FakeFacts(clock)
+async def open_world(campus: Campus, *, port: int | None = None, **pages: Any) -> AsyncIterator[World]:
+    """A world whose Moodle is known and not registered yet; `pages` are settings of the section `web`.
+
+    `permissions` among them is the map of that name.
+    """
+    permissions = pages.pop("permissions", {})
+    books, clock, facts = campus.store, campus.clock, campus.facts
+    clock.time = SOME_DAY
     async with fake_platform() as platform:
         facts.url = platform.url
         await books.settings.set(SITE_URL, platform.url)
         # Finding primes takes longer than most of these tests.
         await books.lti.secret("tool key", json.dumps(key("tool").as_dict(private=True)))
-        browsers = Browsers(settings_of(platform.url, **pages), books, facts, clock)
+        browsers = campus.browsers(settings_of(platform.url, permissions=permissions, **pages))
         await browsers.pages.start()
         app = web.Application()
         browsers.pages.hang_into(app)
         client = TestClient(TestServer(app, port=port), cookie_jar=aiohttp.DummyCookieJar())
         async with client:
-            yield World(platform, books, clock, facts, browsers, client, pages.get("public_url", TOOL))
+            public_url = pages.get("public_url", TOOL)
+            yield World(platform, books, clock, facts, browsers, client, public_url, campus)
         await browsers.close()
