@@ -7,7 +7,6 @@ house to its top and stops the other way round.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from .accounts import accounts_from, say_what_is_missing
 from .bot.call import Desk
 from .bot.router import Router
 from .browsers import Browsers, Parts
+from .clock import SystemClock
 from .config import Settings
 from .control import ControlDoor
 from .domain.digest import digest
@@ -82,14 +82,6 @@ from .web.health import Health
 from .web.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-
-class SystemClock:
-    """The real time."""
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return time.time()
 
 
 class Service:
