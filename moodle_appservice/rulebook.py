@@ -93,6 +93,7 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
             off_words=frozenset(word.casefold() for word in rooms.field_words.off),
         ),
         safety=SafetyRules(settings.safety.max_removals_share, settings.safety.max_removals),
+        spaces=settings.spaces.rules,
     )
 
 

@@ -49,8 +49,10 @@ from .engine.sampling import Sampler
 from .engine.settled import Settled
 from .engine.signals import Pushed, Timer
 from .engine.site import SITE_NAME, SitePass
+from .engine.space import SpacePlanner, SpaceSync
 from .engine.status import StatusReader
-from .engine.troubles import Troubles
+from .engine.tree import SpaceTree
+from .engine.troubles import SpaceTroubles, Troubles
 from .engine.waiting import WaitingList
 from .engine.worker import Workers
 from .engine.writeback import WriteBack
@@ -246,6 +248,8 @@ class Service:
         hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits, observer)
         self.pauses = Pauses(store, queue, clock)
         self.retention = Retention(store.audit, keep_from(settings), clock)
+        tree, self.space_troubles = SpaceTree(store, queue, rules), SpaceTroubles()
+        self.spaces = SpacePlanner(tree, store, rooms, rules, clock, self.accounts.rights)
         site = SitePass(
             self.facts,
             store,
@@ -260,6 +264,7 @@ class Service:
             turns=self.source.turns,
             after_pass=self._after_pass,
             digests=digests,
+            tree=tree,
         )
         self.workers = Workers(
             queue,
@@ -280,7 +285,9 @@ class Service:
                 *(self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled),
                 observer,
                 images,
+                tree,
             ),
+            spaces=SpaceSync(self.spaces, tree, hands, store, queue, self.gate, clock, self.space_troubles),
             number=settings.sync.rooms_at_once,
             for_people=settings.sync.people_at_once,
             pauses=self.pauses,

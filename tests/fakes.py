@@ -68,6 +68,8 @@ class FakeFacts:
         self.clock = clock
         self.url = "https://moodle.uni.test"
         self.courses: dict[CourseId, Course] = {}
+        self.categories: dict[CategoryId, Category] = {}
+        self.add_category("Mathematics", 1, 3)
         self.enrolments: dict[CourseId, dict[MoodleUserId, frozenset[Role]]] = {}
         self.groups: dict[CourseId, dict[GroupId, tuple[Group, frozenset[MoodleUserId]]]] = {}
         """Of each course: the groups with those who are in them."""
@@ -90,6 +92,14 @@ class FakeFacts:
         self.courses[course_id] = Course(id=course_id, **{**usual, **given})
         self.enrolments[course_id] = {}
         return course_id
+
+    def add_category(self, name: str, *path: int, **given: Any) -> CategoryId:
+        """A category, or another version of it. `path`: the numbers from the top down to itself."""
+        numbers = tuple(CategoryId(one) for one in path)
+        parent = numbers[-2] if len(numbers) > 1 else None
+        usual = {"sort_order": numbers[-1] * 10_000}
+        self.categories[numbers[-1]] = Category(numbers[-1], name, parent, numbers, **{**usual, **given})
+        return numbers[-1]
 
     def add_person(self, number: int, **given: Any) -> MoodleUserId:
         usual: dict[str, Any] = {
@@ -128,13 +138,12 @@ class FakeFacts:
 
     async def site(self, *, not_older_than: float) -> SiteFacts:
         self._read("site", not_older_than)
-        category = Category(CategoryId(3), "Mathematics", CategoryId(1), (CategoryId(1), CategoryId(3)), 0)
         readable = {
             number: course for number, course in self.courses.items() if number not in self.unreadable
         }
         return SiteFacts(
             await self.site_info(),
-            {category.id: category},
+            dict(self.categories),
             readable,
             self.clock.now(),
             frozenset(self.unreadable),

@@ -25,6 +25,7 @@ from .permissions import PermissionMap
 from .roles import Roles
 from .rooms import Rooms
 from .section import Section, number
+from .spaces import Spaces
 from .values import (
     BesideFile,
     DatabaseAddress,
@@ -245,6 +246,7 @@ class Settings(Section):
         "Rights in a course come from Moodle alone.",
     )
     rooms: Rooms = Rooms()
+    spaces: Spaces = Spaces()
     roles: Roles = Roles()
     safety: Safety = Safety()
     bot: Bot = Bot()

@@ -31,6 +31,7 @@ from .rooms import RoomKey, RoomKind, course_space, main_room
 from .rules import Rules
 from .shown import shown
 from .structure import rooms_of, rules_for
+from .tree import entry_of
 
 MAX_NAME = 200
 MAX_TOPIC = 1000
@@ -90,6 +91,11 @@ class DesiredCourse:
     rooms: tuple[DesiredRoom, ...]
     course: Members
 
+    @property
+    def entry(self) -> RoomKey:
+        """The room that hangs in a space above the course."""
+        return entry_of(self.course_id, self.rules.layout)
+
 
 def desired_course(
     facts: CourseFacts,
@@ -101,8 +107,9 @@ def desired_course(
     existing: Mapping[RoomKey, RoomId] | None = None,
     image: str = "",
     circumstances: Circumstances | None = None,
+    above: RoomId | None = None,
 ) -> DesiredCourse:
-    """The rooms of a course.
+    """The rooms of a course. `above`: the space of a category, or of the site, in which it hangs.
 
     `resolutions` holds what is known about the Matrix ids of the people in `facts`; `choices` what people have chosen
     for the course; `existing` the rooms that there are; `image` the picture of the course at the homeserver. A room
@@ -110,7 +117,7 @@ def desired_course(
     """
     own = rules_for(facts.course, category, rules, choices)
     course = members_of(facts, resolutions, own, circumstances or Circumstances())
-    builder = _Builder(facts, category, own, choices or {}, dict(existing or {}), course, image)
+    builder = _Builder(facts, category, own, choices or {}, dict(existing or {}), course, image, above)
     wanted = rooms_of(facts, own)
     closed = sorted(set(existing or {}) - set(wanted), key=lambda key: key.rank)
     rooms = [builder.room(key) for key in wanted] + [builder.room(key, closed=True) for key in closed]
@@ -142,8 +149,10 @@ class _Builder:
         existing: Mapping[RoomKey, RoomId],
         course: Members,
         image: str,
+        above: RoomId | None,
     ) -> None:
         self._image = image if rules.avatar else ""
+        self._above = above
         self._facts = facts
         self._category = category
         self._rules = rules
@@ -159,8 +168,8 @@ class _Builder:
         return DesiredRoom(
             key=key,
             alias=alias_of(key, self._rules, self._generation),
-            name=_cut(self._name(key), MAX_NAME),
-            topic=_cut(self._topic(key), MAX_TOPIC),
+            name=cut(self._name(key), MAX_NAME),
+            topic=cut(self._topic(key), MAX_TOPIC),
             avatar=self._image if key.kind in (RoomKind.SPACE, RoomKind.MAIN) else "",
             members=attendance.members,
             # Each person is spoken of once, and not in every room again.
@@ -242,6 +251,8 @@ class _Builder:
         if self._has_space and key.kind is not RoomKind.SPACE and not closed:
             parent = self._id(course_space(self._facts.course.id))
             state["m.space.parent", parent] = {"via": [rules.domain], "canonical": True}
+        if self._above is not None and key == entry_of(self._facts.course.id, rules.layout):
+            state["m.space.parent", self._above] = {"via": [rules.domain], "canonical": True}
         if rules.retention is not None and not key.kind.is_space:
             state["m.room.retention", ""] = {"max_lifetime": int(rules.retention * 1000)}
         if rules.encryption and not key.kind.is_space:
@@ -312,6 +323,7 @@ def _avatar(room: DesiredRoom) -> list[tuple[tuple[str, str], Mapping[str, Any]]
     return [(("m.room.avatar", ""), {"url": room.avatar})] if room.avatar else []
 
 
-def _cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int) -> str:
+    """A name or topic as it may be shown, of so many characters at most."""
     text = shown(text)
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -143,7 +143,7 @@ def members_of(
         if rules.people.excludes(user_id, circumstances.usernames.get(user_id, "")):
             found.treatments[user_id] = Treatment(Fate.UNMANAGED, "")
         elif leaver.unusable:
-            treatment = _treatment(user_id, leaver.unusable, rules, circumstances)
+            treatment = treatment_of(user_id, leaver.unusable, rules, circumstances)
             waits = treatment.until is not None
             found.treatments[user_id] = treatment if not waits else replace(treatment, fate=Fate.UNMANAGED)
             found.notes.append(Note(user_id, treatment.why, "unusable"))
@@ -215,7 +215,7 @@ def _count(
             _note(found, member, NOT_TOLD, "unresolved")
         member = replace(member, why=why, required=False)
     elif not person.usable:
-        treatment = _treatment(user_id, why_unusable(person), rules, circumstances)
+        treatment = treatment_of(user_id, why_unusable(person), rules, circumstances)
         found.treatments[user_id] = treatment
         _note(found, member, treatment.why, "unusable")
         if treatment.fate in (Fate.REMOVE, Fate.BAN):
@@ -287,7 +287,10 @@ def _not_invitable(resolution: Resolution) -> Note:
     return Note(resolution.user_id, text, kind)
 
 
-def _treatment(user_id: MoodleUserId, unusable: str, rules: Rules, circumstances: Circumstances) -> Treatment:
+def treatment_of(
+    user_id: MoodleUserId, unusable: str, rules: Rules, circumstances: Circumstances
+) -> Treatment:
+    """What the institution has decided for somebody whose account is unusable, for the given reason."""
     since = circumstances.unusable_since.get(user_id, circumstances.now)
     ends = since + rules.people.grace_period
     gone = unusable == GONE

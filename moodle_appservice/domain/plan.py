@@ -38,6 +38,8 @@ AVATAR = ("m.room.avatar", "url")
 CHILD = "m.space.child"
 PARENT = "m.space.parent"
 JOIN_RULES = "m.room.join_rules"
+NO_ROOM_YET = "The course is on and has no room yet."
+NO_SPACE_YET = "A course below is on, and there is no space yet."
 ENCRYPTION = "m.room.encryption"
 
 
@@ -67,7 +69,7 @@ def plan_room(
             desired.key,
             desired.alias,
             creation_content(desired, fitting(power)[0]),
-            "The course is on and has no room yet.",
+            NO_ROOM_YET if desired.key.kind.is_of_course else NO_SPACE_YET,
         )
         actions: tuple[Action, ...] = (create, *_children(desired, {}, ours), *places.arrivals(waiting))
         return Plan(desired.key, actions, desired.notes, next_look)
@@ -230,11 +232,18 @@ ENCRYPTED = (
 
 
 def _parents(desired: DesiredRoom, actual: ActualRoom, ours: frozenset[RoomId]) -> list[SetState]:
-    """Take back links to spaces of ours in which the room does not hang any more."""
+    """Take back links to spaces of ours in which the room does not hang any more.
+
+    A room has one canonical parent (specification, `m.space.parent`): another one is that of a space that is lost.
+    """
+    has_parent = any(event_type == PARENT for event_type, _ in desired.state)
     return [
         SetState(PARENT, state_key, {}, "The room does not belong to this space any more.")
         for (event_type, state_key), content in sorted(actual.state.items())
-        if event_type == PARENT and content and state_key in ours and (PARENT, state_key) not in desired.state
+        if event_type == PARENT
+        and content
+        and (state_key in ours or (has_parent and content.get("canonical") is True))
+        and (PARENT, state_key) not in desired.state
     ]
 
 

@@ -27,6 +27,7 @@ from .model import (
     nothing,
 )
 from .rooms import RoomKind
+from .space_rules import SpaceRules
 
 DEFAULT_LEVELS: Mapping[Role, int] = MappingProxyType(
     {Role("manager"): 60, Role("editingteacher"): 60, Role("teacher"): 50, Role("student"): 0}
@@ -177,7 +178,6 @@ DEFAULT_KINDS: Mapping[RoomKind, KindRules] = MappingProxyType(
         RoomKind.ANNOUNCEMENTS: KindRules(name_template="{shortname} · Announcements"),
         RoomKind.STAFF: KindRules(name_template="{shortname} · Staff"),
         RoomKind.GROUP: KindRules(name_template="{shortname} · {group}"),
-        RoomKind.CATEGORY: KindRules(name_template="{category}"),
     }
 )
 
@@ -244,6 +244,7 @@ class Rules:
     people: PeopleRules = field(default_factory=PeopleRules)
     fields: FieldRules = field(default_factory=FieldRules)
     safety: SafetyRules = field(default_factory=SafetyRules)
+    spaces: SpaceRules = field(default_factory=SpaceRules)
 
     def virtual_user(self, person: MoodleUserId) -> UserId:
         """The virtual user that holds this person's places, `@moodle_<site>_<user id>:domain`: no name is in it."""

@@ -48,6 +48,7 @@ from .rooms import RoomFinder
 from .troubles import after, name_of
 
 KICK_REASON = "Not a member of this course according to Moodle."
+SPACE_REASON = "Not a member of this space according to Moodle."
 SWAP_REASON = "Another account has this place now."
 log = logging.getLogger(__name__)
 
@@ -189,7 +190,7 @@ class Hands:
         action = step.action
         before = await self._before(room_id, action)
         try:
-            event_id = await self._request(room_id, action)
+            event_id = await self._request(step.room, room_id, action)
         except (AlreadyThere, NotThere) as surprise:
             await self._store.mirror.mark_stale(room_id)
             raise TemporaryFailure(f"{surprise}", retry_after=0) from None
@@ -201,7 +202,7 @@ class Hands:
             return
         await self._book(action, room_id, course_id, signal, event_id=event_id, before=before)
 
-    async def _request(self, room_id: RoomId, action: Action) -> EventId | None:
+    async def _request(self, room: RoomKey, room_id: RoomId, action: Action) -> EventId | None:
         match action:
             case SetState(event_type, state_key, content):
                 return await self._matrix.set_state(room_id, event_type, state_key, content)
@@ -220,10 +221,12 @@ class Hands:
                 return None
             case Remove(matrix_id, instead=instead):
                 # The whole room can read it, so it says nothing about the person.
-                await self._matrix.kick(room_id, matrix_id, KICK_REASON if instead is None else SWAP_REASON)
+                await self._matrix.kick(
+                    room_id, matrix_id, _kick_reason(room) if instead is None else SWAP_REASON
+                )
                 return None
             case Ban(matrix_id):
-                await self._matrix.ban(room_id, matrix_id, KICK_REASON)
+                await self._matrix.ban(room_id, matrix_id, _kick_reason(room))
                 return None
             case Unban(matrix_id):
                 await self._matrix.unban(room_id, matrix_id)
@@ -281,6 +284,10 @@ class Hands:
             reference=reference,
         )
         await self._store.ledger.record(done, bot=self._rules.bot)
+
+
+def _kick_reason(room: RoomKey) -> str:
+    return KICK_REASON if room.course_id is not None else SPACE_REASON
 
 
 def _must_wait(step: Step, result: SliceResult) -> bool:

@@ -30,6 +30,7 @@ from .gate import Gate
 from .people import FOR_COURSE
 from .planning import CoursePlanner, Prepared, PreparedRoom, facts_hash
 from .settled import Settled
+from .tree import SpaceTree
 from .troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,10 @@ class CourseSync:
         settled: Settled,
         observer: Observer = UNOBSERVED,
         images: CourseImages | None = None,
+        tree: SpaceTree | None = None,
     ) -> None:
         self._images = images
+        self._tree = tree
         self._observer = observer
         self._settled = settled
         self._freshness = freshness
@@ -79,6 +82,8 @@ class CourseSync:
         self._settled.unsettle(course_id)
         if row is None or not row.on or row.gone:
             self._observer.forgot(course_id)
+            if self._tree is not None:
+                await self._tree.left(course_id)
             return Outcome.DONE
         await self._gate.open()
         epoch = self._gate.epoch
@@ -186,6 +191,10 @@ class CourseSync:
         """All that could be done is done; what was put aside is looked at again when its time comes."""
         now = self._clock.now()
         await self._store.courses.synced(course_id, at=now)
+        if self._tree is not None:
+            entry = prepared.course.entry
+            room_id = prepared.ids.get(entry) or await self._store.ledger.room_of(entry)
+            await self._tree.entered(entry, prepared.above, room_id)
         troubles = list(self._troubles.of(course_id).values())
         is_quiet = not troubles and not prepared.is_held and not prepared.changed_people
         # Of people who are not enrolled the facts of the course say nothing, so each pass asks for them.

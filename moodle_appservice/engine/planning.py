@@ -9,17 +9,29 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 from ..domain.actions import Plan, Step
 from ..domain.digest import digest
 from ..domain.identity import fingerprint, print_of_rules, resolve
 from ..domain.mapping import DesiredCourse, DesiredRoom, desired_course
 from ..domain.members import Circumstances, Leaver, roles_in, why_unusable
-from ..domain.model import ActualRoom, CourseFacts, CourseId, MoodleUserId, Person, Role, RoomId, UserId
+from ..domain.model import (
+    ActualRoom,
+    CourseFacts,
+    CourseId,
+    MoodleUserId,
+    Person,
+    Role,
+    RoomId,
+    SiteFacts,
+    UserId,
+)
 from ..domain.plan import Ledger, plan_room, staying_in, steps_of
 from ..domain.rooms import RoomKey, RoomKind
 from ..domain.rules import Rules
 from ..domain.safety import Verdict, judge
+from ..domain.tree import ARCHIVED, space_of_course
 from ..ports import AccountRights, Clock, Facts, PersonRow, Store
 from .course_images import CourseImages
 from .digests import Digest
@@ -61,6 +73,8 @@ class Prepared:
     """The picture of the course at the homeserver; empty: there is none; None: nobody has fetched it yet."""
     usability: Mapping[MoodleUserId, float | None]
     """Whose account has become unusable, with the time, or usable again (None), since it was last booked."""
+    above: RoomKey | None = None
+    """The space of a category, or of the site, in which the course hangs."""
 
     @property
     def main(self) -> PreparedRoom:
@@ -153,6 +167,7 @@ class CoursePlanner:
         circumstances = await self._circumstances(facts, rows, found, not_older_than=not_older_than)
         category = site.categories.get(facts.course.category_id)
         image = await self._images.known(facts.course.image) if self._images is not None else ""
+        above, spaces = self._above(facts, site, choices), await self._store.spaces.spaces()
         course = desired_course(
             facts,
             category,
@@ -162,18 +177,25 @@ class CoursePlanner:
             existing=found.ids,
             image=image or "",
             circumstances=circumstances,
+            above=spaces.get(above) if above else None,
         )
         return Prepared(
             facts,
             course,
-            await self._plan(course, found),
+            await self._plan(course, found, frozenset(spaces.values())),
             unseen,
             changed,
             self._digest(facts, category),
             roles_in(facts, self._rules),
             image,
             _usability(facts, rows, circumstances),
+            above,
         )
+
+    def _above(self, facts: CourseFacts, site: SiteFacts, choices: Mapping[str, Any]) -> RoomKey | None:
+        if choices.get(ARCHIVED):
+            return None
+        return space_of_course(facts.course, site.categories, self._rules.spaces)
 
     async def _possible(self) -> Rules:
         """The rules without what our rights do not allow: who can't be put into rooms is invited."""
@@ -199,10 +221,12 @@ class CoursePlanner:
         }
         return _Found(actual, {key: ledgers[room.room_id] for key, room in actual.items()}, known)
 
-    async def _plan(self, course: DesiredCourse, found: _Found) -> tuple[PreparedRoom, ...]:
+    async def _plan(
+        self, course: DesiredCourse, found: _Found, spaces: frozenset[RoomId]
+    ) -> tuple[PreparedRoom, ...]:
         confirmed = await self._confirmed(course.course_id)
         staying: dict[RoomKind, frozenset[UserId]] = {}
-        ours = frozenset(found.ids.values())
+        ours = spaces | frozenset(found.ids.values())
         rooms = []
         for desired in course.rooms:
             actual = found.actual.get(desired.key)

@@ -51,6 +51,20 @@ class RoomFinder:
             await self._store.ledger.adopt(own.room_id, key, generation=own.generation, at=self._clock.now())
         return {**marked, **found}
 
+    async def find_space(self, key: RoomKey) -> RoomId | None:
+        """The space of the site or of a category, as far as we know without asking anybody."""
+        found = (await self._store.spaces.spaces()).get(key)
+        if found is not None:
+            return found
+        marked = await self._store.spaces.marked(key, self._rules.site)
+        if marked is None:
+            return None
+        log.info("The space %s of %s is known already; it is taken back into the books.", marked.room_id, key)
+        await self._store.ledger.adopt(
+            marked.room_id, key, generation=marked.generation, at=self._clock.now()
+        )
+        return marked.room_id
+
     async def actual(self, rooms: Mapping[RoomKey, OwnRoom]) -> dict[RoomKey, ActualRoom]:
         """The rooms as they are; reads those from the homeserver where the mirror can't be trusted.
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import count
 
 from ..domain.model import EventId
-from ..ports import SITE, Event, Priority, Queue, Store, course_key
+from ..ports import SITE, Event, Priority, Queue, Store, course_key, space_key
 from .freshness import PASS, TURN
 from .gate import Gate
 
@@ -76,8 +76,11 @@ class Pushed:
         if seen.canaries:
             self._gate.seen(seen.canaries)
         if seen.rooms:
-            for course_id in sorted(await self._store.ledger.courses_of(seen.rooms.keys())):
-                await self._queue.add(course_key(course_id), priority=Priority.HINT, signal="event")
+            rooms = (await self._store.ledger.keys_of(seen.rooms)).values()
+            for key in sorted(
+                {space_key(room) if room.course_id is None else course_key(room.course_id) for room in rooms}
+            ):
+                await self._queue.add(key, priority=Priority.HINT, signal="event")
         if seen.commands:
             self._on_commands(seen.commands)
         if seen.invites:

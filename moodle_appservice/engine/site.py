@@ -25,6 +25,7 @@ from .digests import Digest
 from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
 from .gate import Gate
 from .settled import Settled
+from .tree import SpaceTree
 from .turns import Turns
 
 BASELINE = "baseline_course"
@@ -52,7 +53,9 @@ class SitePass:
         turns: Turns | None = None,
         after_pass: Callable[..., Awaitable[None]] | None = None,
         digests: Digest = digest,
+        tree: SpaceTree | None = None,
     ) -> None:
+        self._tree = tree
         self._digest = digests
         self._after_pass = after_pass
         self._before_courses = before_courses
@@ -77,11 +80,15 @@ class SitePass:
         asked = bool(taken.signals & ASKS_FOR_NOW)
         if not await self._gate.check() or asked:
             self._settled.unsettle_all()
+            if self._tree is not None:
+                self._tree.unsettle_all()
         site = await self._facts.site(not_older_than=started)
         await self._same_site(site, confirmed="confirm" in taken.signals)
         if self._before_courses is not None:
             await self._before_courses(site)
         rows = await self._decide(site, save=True)
+        if self._tree is not None:
+            await self._tree.take(site, rows)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         chosen = on if asked else await self._choose(on, site)
         due = await self._look(chosen, site, started, thorough=asked)

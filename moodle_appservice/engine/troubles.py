@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..domain.actions import (
     Action,
@@ -25,8 +26,11 @@ from ..domain.actions import (
 )
 from ..domain.markers import waited_for
 from ..domain.model import CourseId
+from ..domain.rooms import RoomKey
 from ..errors import AppError, TemporaryFailure
 
+Owner = TypeVar("Owner", bound=CourseId | RoomKey)
+"""What the steps are about: a course with all its rooms, or a space above courses."""
 FIRST_DELAY = 90.0
 LONGEST_DELAY = 3600.0
 
@@ -46,41 +50,41 @@ class Trouble:
         return self.step.action
 
 
-class Troubles:
-    """All steps that are put aside, by course."""
+class TroublesOf(Generic[Owner]):
+    """All steps that are put aside, by course, or by space."""
 
     def __init__(self) -> None:
-        self._of: dict[CourseId, dict[str, Trouble]] = {}
+        self._of: dict[Owner, dict[str, Trouble]] = {}
 
-    def add(self, course_id: CourseId, step: Step, failure: AppError, *, now: float) -> None:
+    def add(self, owner: Owner, step: Step, failure: AppError, *, now: float) -> None:
         """Put a step aside."""
-        known = self._of.setdefault(course_id, {})
+        known = self._of.setdefault(owner, {})
         before = known.get(name_of(step))
         times = before.times + 1 if before else 1
         asked = failure.retry_after if isinstance(failure, TemporaryFailure) else None
         delay = max(min(FIRST_DELAY * 2 ** (times - 1), LONGEST_DELAY), asked or 0.0)
         known[name_of(step)] = Trouble(step, failure, times, now + delay)
 
-    def solved(self, course_id: CourseId, step: Step) -> None:
+    def solved(self, owner: Owner, step: Step) -> None:
         """A step has worked."""
-        known = self._of.get(course_id)
+        known = self._of.get(owner)
         if known and known.pop(name_of(step), None) and not known:
-            del self._of[course_id]
+            del self._of[owner]
 
-    def keep_only(self, course_id: CourseId, steps: tuple[Step, ...]) -> None:
+    def keep_only(self, owner: Owner, steps: tuple[Step, ...]) -> None:
         """Forget what is not to be done any more."""
-        if course_id not in self._of:
+        if owner not in self._of:
             return
         names = {name_of(step) for step in steps}
-        known = {name: trouble for name, trouble in self.of(course_id).items() if name in names}
+        known = {name: trouble for name, trouble in self.of(owner).items() if name in names}
         if known:
-            self._of[course_id] = known
+            self._of[owner] = known
         else:
-            self._of.pop(course_id, None)
+            self._of.pop(owner, None)
 
-    def due(self, course_id: CourseId, steps: tuple[Step, ...], *, now: float) -> tuple[Step, ...]:
+    def due(self, owner: Owner, steps: tuple[Step, ...], *, now: float) -> tuple[Step, ...]:
         """The steps that may be tried now, those that never failed first, without what depends on one of the rest."""
-        known = self.of(course_id)
+        known = self.of(owner)
         if not known:
             return steps
         late = {name for name, trouble in known.items() if trouble.retry_at > now}
@@ -90,13 +94,19 @@ class Troubles:
         fresh = [step for step in due if step not in again]
         return (*fresh, *again)
 
-    def of(self, course_id: CourseId) -> Mapping[str, Trouble]:
-        """What is put aside for a course."""
-        return self._of.get(course_id, {})
+    def of(self, owner: Owner) -> Mapping[str, Trouble]:
+        """What is put aside for a course or a space."""
+        return self._of.get(owner, {})
 
-    def all(self) -> Mapping[CourseId, Mapping[str, Trouble]]:
+    def all(self) -> Mapping[Owner, Mapping[str, Trouble]]:
         """What is put aside anywhere."""
         return self._of
+
+
+Troubles = TroublesOf[CourseId]
+"""What is put aside in the rooms of courses."""
+SpaceTroubles = TroublesOf[RoomKey]
+"""What is put aside in spaces above courses."""
 
 
 def after(step: Step) -> frozenset[str]:

@@ -28,6 +28,7 @@ from .pauses import Pauses
 from .people import PersonFinder
 from .settled import Settled
 from .site import SitePass
+from .space import SpaceSync
 
 LONGEST_BACK_OFF = 300.0
 ASKED = "asked:"
@@ -92,6 +93,7 @@ class Workers:
         ends: Ends | None = None,
         for_others: ForOthers | None = None,
         settled: Settled | None = None,
+        spaces: SpaceSync | None = None,
     ) -> None:
         self._observer = observer
         self._ends = ends
@@ -104,6 +106,7 @@ class Workers:
         self._people = people
         self._courses = courses
         self._pauses = pauses
+        self._spaces = spaces
         self._kinds = [""] * number + ["person"] * for_people
         self._tasks: list[asyncio.Task[None]] = []
         self._waiters: dict[Key, list[asyncio.Future[AppError | None]]] = {}
@@ -265,6 +268,8 @@ class Workers:
                 await self._for_others.read(CourseId(taken.key.number))
             case "meet" if self._for_others is not None:
                 await self._for_others.meet(MoodleUserId(taken.key.number))
+            case "space" if self._spaces is not None:
+                return await self._spaces.run(taken)
             case kind:
                 raise PermanentFailure(f"Nobody looks at keys of the kind {kind}.")
         return Outcome.DONE

@@ -40,9 +40,12 @@ from .queue import (
     meet_key,
     person_key,
     read_key,
+    space_key,
+    space_of,
 )
 from .readers import ReaderBook, ReaderRow
 from .search import AuditFilter, FoundPerson, SearchBook
+from .spaces import Changed, SpaceBook
 from .store import CourseBook, CourseRow, Done, LedgerBook, Settings, Store
 from .told import NO_COURSE, ToldBook, Way
 from .world import Clock, Event, Facts, Matrix, Messenger
@@ -66,6 +69,7 @@ __all__ = [
     "AuditLine",
     "AuditRow",
     "Before",
+    "Changed",
     "ChoiceBook",
     "Chosen",
     "Clock",
@@ -115,6 +119,7 @@ __all__ = [
     "SessionBook",
     "Settings",
     "SignedIn",
+    "SpaceBook",
     "Store",
     "Taken",
     "ToWrite",
@@ -124,4 +129,6 @@ __all__ = [
     "meet_key",
     "person_key",
     "read_key",
+    "space_key",
+    "space_of",
 ]

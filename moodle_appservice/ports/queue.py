@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from ..domain.model import CourseId, MoodleUserId
+from ..domain.model import CategoryId, CourseId, MoodleUserId
+from ..domain.rooms import SITE_SPACE, RoomKey, category_space
 
 
 class Priority(IntEnum):
@@ -47,6 +48,16 @@ FOR_READER = frozenset({"site", "read", "meet"})
 def course_key(course_id: CourseId) -> Key:
     """The key under which everything of one course is worked on."""
     return Key("course", course_id)
+
+
+def space_key(space: RoomKey) -> Key:
+    """The key under which the space of the site (0) or of a category is worked on."""
+    return Key("space", space.owner)
+
+
+def space_of(key: Key) -> RoomKey:
+    """The space that a key of the kind `space` stands for."""
+    return category_space(CategoryId(key.number)) if key.number else SITE_SPACE
 
 
 def person_key(user_id: MoodleUserId) -> Key:

@@ -28,6 +28,7 @@ from .people import PeopleBook
 from .personal import PersonalBook
 from .readers import ReaderBook
 from .requests import RequestBook
+from .spaces import SpaceBook
 from .told import ToldBook
 
 
@@ -61,8 +62,8 @@ class LedgerBook(Protocol):
         """Which of our rooms this is; None where it is not one of ours."""
         ...
 
-    async def courses_of(self, room_ids: Collection[RoomId]) -> frozenset[CourseId]:
-        """The courses of which these are rooms; of others nothing is said."""
+    async def keys_of(self, room_ids: Collection[RoomId]) -> Mapping[RoomId, RoomKey]:
+        """Which of these rooms are ours, of whatever generation; of others nothing is said."""
         ...
 
     async def course_of(self, room_id: RoomId) -> CourseId | None:
@@ -230,5 +231,7 @@ class Store(Protocol):
     def audit(self) -> AuditBook: ...
     @property
     def pauses(self) -> PauseBook: ...
+    @property
+    def spaces(self) -> SpaceBook: ...
     @property
     def settings(self) -> Settings: ...

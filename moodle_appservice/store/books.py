@@ -23,6 +23,7 @@ from .readers import ReaderBooks
 from .requests import RequestBooks
 from .searching import SearchBooks
 from .settings import SettingBook
+from .spaces import SpaceBooks
 from .told import ToldBooks
 
 
@@ -51,4 +52,5 @@ class Books:
         self.journal = JournalBook(db)
         self.audit = AuditBooks(db)
         self.pauses = PauseBooks(db)
+        self.spaces = SpaceBooks(db, bot=bot)
         self.settings = SettingBook(db)

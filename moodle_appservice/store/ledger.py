@@ -71,12 +71,10 @@ class LedgerBooks:
         key = await self.key_of(room_id)
         return None if key is None else key.course_id
 
-    async def courses_of(self, room_ids: Collection[RoomId]) -> frozenset[CourseId]:
-        """The courses of which these are rooms."""
-        rows = await self._db.fetch_in(
-            "SELECT course_id FROM room WHERE course_id IS NOT NULL AND room_id IN ({in})", sorted(room_ids)
-        )
-        return frozenset(CourseId(row["course_id"]) for row in rows)
+    async def keys_of(self, room_ids: Collection[RoomId]) -> Mapping[RoomId, RoomKey]:
+        """Which of these rooms are ours."""
+        rows = await self._db.fetch_in("SELECT * FROM room WHERE room_id IN ({in})", sorted(room_ids))
+        return {RoomId(row["room_id"]): _key(row) for row in rows if row["kind"] != CONTROL}
 
     async def every(self) -> Mapping[RoomId, RoomKey]:
         """Every room that is ours, those of earlier generations too."""

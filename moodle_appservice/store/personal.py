@@ -96,7 +96,9 @@ class PersonalBooks:
             accounts = await _accounts(connection, user_id)
             members = await fetch_in(
                 connection,
-                "SELECT room.room_id, room.course_id, mirror_member.user_id FROM mirror_member "
+                "SELECT room.room_id, mirror_member.user_id, "
+                # A space above courses is the site's, whatever the number of its category.
+                "CASE WHEN room.kind = 'course' THEN room.course_id ELSE 0 END AS course_id FROM mirror_member "
                 "JOIN room ON room.room_id = mirror_member.room_id WHERE room.course_id IS NOT NULL "
                 "AND membership IN ('join', 'invite') AND mirror_member.user_id IN ({in})",
                 sorted(accounts),

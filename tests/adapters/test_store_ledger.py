@@ -47,8 +47,8 @@ async def test_a_made_room_is_the_one_of_its_course_with_all_that_we_wrote_in_it
     await book(books, create(tess=60, moodle=100))
     assert await books.ledger.room_of(main_room(COURSE)) == ROOM
     assert await books.ledger.course_of(ROOM) == COURSE
-    assert await books.ledger.courses_of([ROOM, OTHER]) == {COURSE}
-    assert await books.ledger.courses_of([]) == frozenset()
+    assert await books.ledger.keys_of([ROOM, OTHER]) == {ROOM: main_room(COURSE)}
+    assert await books.ledger.keys_of([]) == {}
     assert await books.ledger.read(ROOM) == Ledger("Algebra", "Numbers", {TESS: 60}, frozenset())
 
 

@@ -66,7 +66,7 @@ async def test_a_push_that_was_stored_before_it_failed_is_looked_at_by_the_next_
 
     world.matrix.member(room_id, world.user(8), "leave", by="@tess:uni.test")
     with monkeypatch.context() as trouble:
-        trouble.setattr(world.store.ledger, "courses_of", broken)
+        trouble.setattr(world.store.ledger, "keys_of", broken)
         with pytest.raises(OSError, match="disk is full"):
             await world.matrix.push()
     # What the inbox does with a push that failed: it tells the gate, and the homeserver repeats it.

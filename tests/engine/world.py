@@ -26,8 +26,10 @@ from moodle_appservice.engine.rooms import RoomFinder
 from moodle_appservice.engine.settled import Settled
 from moodle_appservice.engine.signals import Pushed
 from moodle_appservice.engine.site import SitePass
+from moodle_appservice.engine.space import SpacePlanner, SpaceSync
 from moodle_appservice.engine.status import StatusReader
-from moodle_appservice.engine.troubles import Troubles
+from moodle_appservice.engine.tree import SpaceTree
+from moodle_appservice.engine.troubles import SpaceTroubles, Troubles
 from moodle_appservice.engine.turns import Budget, Turns
 from moodle_appservice.engine.waiting import WaitingList
 from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Taken, course_key
@@ -71,6 +73,7 @@ class World:
         )
         hands = Hands(self.matrix, self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
+        self.tree = SpaceTree(self.store, self.queue, self.rules)
         self.courses = CourseSync(
             self.planner,
             hands,
@@ -82,6 +85,15 @@ class World:
             self.troubles,
             self.settled,
             images=images,
+            tree=self.tree,
+        )
+        self.space_planner = SpacePlanner(
+            self.tree, self.store, self.rooms, self.rules, self.clock, self.accounts.rights
+        )
+        self.space_troubles = SpaceTroubles()
+        self.spaces = SpaceSync(
+            *(self.space_planner, self.tree, hands, self.store, self.queue, self.gate, self.clock),
+            self.space_troubles,
         )
         rules = self.turn_rules
         self.turns = Turns(self.store, self.clock, rules, self.budget) if rules else None
@@ -107,6 +119,7 @@ class World:
             self.freshness,
             self.settled,
             turns=self.turns,
+            tree=self.tree,
         )
         self.status = StatusReader(self.planner, self.store, self.troubles, self.facts)
         self.pushed = Pushed(
@@ -173,11 +186,14 @@ class World:
             taken = await self.queue.take()
             if taken.key.kind == "person":
                 await self.people.run(taken)
-            elif await self.courses.run(taken) is Outcome.MORE:
+            elif await self._look_at_rooms(taken) is Outcome.MORE:
                 for signal in taken.signals:
                     await self.queue.add(taken.key, priority=taken.priority, signal=continued(signal))
             await self.queue.done(taken)
         raise AssertionError(f"busy after {most} looks")
+
+    async def _look_at_rooms(self, taken: Taken) -> Outcome:
+        return await (self.spaces if taken.key.kind == "space" else self.courses).run(taken)
 
     def use(self, **rules: object) -> None:
         """Other rules, and the engine anew with them."""
