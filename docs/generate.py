@@ -120,13 +120,18 @@ def _written(value: Any) -> str:
 
 
 def bot_commands() -> str:
-    """What the bot answers."""
-    prefix = Settings.model_fields["bot"].default.prefix
+    """What the bot answers: each command, what is written behind it, who may use it, where the answer stands."""
     rows = [
-        (f"`{prefix}{command.name}`", command.summary, "teachers" if command.staff else "everybody")
+        (
+            f"`{command.usage}`",
+            command.summary,
+            command.rights.value,
+            command.where.value,
+            ", ".join(f"`{example}`" for example in command.examples),
+        )
         for command in COMMANDS.values()
     ]
-    return table(("Command", "Answer", "For"), *rows)
+    return table(("Command", "What it does", "For", "The answer stands", "Such as"), *rows)
 
 
 def role_levels() -> str:

@@ -14,8 +14,6 @@ import aiohttp
 from aiohttp import web
 
 from .accounts import accounts_from, say_what_is_missing
-from .bot.call import Desk
-from .bot.router import Router
 from .browsers import Browsers, Parts
 from .clock import SystemClock
 from .config import Settings
@@ -28,7 +26,6 @@ from .engine.avatars import AvatarKeeper
 from .engine.choosing import Choosing
 from .engine.course import CourseSync
 from .engine.course_images import CourseImages
-from .engine.direct import DirectChats
 from .engine.explain import Explainer
 from .engine.figures import FigureReader
 from .engine.freshness import Freshness
@@ -37,6 +34,7 @@ from .engine.linking import Linking
 from .engine.notices import Notices
 from .engine.observers import Observers
 from .engine.operations import Operations
+from .engine.overview import LAST_PASS
 from .engine.pauses import Pauses
 from .engine.people import PersonFinder
 from .engine.personal import Outside, Personal
@@ -77,8 +75,9 @@ from .store import backup
 from .store.books import Books
 from .store.db import Db
 from .store.survey import SurveyBook
-from .survey import BOT, LAST_PASS, Survey
+from .survey import BOT, Survey
 from .switches import Switches
+from .talk import Talk, Talkers, invitations_of
 from .web.admin_inside import Finding
 from .web.health import Health
 from .web.metrics import Metrics
@@ -122,7 +121,7 @@ class Service:
             await say_what_is_missing(self.accounts, self.rules)
             self.workers.start()
             self.source.moments.start()
-            await self.router.start()
+            await self.talk.start()
             await self.door.start()
             self.sampler.start()
             if timer:
@@ -149,7 +148,7 @@ class Service:
             await self.sampler.stop()
             await self.machines.stop()
             await self.door.stop()
-            await self.router.stop()
+            await self.talk.stop()
             await self.workers.stop()
             if self.clustered is not None and self._joins:
                 await self.clustered.close()
@@ -245,7 +244,12 @@ class Service:
             self.facts, store, rooms, rules, clock, self.accounts.rights, digests, images
         )
         limits = Limits(actions=settings.sync.slice_actions)
-        hands = Hands(self.matrix, self.accounts, store, rooms, rules, clock, limits, observer)
+        messenger = MatrixMessenger(self.matrix, store)
+        invitations = invitations_of(settings, store, clock, rules, messenger, self.inbox)
+        hands = Hands(
+            *(self.matrix, self.accounts, store, rooms, rules, clock, limits, observer),
+            on_invited=invitations.invited,
+        )
         self.pauses = Pauses(store, queue, clock)
         self.retention = Retention(store.audit, keep_from(settings), clock)
         tree, self.space_troubles = SpaceTree(store, queue, rules), SpaceTroubles()
@@ -313,13 +317,10 @@ class Service:
         book = SurveyBook(self._db, bot=rules.bot, site=rules.site)
         survey = Survey(book, store, self.homeserver, queue, self.pauses)
         self.switches = Switches(self.pauses, self.explainer, store, survey.take, self._save)
-        messenger = MatrixMessenger(self.matrix, store)
         self.linking = Linking(
             *(store, queue, self.facts, rules, clock, Notices(messenger, self.inbox)),
             secret=self.registration.as_token.get_secret_value().encode(),
         )
-        desk = Desk(self.operations, self.linking, messenger, store, rules, clock, settings.bot.prefix)
-        self.router = Router(desk, max_age=settings.bot.command_max_age)
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn, reads=reads)
         parts = Parts(
             *(store, self.facts, queue, rules, clock, self.planner, troubles, self.operations, self.choosing),
@@ -328,6 +329,31 @@ class Service:
         self.browsers = Browsers(settings, parts, counted=metrics.launched)
         outside = Outside(self.matrix, self.accounts, hands, self.gate, self.inbox, self.profile)
         self.personal = Personal(store, queue, clock, self.linking, outside)
+        self.talk = Talk(
+            settings,
+            Talkers(
+                matrix=self.matrix,
+                messenger=messenger,
+                inbox=self.inbox,
+                store=store,
+                queue=queue,
+                clock=clock,
+                rules=rules,
+                facts=self.facts,
+                gate=self.gate,
+                planner=self.planner,
+                workers=self.workers,
+                troubles=troubles,
+                pauses=self.pauses,
+                operations=self.operations,
+                choosing=self.choosing,
+                explainer=self.explainer,
+                linking=self.linking,
+                personal=self.personal,
+                invitations=invitations,
+                examine=self._examined,
+            ),
+        )
         self.door = ControlDoor(
             settings.control_socket,
             self.operations,
@@ -340,8 +366,8 @@ class Service:
             store,
             queue,
             self.gate,
-            on_commands=self.router.hear,
-            on_invites=DirectChats(self.matrix, store, rules, clock),
+            on_commands=self.talk.router.hear,
+            on_invites=self.talk.chats,
         )
         self._is_built = True
 

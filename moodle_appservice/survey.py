@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .engine.overview import LAST_PASS
 from .engine.pauses import Pauses, sentence
 from .errors import AppError
 from .matrix.survey import HomeserverSurvey
@@ -16,8 +17,6 @@ from .store.survey import MOST, SurveyBook
 
 BOT = "bot"
 """The setting that keeps which bot made the rooms of this database."""
-LAST_PASS = "last_pass"
-"""The setting that keeps when the last look at the whole site ended, Unix seconds."""
 
 
 class Survey:

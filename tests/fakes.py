@@ -371,8 +371,8 @@ class FakeHomeserver:
         self._must_be_in(room_id)
         return self.act(room_id, self.bot, event_type, state_key, content)
 
-    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
-        await self._arrives("invite", room_id, user_id)
+    async def invite(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+        await self._arrives("invite", room_id, user_id, *([reason] if reason else []))
         self._must_be_in(room_id)
         if self.members(room_id).get(user_id) == "join":
             raise AlreadyThere(f"{user_id} is in the room already.")
@@ -481,6 +481,7 @@ class FakeMessenger:
         """(room, text)."""
         self.direct_to: list[tuple[UserId, str]] = []
         self.trouble: AppError | None = None
+        self.encrypted: set[RoomId] = set()
         self._keys: set[str] = set()
 
     async def notice(
@@ -496,6 +497,23 @@ class FakeMessenger:
         if self._is_new(key):
             self.direct_to.append((user_id, text))
         return EventId(f"${key}")
+
+    async def open(self, user_id: UserId, *, but_not: RoomId | None = None) -> RoomId:
+        del but_not
+        return RoomId(f"!direct-{user_id}")
+
+    async def edit(self, room_id: RoomId, event_id: EventId, text: str, html: str, *, key: str) -> None:
+        del html
+        if self._is_new(key):
+            self.said.append((room_id, f"{event_id} is now {text}"))
+
+    async def file(self, room_id: RoomId, name: str, data: bytes, content_type: str, *, key: str) -> EventId:
+        if self._is_new(key):
+            self.said.append((room_id, f"{name}, {content_type}, {len(data)} bytes"))
+        return EventId(f"${key}")
+
+    async def is_encrypted(self, room_id: RoomId) -> bool:
+        return room_id in self.encrypted
 
     async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None:
         if self._is_new(key):

@@ -20,16 +20,12 @@ PACKAGE = Path(__file__).parent.parent / "moodle_appservice"
 Texts = dict[str | tuple[str, str], list[str]]
 """A text, or the two of a plural → the files in which it stands."""
 
-_KEYWORDS: Mapping[str, tuple[int, ...] | None] = {
-    "_": None,
-    "N_": None,
-    "gettext": None,
-    "ngettext": (1, 2),
-}
+MARKS = frozenset({"_", "N_", "gettext", "refuse", "Misused"})
+"""What marks a text: the first thing that it is called with. `ngettext` marks the first two."""
 _MARKED = {
-    "bot": [("bot/**.py", "python")],
-    "pages": [("web/**.py", "python"), ("web/**.html", "jinja2.ext:babel_extract")],
-    "sentences": [("languages/**.py", "python")],
+    "bot": ("bot",),
+    "pages": ("web",),
+    "sentences": ("languages", "engine"),
 }
 _SENTENCES: tuple[str, ...] = ()
 """Folders and files whose texts are for people unless they are listed as not."""
@@ -40,11 +36,16 @@ NOT_FOR_PEOPLE: frozenset[str] = frozenset()
 def collect(catalogue: str) -> Texts:
     """Every text of one catalogue."""
     found: Texts = {}
-    for file, _, message, _, _ in extract_from_dir(
-        PACKAGE, _MARKED[catalogue], keywords=_KEYWORDS, directory_filter=lambda _: True
-    ):
-        key = message if isinstance(message, str) else (message[0], message[1])
-        found.setdefault(key, []).append(file)
+    for folder in _MARKED[catalogue]:
+        for module in sorted((PACKAGE / folder).rglob("*.py")):
+            for text in marked(module.read_text(encoding="utf-8")):
+                found.setdefault(text, []).append(str(module.relative_to(PACKAGE)))
+    if catalogue == "pages":
+        for page, _, message, _, _ in extract_from_dir(
+            PACKAGE / "web", [("**.html", "jinja2.ext:babel_extract")]
+        ):
+            key = message if isinstance(message, str) else (message[0], message[1])
+            found.setdefault(key, []).append(f"web/{page}")
     if catalogue == "sentences":
         for path in _SENTENCES:
             for module in sorted((PACKAGE / path).rglob("*.py")) or [PACKAGE / path]:
@@ -52,6 +53,22 @@ def collect(catalogue: str) -> Texts:
                     if text not in NOT_FOR_PEOPLE:
                         found.setdefault(text, []).append(str(module.relative_to(PACKAGE)))
     return {key: sorted(set(files)) for key, files in sorted(found.items(), key=lambda one: str(one[0]))}
+
+
+def marked(source: str) -> Iterator[str | tuple[str, str]]:
+    """The texts of one module that are marked, also those within f-strings."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        texts = [
+            arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+        ]
+        if name == "ngettext" and len(texts) >= 2:
+            yield texts[0], texts[1]
+        elif name in MARKS and texts and isinstance(node.args[0], ast.Constant):
+            yield texts[0]
 
 
 def sentences(source: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ from .values import (
     Headers,
     Language,
     ListenAddress,
+    ManagementRoom,
     OptionalWebAddress,
     Prefix,
     ReportNames,
@@ -107,6 +108,11 @@ class Moodle(Section):
         description="Write each person's Matrix id into the profile field identity.profile_field. "
         "It takes a strong right: see the page on setting up Moodle.",
     )
+    invite_message: bool = Field(
+        default=False,
+        description="Tell students once for each course, by a message inside Moodle, that their course chat is ready, "
+        "with the link. It takes the function core_message_send_instant_messages in the service of the token.",
+    )
     language: Language = Field(
         default="en", description="The language in which Moodle is asked, as Moodle spells it: en, de, pt_br."
     )
@@ -178,6 +184,23 @@ class Bot(Section):
         default="Moodle", description="The display name of the bot."
     )
     prefix: Prefix = Field(default="!", description="What commands in rooms start with.")
+    management_room: ManagementRoom = Field(
+        default="",
+        description="The room in which administrators (permissions) talk with the bot: a room id or an alias of a room "
+        "that the bot is invited to, make for one that it makes itself and invites them to, or empty: they use their "
+        "direct chats.",
+    )
+    invite_message: bool = Field(
+        default=False,
+        description="Tell students once for each course, in a direct chat, that they are invited to its room, with the "
+        "link.",
+    )
+    commands_at_once: int = number(
+        12, "Commands that one person may give one after the other.", ge=1, le=1000
+    )
+    commands_per_minute: float = number(
+        12, "How many more come back each minute; who gives more is told so once, then not heard.", gt=0
+    )
     command_max_age: int = number(
         300, "Commands older than this, for example from before an outage, are ignored.", unit="seconds", ge=1
     )

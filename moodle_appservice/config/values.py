@@ -220,6 +220,15 @@ def _language(value: str) -> str:
     return value
 
 
+def _management_room(value: str) -> str:
+    if value not in ("", "make") and not re.fullmatch(r"![^\s:]+(:\S+)?|#[^\s:]+:\S+", value):
+        raise wrong(
+            "is neither a room nor make",
+            'Write a room id such as "!abc", an alias such as "#admins:example.org", make, or nothing.',
+        )
+    return value
+
+
 def _zone(value: str) -> str:
     if value and known_zone(value) is None:
         raise wrong(
@@ -339,6 +348,7 @@ RoomTemplate = Annotated[str, AfterValidator(_room_template)]
 IdentityTemplate = Annotated[str, AfterValidator(_identity_template)]
 FieldName = Annotated[str, AfterValidator(_shortname)]
 Language = Annotated[str, AfterValidator(_language)]
+ManagementRoom = Annotated[str, AfterValidator(_management_room)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Localparts = tuple[Annotated[str, AfterValidator(_lower)], ...]

@@ -67,6 +67,11 @@ class Actor:
         await self.until(lambda: self._has_joined(room_id, other))
         return room_id
 
+    async def greeting(self, room_id: RoomId) -> list[str]:
+        """Wait for the first notice in a chat; gives its lines."""
+        heard = await self.until(lambda: self._notices.get(room_id, []))
+        return heard[0].splitlines()
+
     async def ask(self, room_id: RoomId, text: str) -> list[str]:
         """Write into a chat and wait for the next notice in it; gives its lines."""
         before = len(self._notices.get(room_id, []))

@@ -33,6 +33,8 @@ from .sandbox import SandboxMoodle
 
 DOMAIN = "uni.test"
 SITE_NAME = "demo"
+MANY_COMMANDS = 200
+"""The demo's visitors try out everything at once."""
 PASS_EVERY = 10
 """Seconds between two looks at the whole sandbox: the least that the configuration allows."""
 
@@ -96,7 +98,10 @@ class Stage:
             homeserver_url=self.synapse.url,
             domain=DOMAIN,
             port=push_port,
-            overrides={"moodle": {"interval": PASS_EVERY, "slowest_interval": PASS_EVERY}},
+            overrides={
+                "moodle": {"interval": PASS_EVERY, "slowest_interval": PASS_EVERY},
+                "bot": {"commands_at_once": MANY_COMMANDS},
+            },
         )
         await self._open_service()
 

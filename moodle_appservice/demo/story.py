@@ -83,6 +83,7 @@ class Story:
     async def _teacher_asks(self) -> Seen:
         await self._teacher.log_in(PASSWORD)
         self._chat = await self._teacher.open_chat(self._bot)
+        await self._teacher.greeting(self._chat)
         answer = await self._teacher.ask(self._chat, "!status")
         return Seen(
             f"{self._teacher.name}, a teacher, opens a chat with the bot and asks: !status", _short(answer)

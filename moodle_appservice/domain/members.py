@@ -31,6 +31,7 @@ NOT_TOLD = (
     "Moodle does not tell the state of the account, so nobody is invited. The log says which accounts can't be read, "
     "and why."
 )
+STAYS_OUT = "Has asked the bot to be left out of the rooms of this course; not invited until asked for."
 UNASKED = "Has not asked to be in the room, and nobody is invited unasked (membership.when: on-request)."
 
 
@@ -85,6 +86,8 @@ class Circumstances:
     unusable_since: Mapping[MoodleUserId, float] = field(default_factory=lambda: MappingProxyType({}))
     usernames: Mapping[MoodleUserId, str] = field(default_factory=lambda: MappingProxyType({}))
     asked: frozenset[MoodleUserId] = frozenset()
+    staying_out: frozenset[MoodleUserId] = frozenset()
+    """Who has asked to have no place in the rooms of the course."""
     leavers: Mapping[MoodleUserId, Leaver] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -207,6 +210,10 @@ def _count(
     if rules.people.excludes(user_id, username):
         found.treatments[user_id] = Treatment(Fate.UNMANAGED, "")
         _note(found, member, "Excluded by people.exclude; not managed by this service.", "excluded")
+        return
+    if user_id in circumstances.staying_out:
+        found.treatments[user_id] = Treatment(Fate.REMOVE, STAYS_OUT)
+        _note(found, member, STAYS_OUT, "left")
         return
     if person is None:
         why = member.why if member.guest else "Enrolled, but Moodle did not tell the state of the account."

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
@@ -95,8 +95,10 @@ class Hands:
         clock: Clock,
         limits: Limits,
         observer: Observer = UNOBSERVED,
+        on_invited: Callable[[RoomKey, RoomId, Invite], None] | None = None,
     ) -> None:
         self._observer = observer
+        self._on_invited = on_invited
         self._matrix = matrix
         self._accounts = accounts
         self._store = store
@@ -201,6 +203,8 @@ class Hands:
             result.failures.append((step, failure))
             return
         await self._book(action, room_id, course_id, signal, event_id=event_id, before=before)
+        if isinstance(action, Invite) and self._on_invited is not None:
+            self._on_invited(step.room, room_id, action)
 
     async def _request(self, room: RoomKey, room_id: RoomId, action: Action) -> EventId | None:
         match action:

@@ -1,8 +1,9 @@
-"""Invites of the bot: it accepts its own course rooms, direct chats with people whom it knows, and, so that somebody
-can send it a code from a new account, a few direct chats with strangers; nothing else.
+"""Invites of the bot: it accepts its own course rooms, the management room, direct chats with people whom it knows,
+and, so that somebody can send it a code from a new account, a few direct chats with strangers; nothing else.
 
-What strangers can cause is bounded: one chat each an hour, from allowed homeservers, so many an hour from all of them
-together, none from an account that is locked for wrong codes. An earlier chat with the same stranger is left.
+What anybody can cause is bounded. People whom we know have a few new chats each an hour. Strangers have one each an
+hour, from allowed homeservers, so many an hour from all of them together, none from an account that is locked for wrong
+codes; an earlier chat with the same stranger is left.
 
 It is called while the push that brought the invite is still open: should we die in between, the homeserver pushes it
 again, and joining twice changes nothing.
@@ -11,7 +12,7 @@ again, and joining twice changes nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..domain.linking import unfit
@@ -19,8 +20,10 @@ from ..domain.model import RoomId, UserId
 from ..domain.rules import Rules
 from ..errors import AppError
 from ..ports import Clock, Event, Matrix, Store
+from .management import ROOM
 
 STRANGERS_AN_HOUR = 60
+CHATS_AN_HOUR = 5
 HOUR = 3600.0
 log = logging.getLogger(__name__)
 
@@ -41,12 +44,36 @@ class Strangers:
         return True
 
 
+@dataclass(slots=True)
+class Chats:
+    """How many chats each of those whom we know has begun within the last hour; a restart begins anew."""
+
+    most: int = CHATS_AN_HOUR
+    _begun: dict[UserId, list[float]] = field(default_factory=dict)
+
+    def may_begin(self, sender: UserId, now: float) -> bool:
+        """Whether there is room for one more; if so, it is counted."""
+        begun = [at for at in self._begun.pop(sender, ()) if now < at + HOUR]
+        fits = len(begun) < self.most
+        self._begun[sender] = [*begun, now] if fits else begun
+        return fits
+
+
 class DirectChats:
-    """Answers invites of the bot."""
+    """Answers invites of the bot. `on_chat` is told of each direct chat that was begun."""
 
     def __init__(
-        self, matrix: Matrix, store: Store, rules: Rules, clock: Clock, strangers: Strangers | None = None
+        self,
+        matrix: Matrix,
+        store: Store,
+        rules: Rules,
+        clock: Clock,
+        strangers: Strangers | None = None,
+        *,
+        on_chat: Callable[[UserId, RoomId], None] | None = None,
     ) -> None:
+        self._on_chat = on_chat
+        self._chats = Chats()
         self._matrix = matrix
         self._store = store
         self._rules = rules
@@ -56,18 +83,31 @@ class DirectChats:
     async def __call__(self, invites: Sequence[Event]) -> None:
         """Accept what is a course's room or a direct chat; leave everything else unanswered."""
         for invite in invites:
-            if await self._store.ledger.course_of(invite.room_id) is not None:
+            if await self._is_ours(invite.room_id):
                 await self._join(invite.room_id)
                 continue
             known = bool(await self._store.people.by_matrix_id([invite.sender]))
             direct = invite.content.get("is_direct") is True
-            if not direct or not (known or await self._may_come(invite.sender)):
+            if not direct or not await self._may_begin(invite.sender, known=known):
                 log.info("An invite to %s by %s is left unanswered.", invite.room_id, invite.sender)
                 continue
             earlier = [] if known else await self._store.mirror.joined_with(invite.sender)
             if await self._join(invite.room_id):
                 await self._store.mirror.set_direct(invite.sender, invite.room_id)
                 await self._leave(room for room in earlier if room != invite.room_id)
+                if self._on_chat is not None:
+                    self._on_chat(invite.sender, invite.room_id)
+
+    async def _is_ours(self, room_id: RoomId) -> bool:
+        """Whether it is a room of a course, or the one in which administrators talk with the bot."""
+        if await self._store.ledger.course_of(room_id) is not None:
+            return True
+        return await self._store.settings.get(ROOM) == room_id
+
+    async def _may_begin(self, sender: UserId, *, known: bool) -> bool:
+        if known:
+            return self._chats.may_begin(sender, self._clock.now())
+        return await self._may_come(sender)
 
     async def _may_come(self, sender: UserId) -> bool:
         now = self._clock.now()

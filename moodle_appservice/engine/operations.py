@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..domain.actions import ForceJoin, Invite
-from ..domain.model import CourseId, Membership, MoodleUserId
+from ..domain.model import CourseId, Membership, MoodleUserId, RoomId
+from ..domain.rooms import RoomKey, RoomKind
 from ..errors import AppError, PermanentFailure
 from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
 from .pauses import sentence
@@ -216,6 +217,21 @@ class Operations:
     async def status(self, course_id: CourseId) -> CourseStatus | None:
         """How one course stands."""
         return await self._status.course(course_id)
+
+    async def people_of(self, course_id: CourseId) -> Mapping[MoodleUserId, str]:
+        """Everybody who counts in a course, or had a place in one of its rooms, with their names."""
+        people = {
+            person
+            for own in (await self._store.ledger.rooms_of(course_id)).values()
+            for person in (await self._store.ledger.places(own.room_id)).values()
+        }
+        people |= (await self._store.courses.people(course_id)).keys()
+        names = await self._store.people.names(list(people))
+        return {person: names.get(person, "") for person in people}
+
+    async def announcements_of(self, course_id: CourseId) -> RoomId | None:
+        """The announcements room of a course, where there is one."""
+        return await self._store.ledger.room_of(RoomKey(RoomKind.ANNOUNCEMENTS, course_id))
 
     async def plans(self, course_id: CourseId | None = None) -> Sequence[PlanView]:
         """What a sync would do now, course by course; nothing is changed."""

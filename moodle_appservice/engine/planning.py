@@ -288,6 +288,7 @@ class CoursePlanner:
             },
             usernames={user: row.username for user, row in rows.items()},
             asked=await self._store.requests.of_course(facts.course.id) if by_request else frozenset(),
+            staying_out=await self._store.requests.out_of(facts.course.id),
             leavers=leavers,
         )
 

@@ -28,6 +28,8 @@ class Missing:
     person: MoodleUserId
     name: str
     reason: str
+    kind: str = ""
+    """That of the plan's note; `failed` where the invite failed, `due` where it has not been sent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,25 @@ class CourseStatus:
     """Every room of the course; the numbers above are those of the main room."""
     own_room: bool = False
     """Moodle itself has made a room for the course too, so it has two."""
+
+    @property
+    def declined(self) -> int:
+        """Who has left, declined or was banned."""
+        return self._missing_by("left", "banned")
+
+    @property
+    def no_account(self) -> int:
+        """Who has no Matrix account that can be invited."""
+        return self._missing_by("unresolved", "waiting", "blocked")
+
+    @property
+    def failed(self) -> int:
+        """Whose invite failed."""
+        return self._missing_by("failed")
+
+    def _missing_by(self, *kinds: str) -> int:
+        return sum(1 for one in self.missing if one.kind in kinds)
+
     paused: str = ""
     """Why nothing is written for the course, as a sentence; empty where it is not paused."""
 
@@ -116,7 +137,7 @@ class StatusReader:
             without_level=await self._named(
                 prepared,
                 {
-                    note.person: note.text
+                    note.person: (note.text, note.kind)
                     for note in notes
                     if note.kind == "untrusted" and note.person is not None
                 },
@@ -134,7 +155,7 @@ class StatusReader:
     async def _missing(self, prepared: Prepared) -> tuple[Missing, ...]:
         main = prepared.main
         reasons = {
-            note.person: note.text
+            note.person: (note.text, note.kind)
             for note in main.plan.notes
             if note.person is not None and note.kind in NOT_THERE and not _is_there(main, note.person)
         }
@@ -142,21 +163,26 @@ class StatusReader:
             action = trouble.action
             is_of_main = trouble.step.room == main.key and isinstance(action, Invite | ForceJoin)
             if is_of_main and isinstance(action, Invite | ForceJoin) and not _is_there(main, action.person):
-                reasons[action.person] = f"The invite failed and is tried again: {trouble.failure}"
+                reasons[action.person] = (
+                    f"The invite failed and is tried again: {trouble.failure}",
+                    "failed",
+                )
         for member in main.desired.members.values():
             if member.virtual or member.person in reasons or _is_there(main, member.person):
                 continue
             if member.required:
-                reasons[member.person] = "The invite has not been sent yet."
+                reasons[member.person] = ("The invite has not been sent yet.", "due")
             elif member.free and member.welcome:
-                reasons[member.person] = FREE
+                reasons[member.person] = (FREE, "free")
         return await self._named(prepared, reasons)
 
-    async def _named(self, prepared: Prepared, reasons: Mapping[MoodleUserId, str]) -> tuple[Missing, ...]:
+    async def _named(
+        self, prepared: Prepared, reasons: Mapping[MoodleUserId, tuple[str, str]]
+    ) -> tuple[Missing, ...]:
         names = await self._store.people.names(list(reasons))
         return tuple(
-            Missing(person, names.get(person) or _name(prepared, person), reason)
-            for person, reason in sorted(reasons.items())
+            Missing(person, names.get(person) or _name(prepared, person), reason, kind)
+            for person, (reason, kind) in sorted(reasons.items())
         )
 
 

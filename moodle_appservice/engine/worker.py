@@ -109,6 +109,7 @@ class Workers:
         self._spaces = spaces
         self._kinds = [""] * number + ["person"] * for_people
         self._tasks: list[asyncio.Task[None]] = []
+        self._at: set[Key] = set()
         self._waiters: dict[Key, list[asyncio.Future[AppError | None]]] = {}
         self.failures: dict[Key, AppError] = {}
 
@@ -160,11 +161,18 @@ class Workers:
     async def _work(self, only: str) -> None:
         while True:
             taken = await self._queue.take(only=only)
+            self._at.add(taken.key)
             try:
                 await self._look(taken)
             except asyncio.CancelledError:
                 await asyncio.shield(self._queue.back_off(taken, delay=0))
                 raise
+            finally:
+                self._at.discard(taken.key)
+
+    def is_at(self, key: Key) -> bool:
+        """Whether a key is being looked at in this moment."""
+        return key in self._at
 
     async def _look(self, taken: Taken) -> None:
         # Who asks while we are at it wants a look that begins after the question.

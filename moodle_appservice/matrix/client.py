@@ -122,10 +122,11 @@ class MatrixClient:
         )
         return EventId(_told(answer, "event_id"))
 
-    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
+    async def invite(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
         """`POST /rooms/{id}/invite`."""
+        content = {"user_id": user_id, "reason": reason} if reason else {"user_id": user_id}
         try:
-            await self._api.call(Method.POST, Path.v3.rooms[room_id].invite, {"user_id": user_id})
+            await self._api.call(Method.POST, Path.v3.rooms[room_id].invite, content)
         except HomeserverRefused as error:
             if error.status == 403 and "already in the room" in error.text:
                 raise AlreadyThere(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -104,6 +104,10 @@ class Journal(Protocol):
         `kind` is a word such as `LinkRefused`; `why` and `result` are sentences that name nobody (the person is known
         by `person`): no Matrix id, user name or Moodle id stands in them.
         """
+        ...
+
+    async def counts(self, *, since: float) -> Mapping[str, int]:
+        """How many lines of each kind were written since (Unix seconds), of what was done."""
         ...
 
     async def audit(

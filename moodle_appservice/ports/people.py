@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..domain.identity import UNSEEN, FieldSeen
-from ..domain.model import MoodleUserId, Person, Resolution, UserId
+from ..domain.model import MoodleUserId, Person, Resolution, Standing, UserId
 from .profile import ToWrite
 
 
@@ -73,6 +73,10 @@ class PeopleBook(Protocol):
 
     async def blocked(self) -> frozenset[MoodleUserId]:
         """Whose account can't be invited, or may not be taken, by what the homeserver last said of it."""
+        ...
+
+    async def standings(self) -> Mapping[Standing | None, int]:
+        """How many people there are, by whether their account may be invited; None: who has none."""
         ...
 
     async def names(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:

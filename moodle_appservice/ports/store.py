@@ -175,6 +175,10 @@ class CourseBook(Protocol):
         """A person's roles in a course; None when not enrolled."""
         ...
 
+    async def people(self, course_id: CourseId) -> Mapping[MoodleUserId, frozenset[Role]]:
+        """The people of one course with their roles."""
+        ...
+
     async def courses_of(self, user_id: MoodleUserId) -> Mapping[CourseId, frozenset[Role]]:
         """The courses of one person with the roles there."""
         ...

@@ -129,8 +129,11 @@ class Matrix(Protocol):
         """`PUT /rooms/{id}/state/{type}/{key}`."""
         ...
 
-    async def invite(self, room_id: RoomId, user_id: UserId) -> None:
-        """`POST /rooms/{id}/invite`. Raises `AlreadyThere` when the person is in the room already."""
+    async def invite(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
+        """`POST /rooms/{id}/invite`. Raises `AlreadyThere` when the person is in the room already.
+
+        Who is invited already is told again only where the `reason` is a new one.
+        """
         ...
 
     async def kick(self, room_id: RoomId, user_id: UserId, reason: str) -> None:
@@ -185,6 +188,22 @@ class Messenger(Protocol):
 
     async def direct(self, user_id: UserId, text: str, html: str, *, key: str) -> EventId:
         """Send to the person's direct chat with the bot, which is opened where there is none."""
+        ...
+
+    async def open(self, user_id: UserId, *, but_not: RoomId | None = None) -> RoomId:
+        """The direct chat with this person, made where there is none; `but_not`: one that is of no use."""
+        ...
+
+    async def edit(self, room_id: RoomId, event_id: EventId, text: str, html: str, *, key: str) -> None:
+        """Put another text in the place of a notice of ours."""
+        ...
+
+    async def file(self, room_id: RoomId, name: str, data: bytes, content_type: str, *, key: str) -> EventId:
+        """Send a file; who can read the room can read it."""
+        ...
+
+    async def is_encrypted(self, room_id: RoomId) -> bool:
+        """Whether messages in the room are encrypted, so that we can't read them. Asks the homeserver."""
         ...
 
     async def react(self, room_id: RoomId, event_id: EventId, emoji: str, *, key: str) -> None:

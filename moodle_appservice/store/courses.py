@@ -98,6 +98,11 @@ class CourseBooks:
         )
         return None if row is None else _roles(row)
 
+    async def people(self, course_id: CourseId) -> Mapping[MoodleUserId, frozenset[Role]]:
+        """The people of one course with their roles."""
+        rows = await self._db.fetch("SELECT moodle_id, roles FROM enrolment WHERE course_id = $1", course_id)
+        return {MoodleUserId(row["moodle_id"]): _roles(row) for row in rows}
+
     async def courses_of(self, user_id: MoodleUserId) -> Mapping[CourseId, frozenset[Role]]:
         """The courses of one person with the roles there."""
         rows = await self._db.fetch("SELECT course_id, roles FROM enrolment WHERE moodle_id = $1", user_id)

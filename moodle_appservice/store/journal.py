@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mautrix.util.async_db import Connection
@@ -146,6 +146,14 @@ class JournalBook:
             )
 
         await self._db.transaction(work)
+
+    async def counts(self, *, since: float) -> Mapping[str, int]:
+        """How many lines of each kind were written since, of what was done."""
+        rows = await self._db.fetch(
+            "SELECT kind, COUNT(*) AS number FROM audit WHERE at >= $1 AND result = 'done' GROUP BY kind",
+            since,
+        )
+        return {row["kind"]: row["number"] for row in rows}
 
     async def audit(
         self, *, course_id: CourseId | None = None, person: MoodleUserId | None = None, limit: int = 100

@@ -83,6 +83,14 @@ class PeopleBooks:
         )
         return frozenset(MoodleUserId(row["moodle_id"]) for row in rows)
 
+    async def standings(self) -> Mapping[Standing | None, int]:
+        """How many people there are, by how their account stands."""
+        rows = await self._db.fetch(
+            "SELECT CASE WHEN matrix_id IS NULL THEN '' ELSE standing END AS standing, COUNT(*) AS number "
+            "FROM person GROUP BY 1"
+        )
+        return {Standing(row["standing"]) if row["standing"] else None: row["number"] for row in rows}
+
     async def names(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
         """Full names."""
         rows = await self._db.fetch_in(

@@ -214,7 +214,9 @@ def test_every_word_of_the_command_line_is_documented(capsys: pytest.CaptureFixt
 
 
 def test_every_command_of_the_bot_is_documented() -> None:
-    assert [row[0] for row in cells("commands.md", "bot-commands")] == [f"!{name}" for name in COMMANDS]
+    assert [row[0] for row in cells("commands.md", "bot-commands")] == [
+        one.usage for one in COMMANDS.values()
+    ]
 
 
 def test_the_rights_and_functions_in_the_instructions_are_those_that_are_needed() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from moodle_appservice.bot.commands.status import render
+from moodle_appservice.bot.commands.status import Moment, rendered
 from moodle_appservice.domain.model import CourseId
+from moodle_appservice.engine.readers import Reader
 from moodle_appservice.errors import PermanentFailure, Unreachable
+from moodle_appservice.languages import ENGLISH
 from moodle_appservice.ports import course_key
 from tests.engine.world import World
 
@@ -231,5 +233,5 @@ async def test_a_room_of_ours_is_kept_when_moodle_makes_one_too(world: World) ->
     status = await world.status.course(OLD)
     assert status is not None and status.on and status.expected == 1
     assert status.own_room and "so it has two" in status.reason
-    assert "There are two rooms" in render(status, now=0.0, names=False).text
+    assert "There are two rooms" in rendered(status, Reader(ENGLISH), Moment(0.0), names=False).text
     assert world.matrix.members(world.room(OLD))[world.user(8)] == "leave"

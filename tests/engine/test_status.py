@@ -5,14 +5,17 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moodle_appservice.bot.commands.status import render
+from moodle_appservice.bot.commands.status import Moment, rendered
 from moodle_appservice.domain.model import CourseId, MoodleUserId, Trust
 from moodle_appservice.domain.rules import IdentityRules
+from moodle_appservice.engine.readers import Reader
 from moodle_appservice.errors import PermanentFailure
+from moodle_appservice.languages import ENGLISH
 from moodle_appservice.ports import CourseRow
 from tests.engine.world import World
 
 COURSE = CourseId(42)
+READER = Reader(ENGLISH)
 
 
 async def test_a_course_that_was_never_seen_has_no_status(world: World) -> None:
@@ -122,7 +125,7 @@ async def test_a_teacher_without_the_level_is_told_with_the_remedy_and_in_a_room
     (teacher,) = status.without_level
     assert (teacher.person, status.missing) == (7, ())
     assert "identity.trust_for_moderators: derived" in teacher.reason
-    named = render(status, now=world.clock.now(), names=True).text
-    assert "Without the level of their role:\n• Person 7 – The roles in Moodle give level 60" in named
-    counted = render(status, now=world.clock.now(), names=False).text
+    named = rendered(status, READER, Moment(world.clock.now()), names=True).text
+    assert "Without the level of their role\n• Person 7 – The roles in Moodle give level 60" in named
+    counted = rendered(status, READER, Moment(world.clock.now()), names=False).text
     assert "• without the level of their role 1" in counted and "Person 7" not in counted

@@ -43,6 +43,10 @@ class Chatter:
         return str(answer.event_id)
 
     async def messages(self, room_id: str) -> list[dict[str, Any]]:
+        """The bot's notices in a room, oldest first, without its welcome."""
+        return [one for one in await self.everything(room_id) if not one["body"].startswith("Hello ")]
+
+    async def everything(self, room_id: str) -> list[dict[str, Any]]:
         """The bot's notices in a room, oldest first."""
         answer = await self.client.room_messages(room_id, "", limit=50)
         assert isinstance(answer, nio.RoomMessagesResponse), answer

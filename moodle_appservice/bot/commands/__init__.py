@@ -1,43 +1,336 @@
-"""The commands, one module each. `COMMANDS` maps the word that people write to what answers it."""
+"""The commands, by the word that people write. What each does stands in the other modules."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-
+from ...languages import N_
 from ..call import Call
-from . import help, link, status, sync
+from ..command import Command, For, Where, Word
+from . import admin, announce, choices, courses, help, holds, link, me, status, sync, why
 
+TEXT = Word("text", N_("what is to stand there"), rest=True)
+PERSON = Word("person", N_("a name, a user name, a Moodle number or a Matrix id"), rest=True)
+WHAT = Word("what", N_("the number of a course, or all"))
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command: `summary` is its line in `help`; `staff` that it takes a teacher's role in some course."""
-
-    name: str
-    summary: str
-    run: Callable[[Call], Awaitable[None]]
-    staff: bool
-
-
-COMMANDS = {
-    command.name: command
-    for command in (
-        Command("help", "what I can do for you", help.run, staff=False),
-        Command(
-            "status", "who is expected, joined, invited and missing in your course", status.run, staff=True
+_STUDENTS = (
+    Command(
+        "help",
+        N_("what I can do for you"),
+        help.run,
+        For.KNOWN,
+        words=(Word("command", N_("one command"), required=False),),
+        examples=("help", "help courses"),
+    ),
+    Command(
+        "courses",
+        N_("your courses, their rooms, and whether you are in them"),
+        courses.courses,
+        For.PEOPLE,
+        Where.DIRECT,
+        paged=True,
+        examples=("courses",),
+    ),
+    Command(
+        "invite",
+        N_("invite you to the room of a course (again)"),
+        courses.invite,
+        For.PEOPLE,
+        Where.DIRECT,
+        of_course=True,
+        changes=True,
+        examples=("invite MATH101",),
+    ),
+    Command(
+        "leave",
+        N_("keep you out of a course's rooms, until you ask for an invite"),
+        courses.leave,
+        For.PEOPLE,
+        Where.DIRECT,
+        of_course=True,
+        changes=True,
+        examples=("leave MATH101",),
+    ),
+    Command(
+        "link",
+        N_("say that this account is yours, with a code from Moodle"),
+        link.link,
+        For.ANYBODY,
+        Where.DIRECT,
+        words=(Word("code", N_("the code, as Moodle shows it"), required=False, rest=True),),
+        changes=True,
+        examples=("link ABCD-EFGH",),
+    ),
+    Command(
+        "unlink", N_("undo that"), link.unlink, For.ANYBODY, Where.DIRECT, changes=True, examples=("unlink",)
+    ),
+    Command(
+        "whoami",
+        N_("whom I take you for, and why"),
+        me.whoami,
+        For.PEOPLE,
+        Where.DIRECT,
+        examples=("whoami",),
+    ),
+    Command(
+        "language",
+        N_("the language in which I speak with you"),
+        me.language,
+        For.PEOPLE,
+        Where.DIRECT,
+        words=(Word("language", N_("en, de, fr, es, or moodle for your setting there"), required=False),),
+        changes=True,
+        examples=("language de", "language moodle"),
+    ),
+    Command(
+        "privacy",
+        N_("what I store about you; as a file too"),
+        me.privacy,
+        For.PEOPLE,
+        Where.DIRECT,
+        words=(Word("export", N_("export: send all of it as a file"), required=False),),
+        paged=True,
+        examples=("privacy", "privacy export"),
+    ),
+)
+_TEACHERS = (
+    Command(
+        "status",
+        N_("who is expected, joined, invited and missing in your course"),
+        status.run,
+        For.STAFF,
+        of_course=True,
+        examples=("status", "status MATH101"),
+    ),
+    Command(
+        "missing",
+        N_("who is not in the room, why, and what to do"),
+        status.missing,
+        For.STAFF,
+        Where.DISCREET,
+        of_course=True,
+        paged=True,
+        examples=("missing", "missing MATH101 -p 2"),
+    ),
+    Command(
+        "why",
+        N_("why somebody is in the room, or is not"),
+        why.why,
+        For.STAFF,
+        Where.DISCREET,
+        words=(PERSON,),
+        of_course=True,
+        paged=True,
+        examples=("why Anna Arendt", "why -c MATH101 @anna:example.org"),
+    ),
+    Command(
+        "sync",
+        N_("look at the course in Moodle now"),
+        holds.sync_some,
+        For.STAFF,
+        of_course=True,
+        changes=True,
+        examples=("sync",),
+    ),
+    Command(
+        "plan",
+        N_("what a sync would do now"),
+        sync.plan,
+        For.STAFF,
+        Where.DISCREET,
+        of_course=True,
+        paged=True,
+        examples=("plan",),
+    ),
+    Command(
+        "remind",
+        N_("invite all again who have not joined, at most once a day"),
+        announce.remind,
+        For.STAFF,
+        of_course=True,
+        changes=True,
+        examples=("remind",),
+    ),
+    Command(
+        "announce",
+        N_("say something in the announcements room"),
+        announce.announce,
+        For.STAFF,
+        words=(TEXT,),
+        of_course=True,
+        changes=True,
+        examples=("announce The test is on Monday.",),
+    ),
+    Command(
+        "name",
+        N_("name the room; site: as Moodle says"),
+        choices.name,
+        For.STAFF,
+        words=(TEXT,),
+        of_course=True,
+        changes=True,
+        examples=("name Algebra for beginners",),
+    ),
+    Command(
+        "topic",
+        N_("say what the room is about; site: as Moodle says"),
+        choices.topic,
+        For.STAFF,
+        words=(TEXT,),
+        of_course=True,
+        changes=True,
+        examples=("topic Exercises are due on Fridays.",),
+    ),
+    Command(
+        "rooms",
+        N_("further rooms: announcements, staff, groups"),
+        choices.rooms,
+        For.STAFF,
+        words=(
+            Word("which", N_("announcements, staff or groups"), required=False),
+            Word("switch", N_("on, off, or site: as everywhere"), required=False),
         ),
-        Command("sync", "look at the course in Moodle now", sync.run, staff=True),
-        Command("link", "say that this account is yours, with a code from Moodle", link.link, staff=False),
-        Command("unlink", "undo that", link.unlink, staff=False),
-    )
-}
-ANSWERS = {
-    command.name: command
-    for command in (
-        Command("yes", "agree to what I asked", link.yes, staff=False),
-        Command("no", "disagree with what I asked", link.no, staff=False),
-    )
-}
-"""Words that only answer a question of the bot: `help` does not list them."""
-FOR_STRANGERS = frozenset({"link", "unlink", "yes", "no"})
-"""What somebody whom we do not know may say in a direct chat."""
+        of_course=True,
+        changes=True,
+        examples=("rooms", "rooms staff on", "rooms -c MATH101 groups off"),
+    ),
+    Command(
+        "on",
+        N_("switch the course's chat on"),
+        choices.on,
+        For.STAFF,
+        of_course=True,
+        changes=True,
+        examples=("on MATH101",),
+    ),
+    Command(
+        "off",
+        N_("switch the course's chat off; asks first"),
+        choices.off,
+        For.STAFF,
+        Where.DISCREET,
+        of_course=True,
+        changes=True,
+        examples=("off MATH101",),
+    ),
+)
+_ADMINS = (
+    Command(
+        "overview",
+        N_("the whole site in numbers"),
+        admin.overview,
+        For.ADMINS,
+        Where.DISCREET,
+        examples=("overview",),
+    ),
+    Command(
+        "stuck",
+        N_("what does not go on, and why"),
+        admin.stuck,
+        For.ADMINS,
+        Where.DISCREET,
+        paged=True,
+        examples=("stuck",),
+    ),
+    Command(
+        "held",
+        N_("what safety holds"),
+        holds.held,
+        For.ADMINS,
+        Where.DISCREET,
+        paged=True,
+        examples=("held",),
+    ),
+    Command(
+        "confirm",
+        N_("let pass what is held for a course; asks first"),
+        holds.confirm,
+        For.ADMINS,
+        Where.DISCREET,
+        words=(
+            Word(
+                "id",
+                N_("the number that held shows"),
+            ),
+        ),
+        changes=True,
+        examples=("confirm 42",),
+    ),
+    Command(
+        "pause",
+        N_("write nothing for a course, or for the whole site"),
+        holds.pause,
+        For.ADMINS,
+        Where.DISCREET,
+        words=(WHAT, Word("why", N_("the reason, for the others"), required=False)),
+        changes=True,
+        examples=("pause 42", 'pause all "Moodle is being upgraded"'),
+    ),
+    Command(
+        "resume",
+        N_("go on after a pause"),
+        holds.resume,
+        For.ADMINS,
+        Where.DISCREET,
+        words=(WHAT,),
+        changes=True,
+        examples=("resume all",),
+    ),
+    Command(
+        "explain",
+        N_("why somebody is in rooms, or is not, in all courses"),
+        why.explain,
+        For.ADMINS,
+        Where.DISCREET,
+        words=(PERSON,),
+        of_course=True,
+        paged=True,
+        examples=("explain anna", "explain -c 42 anna"),
+    ),
+    Command(
+        "audit",
+        N_("the newest lines of the audit log"),
+        admin.audit,
+        For.ADMINS,
+        Where.DISCREET,
+        words=(Word("person", N_("only of this person"), required=False, rest=True),),
+        of_course=True,
+        paged=True,
+        examples=("audit", "audit -c 42", "audit anna"),
+    ),
+    Command(
+        "stats",
+        N_("what was done within a day and a week"),
+        admin.stats,
+        For.ADMINS,
+        Where.DISCREET,
+        paged=True,
+        examples=("stats",),
+    ),
+    Command(
+        "doctor",
+        N_("check everything that I depend on"),
+        admin.doctor,
+        For.ADMINS,
+        Where.DISCREET,
+        paged=True,
+        examples=("doctor",),
+    ),
+)
+_ANSWERS = (
+    Command(
+        "yes",
+        N_("agree to what I asked"),
+        link.yes,
+        For.ANYBODY,
+        words=(Word("word", N_("the word that I named"), required=False),),
+        listed=False,
+    ),
+    Command("no", N_("disagree with what I asked"), link.no, For.ANYBODY, listed=False),
+)
+COMMANDS = {command.name: command for command in (*_STUDENTS, *_TEACHERS, *_ADMINS, *_ANSWERS)}
+
+
+def agreed(call: Call) -> Call | None:
+    """The dangerous command to which a `yes` with its word agrees; None where the word stands for nothing."""
+    word = call.arguments["word"]
+    waiting = call.desk.pending.take(call.sender, word, call.desk.clock.now()) if word else None
+    return None if waiting is None else waiting.call

@@ -6,50 +6,56 @@ nobody asked about is answered to people whom we know, and to nobody else.
 
 from __future__ import annotations
 
+from ...domain.model import CourseId
+from ...languages import N_
 from ..call import Call
 from ..render import Answer
 
-HOW = (
-    "Get a code in Moodle, then write here: link and the code, such as link ABCD-EFGH. "
-    "I ask once more before it counts."
+HOW = N_(
+    "Get a code in Moodle, then write here: link and the code, such as `link ABCD-EFGH`. I ask once more before it "
+    "counts."
 )
 
 
-async def link(call: Call) -> None:
+async def link(call: Call) -> CourseId | None:
     """Take a code."""
-    text = "".join(call.words)
+    text = "".join(call.said.words)
     if not text:
-        await call.answer_privately(Answer().line(HOW))
-        return
+        raise await call.refuse(HOW)
     said = await call.desk.linking.link(
         call.sender, text, direct=call.is_direct, reference=str(call.event_id)
     )
-    if said is not None:
-        await call.answer_privately(Answer().line(said))
+    await _say(call, said)
+    return None
 
 
-async def unlink(call: Call) -> None:
+async def unlink(call: Call) -> CourseId | None:
     """Ask whether the link is to be undone."""
     if not call.is_direct:
-        await call.answer_privately(
-            Answer().line("Nothing was changed. Write unlink here, in our direct chat.")
-        )
-        return
+        raise await call.refuse("Nothing was changed. Write `unlink` here, in our direct chat.")
     said = await call.desk.linking.unlink(call.sender)
     if said is None and call.person is not None:
-        said = "This account is linked to nobody by a code, so there is nothing to undo."
-    if said is not None:
-        await call.answer(Answer().line(said))
+        raise await call.refuse("This account is linked to nobody by a code, so there is nothing to undo.")
+    await _say(call, said)
+    return None
 
 
-async def yes(call: Call) -> None:
-    """Agree to what was asked."""
+async def yes(call: Call) -> CourseId | None:
+    """Agree to what was asked about a link; with a word, to a dangerous command: that one the router carries out."""
+    if call.arguments["word"]:
+        raise await call.refuse(
+            "That word stands for nothing (any more), so nothing was done. Give the command again for a new one."
+        )
     await _answer(call, yes=True)
+    return None
 
 
-async def no(call: Call) -> None:
+async def no(call: Call) -> CourseId | None:
     """Disagree with what was asked."""
+    if call.desk.pending.drop(call.sender):
+        raise await call.refuse("Good, nothing was done.")
     await _answer(call, yes=False)
+    return None
 
 
 async def _answer(call: Call, *, yes: bool) -> None:
@@ -57,6 +63,12 @@ async def _answer(call: Call, *, yes: bool) -> None:
         return
     said = await call.desk.linking.answer(call.sender, yes=yes, reference=str(call.event_id))
     if said is None and call.person is not None:
-        said = "I have not asked you anything, so nothing was changed. Write help to see what I know."
+        raise await call.refuse(
+            "I have not asked you anything, so nothing was changed. Write `help` to see what I know."
+        )
+    await _say(call, said)
+
+
+async def _say(call: Call, said: str | None) -> None:
     if said is not None:
-        await call.answer(Answer().line(said))
+        await call.answer_privately(Answer().line(call.reader.language.tell(said)))

@@ -1,94 +1,169 @@
-"""`status`: how the room of a course stands. In a room that students read: numbers only."""
+"""`status` and `missing`: how the rooms of a course stand. In a room that students read: numbers only."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ...domain.model import CourseId
-from ...engine.status import CourseStatus
+from ...domain.rooms import RoomKind
+from ...engine.readers import Reader
+from ...engine.status import CourseStatus, RoomStatus
+from ...languages import N_
 from ..call import Call
-from ..render import Answer, ago
-from .which import course_meant
+from ..render import Answer, Item, link_to
+from .pages import listed
+from .which import staffed_course
 
-MOST_NAMES = 15
+KINDS = {
+    RoomKind.MAIN: N_("course room"),
+    RoomKind.ANNOUNCEMENTS: N_("announcements"),
+    RoomKind.STAFF: N_("staff room"),
+    RoomKind.GROUP: N_("group"),
+    RoomKind.SPACE: N_("space"),
+}
+FEW_NAMES = 5
 
 
-async def run(call: Call) -> None:
+async def run(call: Call) -> CourseId | None:
     """Answer with the status of the course that is meant."""
-    course_id = await course_meant(call)
-    if course_id is not None:
-        await tell(call, course_id)
+    await tell(call, await staffed_course(call))
+    return None
 
 
 async def tell(call: Call, course_id: CourseId) -> None:
     """Tell the status of a course where it was asked for."""
     status = await call.desk.operations.status(course_id)
     if status is None:
-        await call.answer(Answer().line("I do not know this course yet; the next pass will find it."))
-        return
-    now = call.desk.clock.now()
-    await call.answer(render(status, now=now, names=call.is_direct), part="status")
-
-
-def render(status: CourseStatus, *, now: float, names: bool) -> Answer:
-    """The status in words. `names` False where students read along."""
-    answer = Answer()
-    if status.paused:
-        answer.line(
-            status.paused if names else "An administrator has paused it.",
-            strong="Nothing is changed at the moment",
-        )
-    if not status.on:
-        return answer.line(
-            f"There is no room. {status.reason if names else ''}".strip(), strong=status.shortname
-        )
-    if status.room_id is None:
-        answer.line("The room is being made.", strong=status.shortname)
-    else:
-        answer.line("The room is ready.", strong=status.shortname)
-    answer.items(
-        [
-            ("expected", str(status.expected)),
-            ("joined", str(status.joined)),
-            ("invited", str(status.invited)),
-            ("missing", _missing(status)),
-            *(
-                [("without the level of their role", str(len(status.without_level)))]
-                if status.without_level
-                else []
-            ),
-            *([("guests", str(status.guests))] if status.guests else []),
-            ("last sync", "never" if status.last_sync is None else ago(now - status.last_sync)),
-            ("errors", _errors(status, names=names)),
-        ]
+        raise await call.refuse("I do not know this course yet; the next pass will find it.")
+    overview = call.desk.overview
+    moment = Moment(
+        now=call.desk.clock.now(),
+        next_look=await overview.next_look(),
+        running=overview.is_running(course_id),
+        server=call.desk.rules.domain,
     )
-    if status.own_room:
-        answer.line("Moodle itself has made a room for this course too.", strong="There are two rooms")
-    if status.held:
+    await call.answer(rendered(status, call.reader, moment, names=call.may_name), part="status")
+
+
+async def missing(call: Call) -> CourseId | None:
+    """Who is not in the room yet, why, and what to do."""
+    _ = call.reader.language.gettext
+    course_id = await staffed_course(call)
+    status = await call.desk.operations.status(course_id)
+    if status is None or not status.on:
+        await tell(call, course_id)
+        return None
+    people = [*status.missing, *status.without_level]
+    if not people and not status.invited:
+        await call.answer(Answer().line(_("Nobody is missing."), strong=status.shortname))
+        return None
+    answer = Answer().line(
+        call.reader.language.ngettext(
+            "{number} person is missing.", "{number} people are missing.", len(status.missing)
+        ),
+        strong=status.shortname,
+    )
+    if status.invited:
         answer.line(
-            status.held if names else "An administrator must confirm it.", strong="Some removals are held"
+            call.reader.language.ngettext(
+                "{number} person is invited and has not joined: `remind` invites again.",
+                "{number} people are invited and have not joined: `remind` invites them again.",
+                status.invited,
+            )
         )
+    tell_ = call.reader.language.tell
+    listed(call, answer, [Item(one.name, f"– {tell_(one.reason)}") for one in people], per_page=8)
+    await call.answer(answer)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What goes with a status: the time, when the next pass is due (Unix seconds), whether a sync is under way."""
+
+    now: float
+    next_look: float | None = None
+    running: bool = False
+    server: str = ""
+
+
+def rendered(status: CourseStatus, reader: Reader, moment: Moment, *, names: bool) -> Answer:
+    """The status in words. `names` False where students read along: numbers only."""
+    _ = reader.language.gettext
+    answer = Answer()
+    if not status.on:
+        reason = reader.language.tell(status.reason) if names else ""
+        return answer.line(f"{_('There is no room.')} {reason}".strip(), strong=status.shortname)
+    ready = _("The room is being made.") if status.room_id is None else _("The room is ready.")
+    answer.line(ready, strong=status.shortname)
+    entries = _numbers(status, reader)
+    if status.last_error and not names:
+        entries.append(Item(_("errors"), "1"))
+    answer.items(entries)
+    if len(status.rooms) > 1:
+        rooms = [_room(room, reader, moment.server, names=names) for room in status.rooms]
+        answer.line("", strong=_("Rooms")).items(rooms)
     if names:
-        _add_names(answer, status)
+        _add_details(answer, status, reader, moment)
+    if status.own_room:
+        answer.line(_("Moodle itself has made a room for this course too."), strong=_("There are two rooms"))
+    if status.held:
+        why = reader.language.tell(status.held) if names else _("An administrator must confirm it.")
+        answer.line(why, strong=_("Some removals are held"))
+    if len(status.missing) > (FEW_NAMES if names else 0):
+        answer.line(_("`missing` tells who, and why."))
     return answer
 
 
-def _missing(status: CourseStatus) -> str:
-    held = f" (virtual users hold the places of {status.virtual})" if status.virtual else ""
-    return f"{len(status.missing)}{held}"
-
-
-def _errors(status: CourseStatus, *, names: bool) -> str:
-    if not status.last_error:
-        return "none"
-    return status.last_error if names else "1 (ask me in a direct chat)"
-
-
-def _add_names(answer: Answer, status: CourseStatus) -> None:
-    for title, people in (
-        ("Not there yet:", status.missing),
-        ("Without the level of their role:", status.without_level),
+def _numbers(status: CourseStatus, reader: Reader) -> list[Item]:
+    _ = reader.language.gettext
+    held = f" ({_('virtual users hold the places of {number}', number=status.virtual)})"
+    entries = [
+        Item(_("expected"), str(status.expected)),
+        Item(_("joined"), str(status.joined)),
+        Item(_("invited"), str(status.invited)),
+        Item(_("missing"), f"{len(status.missing)}{held if status.virtual else ''}"),
+    ]
+    for title, number in (
+        (_("of them declined or left"), status.declined),
+        (_("of them without an account"), status.no_account),
+        (_("of them failed"), status.failed),
+        (_("without the level of their role"), len(status.without_level)),
+        (_("guests"), status.guests),
+        (_("to do"), status.to_do),
     ):
-        shown = [(one.name, f"– {one.reason}") for one in people[:MOST_NAMES]]
-        if shown:
-            answer.line(title).items(shown)
-        if len(people) > MOST_NAMES:
-            answer.line(f"and {len(people) - MOST_NAMES} more.")
+        if number:
+            entries.append(Item(title, str(number)))
+    return entries
+
+
+def _room(room: RoomStatus, reader: Reader, server: str, *, names: bool) -> Item:
+    _ = reader.language.gettext
+    kind = _(KINDS.get(room.key.kind, N_("group")))
+    name = room.name if room.key.kind is RoomKind.GROUP and names else ""
+    numbers = _("{joined} of {expected} joined", joined=room.joined, expected=room.expected)
+    if room.invited:
+        numbers += ", " + _("{number} invited", number=room.invited)
+    url = link_to(room.room_id, server) if room.room_id and names else ""
+    return Item(f"{kind} {name}".strip(), f"– {numbers}", url)
+
+
+def _add_details(answer: Answer, status: CourseStatus, reader: Reader, moment: Moment) -> None:
+    """What only teachers are to read: dates, reasons, names."""
+    _, language = reader.language.gettext, reader.language
+    last = _("never") if status.last_sync is None else language.ago(moment.now - status.last_sync)
+    entries = [Item(_("last sync"), last)]
+    if moment.next_look is not None:
+        entries.append(Item(_("next sync"), language.ahead(moment.next_look - moment.now)))
+    if moment.running:
+        entries.append(Item(_("running"), _("a sync of this course")))
+    entries.append(Item(_("errors"), language.tell(status.last_error) if status.last_error else _("none")))
+    answer.items(entries)
+    answer.line(language.tell(status.paused))
+    for title, people in (
+        (_("Not there yet"), status.missing),
+        (_("Without the level of their role"), status.without_level),
+    ):
+        if people:
+            few = [Item(one.name, f"– {language.tell(one.reason)}") for one in people[:FEW_NAMES]]
+            answer.line("", strong=title).items(few)

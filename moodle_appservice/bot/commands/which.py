@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
 from ...domain.model import CourseId
-from ..call import Call
-from ..render import Answer
+from ...ports import CourseRow
+from ..call import Call, Told
+from ..render import Answer, Item
 
-MOST = 20
+MOST = 15
 
 
-async def course_meant(call: Call) -> CourseId | None:
-    """The course, where the person is staff in it; else None, and the person has been told why."""
-    if call.course_id is not None:
-        return call.course_id if await _may(call, call.course_id) else None
-    courses = await call.staffed_courses()
-    if not courses:
-        await call.answer(
-            Answer().line("This is for teachers, and you are a teacher in none of the courses I know.")
-        )
-        return None
+async def staffed_course(call: Call) -> CourseId:
+    """A course in which the person is staff; else `Told`, and the person has been told why."""
+    if call.place.course_id is not None and not call.arguments.course:
+        return call.place.course_id
+    return await _chosen(call, await call.staffed_courses())
+
+
+async def own_course(call: Call) -> CourseId:
+    """A course in which the person is; else `Told`, and the person has been told why."""
+    courses = await call.courses()
+    here = call.place.course_id
+    if here is not None and here in courses and not call.arguments.course:
+        return here
+    return await _chosen(call, courses)
+
+
+async def _chosen(call: Call, courses: list[CourseId]) -> CourseId:
     rows = await call.desk.store.courses.all()
-    known = {course: rows[course].shortname for course in courses if course in rows}
-    if call.words:
-        return await _named(call, " ".join(call.words), known)
-    switched_on = [course for course in known if rows[course].on]
-    if len(switched_on) == 1:
-        return switched_on[0]
-    if len(known) == 1:
-        return next(iter(known))
-    await call.answer(
-        Answer()
-        .line("Which course? Write its short name or number behind the command:")
-        .items([(shortname, f"({course})") for course, shortname in list(known.items())[:MOST]])
-    )
-    return None
+    known = {course: rows[course] for course in courses if course in rows}
+    if not known:
+        raise await call.refuse("You are in no course that I know.")
+    if call.arguments.course:
+        return await _named(call, call.arguments.course, known)
+    on = [course for course, row in known.items() if row.on and not row.gone]
+    for few in (on, list(known)):
+        if len(few) == 1:
+            return few[0]
+    raise await _ask(call, [known[course] for course in (on or known)])
 
 
-async def _may(call: Call, course_id: CourseId) -> bool:
-    if await call.is_staff(course_id):
-        return True
-    await call.answer_privately(Answer().line("That is for the teachers of this course, so I did nothing."))
-    return False
+async def _named(call: Call, name: str, known: Mapping[CourseId, CourseRow]) -> CourseId:
+    wanted = name.strip().casefold()
+    names = {row.shortname.casefold(): course for course, row in known.items()}
+    if wanted in names:
+        return names[wanted]
+    if wanted.isdecimal() and CourseId(int(wanted)) in known:
+        return CourseId(int(wanted))
+    near = [row for row in known.values() if wanted in row.shortname.casefold()]
+    if len(near) == 1:
+        return near[0].id
+    if near:
+        raise await _ask(call, near)
+    close = get_close_matches(wanted, names, n=1, cutoff=0.6)
+    if close:
+        raise await call.refuse(
+            "I know no course “{name}” of yours. Did you mean `{near}`? Nothing was done.",
+            name=name,
+            near=known[names[close[0]]].shortname,
+        )
+    raise await call.refuse("I know no course “{name}” of yours. Nothing was done.", name=name)
 
 
-async def _named(call: Call, name: str, known: dict[CourseId, str]) -> CourseId | None:
-    for course, shortname in known.items():
-        if name == str(course) or name.casefold() == shortname.casefold():
-            return course
-    await call.answer(Answer().line(f"You are a teacher in no course called “{name}” that I know."))
-    return None
+async def _ask(call: Call, rows: Iterable[CourseRow]) -> Told:
+    _ = call.reader.language.gettext
+    entries = [Item(row.shortname, f"({row.id})") for row in rows]
+    answer = Answer().line(_("Which course? Write its short name or number behind the command:"))
+    answer.items(entries[:MOST])
+    if len(entries) > MOST:
+        left = len(entries) - MOST
+        answer.line(call.reader.language.ngettext("and {number} more", "and {number} more", left))
+    await call.answer_privately(answer, part="which")
+    return Told()

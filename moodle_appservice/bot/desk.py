@@ -1,0 +1,61 @@
+"""What every command may use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..domain.permissions import Permissions
+from ..domain.rules import Rules
+from ..engine.choosing import Choosing
+from ..engine.explain import Explainer
+from ..engine.linking import Linking
+from ..engine.mine import Mine
+from ..engine.operations import Operations
+from ..engine.overview import Overview
+from ..engine.pauses import Pauses
+from ..engine.personal import Personal
+from ..engine.readers import Readers
+from ..engine.reminders import Reminders
+from ..ports import Clock, Messenger, Store
+from .chats import Chats
+from .pending import Pending
+
+
+class Finding(Protocol):
+    """What one check of `doctor` has found. `state`: ok, failed, warning or unchecked."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def said(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every command may use."""
+
+    operations: Operations
+    linking: Linking
+    personal: Personal
+    explainer: Explainer
+    pauses: Pauses
+    overview: Overview
+    choosing: Choosing
+    mine: Mine
+    reminders: Reminders
+    examine: Callable[[], Awaitable[Sequence[Finding]]]
+    messenger: Messenger
+    chats: Chats
+    store: Store
+    rules: Rules
+    clock: Clock
+    readers: Readers
+    permissions: Permissions
+    prefix: str
+    pending: Pending = field(default_factory=Pending)
