@@ -26,7 +26,7 @@ from .model import (
     UserId,
     nothing,
 )
-from .power import BRIDGE, MARKER, Voice
+from .power import BRIDGE, MARKER, Voice, creator_is_above
 from .rooms import RoomKey, RoomKind, course_space, main_room
 from .rules import Rules
 from .shown import shown
@@ -288,7 +288,7 @@ class _Builder:
         content: dict[str, Any] = {"m.federate": self._rules.federate}
         if key.kind.is_space:
             content["type"] = "m.space"
-        if self._rules.additional_creators:
+        if self._rules.additional_creators and creator_is_above(self._rules.room_version):
             content["additional_creators"] = list(self._rules.additional_creators)
         return content
 

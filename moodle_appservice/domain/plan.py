@@ -28,7 +28,7 @@ from .actions import (
 from .mapping import DesiredRoom, creation_content
 from .model import ActualRoom, Membership, MoodleUserId, RoomId, UserId
 from .places import PRESENT, Ledger, Places, places_of
-from .power import MARKER, fitting, power_levels, same_power
+from .power import MARKER, creators_of, fitting, power_levels, same_power
 from .rules import Rules
 
 __all__ = ["PRESENT", "Ledger", "plan_room", "steps_of"]
@@ -63,7 +63,12 @@ def plan_room(
     next_look = min((one.until for one in desired.treatments.values() if one.until is not None), default=None)
     if actual is None:
         power = power_levels(
-            rules.room_version, rules, places.levels(), kind=desired.key.kind, voice=desired.voice
+            rules.room_version,
+            rules,
+            places.levels(),
+            kind=desired.key.kind,
+            voice=desired.voice,
+            creators=creators_of(desired.creation),
         )
         create = CreateRoom(
             desired.key,
@@ -154,6 +159,7 @@ def _power(
         voice=desired.voice,
         current=current,
         managed=places.managed(),
+        creators=creators_of(actual.content("m.room.create")),
     )
     content, left_out = fitting(content)
     if left_out:

@@ -73,12 +73,13 @@ def power_levels(
     voice: Voice = Voice.ALL,
     current: Mapping[str, Any] | None = None,
     managed: frozenset[UserId] = frozenset(),
+    creators: frozenset[UserId] = frozenset(),
 ) -> dict[str, Any]:
     """Content of `m.room.power_levels` for a room of this kind.
 
     `users`: the people who are to have a level; a level that equals the default is left out. `voice`: who may write.
     `current`: what the room has; its other keys, events and people stay. `managed`: people whose level we gave
-    earlier, taken away where they are not in `users` any more.
+    earlier, taken away where they are not in `users` any more. `creators`: whom the room has beside the bot.
     """
     content: dict[str, Any] = dict(current or {})
     content.update(
@@ -96,7 +97,7 @@ def power_levels(
     content["events"] = events
     content.update(rules.kind(kind).powers)
     content["notifications"] = {**_mapping(content.get("notifications")), "room": 50}
-    content["users"] = _users(version, rules, users, _mapping(content.get("users")), managed)
+    content["users"] = _users(version, rules, users, _mapping(content.get("users")), managed, creators)
     return content
 
 
@@ -117,13 +118,26 @@ def _users(
     wanted: Mapping[UserId, int],
     current: Mapping[str, Any],
     managed: frozenset[UserId],
+    creators: frozenset[UserId],
 ) -> dict[str, Any]:
     users = {user: level for user, level in current.items() if user not in managed and user not in wanted}
     users.update({user: min(level, BOT_LEVEL - 1) for user, level in wanted.items() if level != 0})
     users.pop(rules.bot, None)
-    if not creator_is_above(version):
+    if creator_is_above(version):
+        users = {user: level for user, level in users.items() if user not in creators}
+    else:
         users[rules.bot] = BOT_LEVEL
     return dict(sorted(users.items()))
+
+
+def creators_of(creation: Mapping[str, Any]) -> frozenset[UserId]:
+    """Who has the same power as the creator, by the content of `m.room.create` (room version 12)."""
+    named = creation.get("additional_creators")
+    return (
+        frozenset(UserId(user) for user in named if isinstance(user, str))
+        if isinstance(named, list)
+        else frozenset()
+    )
 
 
 def fitting(content: Mapping[str, Any]) -> tuple[dict[str, Any], int]:

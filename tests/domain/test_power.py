@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moodle_appservice.domain.model import UserId
-from moodle_appservice.domain.power import MOST_BYTES, creator_is_above, fitting, power_levels, same_power
+from moodle_appservice.domain.power import (
+    MOST_BYTES,
+    creator_is_above,
+    creators_of,
+    fitting,
+    power_levels,
+    same_power,
+)
 from moodle_appservice.domain.rules import DEFAULT_LEVELS
 from tests.domain import casefiles, values
 
@@ -111,3 +118,20 @@ def test_an_event_that_would_be_too_large_keeps_those_with_the_highest_levels() 
 def test_an_event_of_a_room_as_large_as_any_is_kept_whole() -> None:
     content = power_levels("12", RULES, {UserId(f"@p{number:05}:uni.test"): 50 for number in range(1500)})
     assert fitting(content) == (content, 0)
+
+
+def test_who_was_made_a_creator_too_never_stands_among_the_levels() -> None:
+    anna = UserId("@anna:uni.test")
+    creators = creators_of({"additional_creators": [anna, 5]})
+    users = power_levels("12", RULES, {anna: 60, TESS: 60}, current={"users": {anna: 50}}, creators=creators)[
+        "users"
+    ]
+    assert users == {TESS: 60}
+    assert power_levels("11", RULES, {anna: 60}, creators=creators)["users"][anna] == 60
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"additional_creators": None}, {"additional_creators": "@anna:uni.test"}]
+)
+def test_odd_creators_are_none(content: dict[str, Any]) -> None:
+    assert creators_of(content) == frozenset()
