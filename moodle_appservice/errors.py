@@ -73,6 +73,10 @@ class AliasTaken(PermanentFailure):
     """The homeserver has a room under this alias already (`M_ROOM_IN_USE`)."""
 
 
+class RoomGone(PermanentFailure):
+    """The homeserver has no such room, or nobody is left in it who could let the bot in."""
+
+
 class AlreadyThere(PermanentFailure):
     """The person to invite is in the room already: our mirror of the room is behind."""
 

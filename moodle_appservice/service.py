@@ -41,7 +41,10 @@ from .engine.personal import Outside, Personal
 from .engine.picture_turns import PictureTurns
 from .engine.planning import CoursePlanner
 from .engine.queues.memory import MemoryQueue
+from .engine.recovery import Recovery
+from .engine.replacing import Replacing
 from .engine.retention import Retention
+from .engine.returning import Returning
 from .engine.rooms import RoomFinder
 from .engine.sampling import Sampler
 from .engine.settled import Settled
@@ -59,6 +62,7 @@ from .machines import Machines
 from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
 from .matrix.messenger import MatrixMessenger
+from .matrix.room_admin import SynapseRooms
 from .matrix.survey import HomeserverSurvey
 from .moodle.client import MoodleClient
 from .moodle.functions import Functions
@@ -243,6 +247,10 @@ class Service:
         self.planner = CoursePlanner(
             self.facts, store, rooms, rules, clock, self.accounts.rights, digests, images
         )
+        self.recovery = Recovery(self.matrix, store, rules, clock)
+        self.replacing = Replacing(self.matrix, store, queue, rules, clock)
+        room_admin = SynapseRooms(self.accounts.admin)
+        returning = Returning(self.matrix, room_admin, store, rooms, self.replacing, rules, clock)
         limits = Limits(actions=settings.sync.slice_actions)
         messenger = MatrixMessenger(self.matrix, store)
         invitations = invitations_of(settings, store, clock, rules, messenger, self.inbox)
@@ -269,6 +277,7 @@ class Service:
             after_pass=self._after_pass,
             digests=digests,
             tree=tree,
+            recovery=self.recovery,
         )
         self.workers = Workers(
             queue,
@@ -287,6 +296,7 @@ class Service:
             ),
             courses=CourseSync(
                 *(self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled),
+                returning,
                 observer,
                 images,
                 tree,

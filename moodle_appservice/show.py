@@ -15,6 +15,7 @@ from .domain.actions import (
     ForceJoin,
     Invite,
     Join,
+    PutAlias,
     Remove,
     SetPower,
     SetState,
@@ -86,6 +87,8 @@ def _action(action: Action) -> dict[str, Any]:
             shown.update(alias=alias, name=content.get("name"), topic=content.get("topic"))
         case SetState(event_type, _, content):
             shown.update(type=event_type, content=dict(content))
+        case PutAlias(alias):
+            shown.update(alias=alias)
         case SetPower(levels=levels):
             shown.update(levels=dict(levels))
         case Invite(matrix_id, person, level) | ForceJoin(matrix_id, person, level):
@@ -155,6 +158,8 @@ def _sentence(action: Mapping[str, Any]) -> str:
             what = f"ban {action['user']}"
         case "Unban":
             what = f"lift the ban of {action['user']}"
+        case "PutAlias":
+            what = f"let {action['alias']} lead to the room"
         case "SetPower":
             what = f"set power levels for {len(action['levels'])} people"
         case _:

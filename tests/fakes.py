@@ -39,13 +39,28 @@ from moodle_appservice.errors import (
     AlreadyThere,
     AppError,
     CourseGone,
+    NoAdminRights,
     NotThere,
     PermanentFailure,
+    RoomGone,
 )
 from moodle_appservice.ports import Event
 
 Sink = Callable[[Sequence[Event]], Awaitable[None]]
 MEMBER = "m.room.member"
+_COPIED = frozenset(
+    {
+        *(
+            "m.room.join_rules",
+            "m.room.name",
+            "m.room.topic",
+            "m.room.history_visibility",
+            "m.room.guest_access",
+        ),
+        *("m.room.power_levels", "m.room.canonical_alias", "m.space.child"),
+    }
+)
+"""What comes along when a room is replaced."""
 
 
 class FakeClock:
@@ -213,6 +228,8 @@ class FakeHomeserver:
         """Contents of messages."""
         self.at = 1_000_000_000
         self.pushes_on_ping = True
+        self.is_admin = False
+        """Whether the bot is an administrator of this homeserver."""
         self._refusals: dict[tuple[str, ...], list[Exception | None]] = {}
         self._before: dict[str, Callable[[], Awaitable[None]]] = {}
         self._numbers = count(1)
@@ -307,15 +324,42 @@ class FakeHomeserver:
         self.outbox.append(event)
         return event
 
-    def found(self, *, creator: str, alias: str | None = None, version: str = "12") -> RoomId:
+    def found(
+        self,
+        *,
+        creator: str,
+        alias: str | None = None,
+        version: str = "12",
+        predecessor: RoomId | None = None,
+    ) -> RoomId:
         """A room with nothing in it but its creator."""
         room_id = RoomId(f"!r{next(self._numbers)}")
         self.rooms[room_id] = {}
-        self.act(room_id, creator, "m.room.create", "", {"room_version": version})
+        content: dict[str, Any] = {"room_version": version}
+        if predecessor is not None:
+            content["predecessor"] = {"room_id": predecessor}
+        self.act(room_id, creator, "m.room.create", "", content)
         self.member(room_id, creator, "join")
         if alias is not None:
             self.aliases[alias] = room_id
         return room_id
+
+    def upgraded(self, room_id: RoomId, version: str, *, by: str, into: RoomId | None = None) -> RoomId:
+        """Somebody replaces a room by another, as Synapse does it; `into`: by one that exists."""
+        old = dict(self.rooms[room_id])
+        new = into or self.found(creator=by, version=version, predecessor=room_id)
+        if into is None:
+            for (kind, key), event in old.items():
+                is_ban = kind == MEMBER and event.content["membership"] == "ban"
+                if is_ban or kind in _COPIED:
+                    content = dict(event.content)
+                    if kind == "m.room.power_levels" and int(version) >= 12:
+                        users = {user: level for user, level in content["users"].items() if user != by}
+                        content["users"] = users
+                    self.act(new, by, kind, key, content)
+            self.aliases = {name: new if room == room_id else room for name, room in self.aliases.items()}
+        self.act(room_id, by, "m.room.tombstone", "", {"body": "", "replacement_room": new})
+        return new
 
     def lose(self, room_id: RoomId, *, alias: bool = True) -> None:
         """The homeserver does not have this room any more, nor (`alias`) an alias that leads to it."""
@@ -340,6 +384,7 @@ class FakeHomeserver:
         for key in ("name", "topic"):
             if key in content:
                 self.act(room_id, self.bot, f"m.room.{key}", "", {key: content[key]})
+        self.act(room_id, self.bot, "m.room.canonical_alias", "", {"alias": alias})
         return room_id
 
     async def resolve_alias(self, alias: RoomAlias) -> RoomId | None:
@@ -349,6 +394,38 @@ class FakeHomeserver:
     async def delete_alias(self, alias: RoomAlias) -> None:
         await self._arrives("delete_alias", alias)
         self.aliases.pop(alias, None)
+
+    async def put_alias(self, alias: RoomAlias, room_id: RoomId) -> None:
+        await self._arrives("put_alias", alias, room_id)
+        if self.aliases.setdefault(alias, room_id) != room_id:
+            raise AliasTaken(f"The alias {alias} leads elsewhere.")
+
+    async def joined_rooms(self) -> frozenset[RoomId]:
+        await self._arrives("joined_rooms")
+        return frozenset(room_id for room_id in self.rooms if self._is_in(room_id))
+
+    async def give_power(self, room_id: RoomId, user_id: UserId) -> None:
+        await self._arrives("give_power", room_id)
+        if not self.is_admin:
+            raise NoAdminRights("The bot is no server administrator. Nothing was changed.")
+        power = dict(self.content(room_id, "m.room.power_levels"))
+        version = str(self.content(room_id, "m.room.create")["room_version"])
+        creator = self.rooms[room_id]["m.room.create", ""].sender
+        powerful = {user for user, level in power["users"].items() if level >= 100}
+        powerful |= {creator} if int(version) >= 12 else set()
+        there = {user for user, membership in self.members(room_id).items() if membership == "join"}
+        if not powerful & there:
+            raise PermanentFailure("No local admin user in room")
+        by = sorted(powerful & there)[0]
+        power["users"] = {**power["users"], user_id: 100}
+        self.act(room_id, by, "m.room.power_levels", "", power)
+        if not self._is_in(room_id):
+            self.member(room_id, user_id, "invite", by=by)
+
+    async def upgrade(self, room_id: RoomId, version: str) -> RoomId:
+        await self._arrives("upgrade", room_id, version)
+        self._must_be_in(room_id)
+        return self.upgraded(room_id, version, by=self.bot)
 
     async def read_state(self, room_id: RoomId) -> Sequence[Event]:
         await self._arrives("read_state", room_id)
@@ -415,6 +492,13 @@ class FakeHomeserver:
 
     async def join(self, room_id: RoomId) -> None:
         await self._arrives("join", room_id)
+        if room_id not in self.rooms or not any(
+            kind == MEMBER and event.content["membership"] == "join"
+            for (kind, _), event in self.rooms[room_id].items()
+        ):
+            raise RoomGone(f"Nobody is in {room_id}.")
+        if not self._may_join(room_id):
+            raise PermanentFailure(f"The bot is not invited to {room_id}.")
         self.member(room_id, self.bot, "join")
 
     async def leave(self, room_id: RoomId) -> None:
@@ -467,6 +551,16 @@ class FakeHomeserver:
     def _is_in(self, room_id: RoomId) -> bool:
         bot = self.rooms.get(room_id, {}).get((MEMBER, self.bot))
         return bot is not None and bot.content["membership"] == "join"
+
+    def _may_join(self, room_id: RoomId) -> bool:
+        state = self.rooms[room_id]
+        here = state.get((MEMBER, self.bot))
+        if here is not None and here.content["membership"] in ("invite", "join"):
+            return True
+        rules = state.get(("m.room.join_rules", ""))
+        allowed = rules.content.get("allow", ()) if rules else ()
+        banned = here is not None and here.content["membership"] == "ban"
+        return not banned and any(self._is_in(one["room_id"]) for one in allowed)
 
     def _must_be_in(self, room_id: RoomId) -> None:
         if not self._is_in(room_id):

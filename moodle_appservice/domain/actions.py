@@ -108,13 +108,21 @@ class Unban:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class PutAlias:
+    """Let an alias lead to the room; fine where it does."""
+
+    alias: RoomAlias
+    why: str
+
+
 OfPerson = Invite | Join | ForceJoin | Remove | Ban | Unban
 """What is done to one account of one person."""
 Arrival = Invite | Join | ForceJoin
 """What lets somebody in."""
 Departure = Remove | Ban
 """What takes somebody out of the room."""
-Action = CreateRoom | SetState | SetPower | OfPerson
+Action = CreateRoom | SetState | SetPower | PutAlias | OfPerson
 
 
 def takes_out(action: Action) -> bool:
@@ -132,8 +140,9 @@ class Note:
     """What `!status` counts by.
 
     Not in the room: `unresolved`, `waiting`, `blocked`, `unasked`, `left`, `banned`. In it or not: `unusable`,
-    `excluded`. In it: `untrusted` (without the level of the role), `guest`. The room itself: `renamed`,
-    `encrypted` (against the rules), `crowded` (more people with a level than an event holds).
+    `excluded`. In it: `untrusted` (without the level of the role), `guest`, `stranger`, `above` (beyond the bot's
+    reach). The room itself: `renamed`, `encrypted` (against the rules), `crowded` (more people with a level than an
+    event holds), and what else was changed there: see `drift`.
     """
 
 
@@ -148,6 +157,8 @@ class Bookings:
     found: Mapping[UserId, MoodleUserId] = field(default_factory=dict)
     banned: Mapping[UserId, MoodleUserId] = field(default_factory=dict)
     unwanted: frozenset[UserId] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """`name` or `topic` → what we would write and do not, because people's own was there before our books began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .actions import Ban, Bookings, ForceJoin, Invite, Join, Note, Remove, Unban
+from .drift import Policy
 from .mapping import DesiredRoom
 from .members import DesiredMember, Fate, Treatment
 from .model import ActualMember, ActualRoom, Membership, MoodleUserId, UserId
@@ -28,6 +29,9 @@ USABLE_AGAIN = "The Moodle account can be used again, and the ban was ours."
 BANNED = "A moderator has banned this person from the room."
 LEFT = "Left or declined by choice; not invited again until asked for."
 UNINVITED = "Was not invited by this service, and the room is kept to those who belong here (rooms.strict)."
+STRANGER = (
+    "An account of nobody known from Moodle is in the room, and was not invited by this service. It stays."
+)
 GUEST = "Is in the room without an enrolment, and was not invited by this service. Stays: a guest of the teachers."
 
 
@@ -36,7 +40,9 @@ class Ledger:
     """What we last did in one room.
 
     `places`: everyone whom we invited, or found where they belong, and who has been wanted ever since. `intended`:
-    whom we were about to invite, and do not know whether we did. `bans`: whom we have banned ourselves.
+    whom we were about to invite, and do not know whether we did. `bans`: whom we have banned ourselves. `departed`: who
+    is out by the own choice, as far as the room says so: they left before our books began, or while an invite was
+    `intended`. `kept`: `name`, `topic` or `url` (of the picture), chosen by somebody else before our books began.
     """
 
     name: str | None = None
@@ -46,6 +52,8 @@ class Ledger:
     intended: frozenset[UserId] = frozenset()
     bans: frozenset[UserId] = frozenset()
     avatar: str | None = None
+    departed: frozenset[UserId] = frozenset()
+    kept: frozenset[str] = frozenset()
 
 
 class Places:
@@ -147,6 +155,16 @@ class Places:
         here = {person for person, user in self._own.items() if self._is_present(user)}
         return [note for note in notes if note.kind != "unasked" or note.person not in here]
 
+    def strange(self) -> list[Note]:
+        """Who is here and nobody whom Moodle knows, where that is to be reported."""
+        if self._rules.drift.strangers is not Policy.REPORT:
+            return []
+        return [Note(None, STRANGER, "stranger") for user in self._strangers() if user not in self._known]
+
+    @property
+    def _is_strict(self) -> bool:
+        return self._rules.strict or self._rules.drift.strangers is Policy.REPAIR
+
     def bookings(self) -> Bookings:
         """What our books are to learn from this room."""
         found = {
@@ -162,7 +180,7 @@ class Places:
         blocked = {note.person for note in self._desired.notes if note.kind == "blocked"}
         unwanted = {
             user
-            for user in self._ledger.places | self._ledger.intended
+            for user in self._ledger.places | self._ledger.intended | self._ledger.departed
             if not self._is_present(user)
             and user not in banned
             and not self._is_spared(user)
@@ -203,7 +221,7 @@ class Places:
             action = None if person is None else self._farewell(user, person)
             if action is not None:
                 found.append(action)
-        if self._rules.strict:
+        if self._is_strict:
             found.extend(
                 Remove(user, self._known.get(user), UNINVITED)
                 for user in self._strangers()
@@ -259,12 +277,15 @@ class Places:
             self._membership(user) is Membership.BAN and not self._banned_by_us(user)
         ):
             return BANNED, "banned"
+        return (LEFT, "left") if not member.virtual and self._has_left(user) else None
+
+    def _has_left(self, user: UserId) -> bool:
+        """Whether somebody is out by the own choice; who left the room that this one replaces is not in this one."""
         here = self._members.get(user)
-        if member.virtual or here is None:
-            return None
-        if here.membership is Membership.LEAVE and here.sender == user and user in self._ledger.places:
-            return LEFT, "left"
-        return None
+        if here is None:
+            return user in self._ledger.departed
+        left = here.membership is Membership.LEAVE and here.sender == user
+        return left and user in self._ledger.places | self._ledger.departed
 
     def _asks_to_come(self, user: UserId, member: DesiredMember) -> bool:
         """Whether somebody who may be here has knocked."""

@@ -9,8 +9,10 @@ then invites with the person who is waiting first, teachers next and the rest by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from . import repairs
 from .actions import (
     Action,
     Arrival,
@@ -25,6 +27,7 @@ from .actions import (
     SetState,
     Step,
 )
+from .drift import Policy
 from .mapping import DesiredRoom, creation_content
 from .model import ActualRoom, Membership, MoodleUserId, RoomId, UserId
 from .places import PRESENT, Ledger, Places, places_of
@@ -76,20 +79,25 @@ def plan_room(
             creation_content(desired, fitting(power)[0]),
             NO_ROOM_YET if desired.key.kind.is_of_course else NO_SPACE_YET,
         )
-        actions: tuple[Action, ...] = (create, *_children(desired, {}, ours), *places.arrivals(waiting))
+        actions: tuple[Action, ...] = (create, *_children(desired, {}, ours, []), *places.arrivals(waiting))
         return Plan(desired.key, actions, desired.notes, next_look)
-    notes = [*places.unasked(desired.notes), *places.notes, *places.guests()]
+    notes = [*places.unasked(desired.notes), *places.notes, *places.guests(), *places.strange()]
+    names: dict[str, str] = {}
+    repairs.replaced(actual, notes)
     actions = (
         *places.removals(),
         *_power(desired, actual, places, rules, notes),
-        *_naming(desired, actual, ledger, rules, notes),
+        *_naming(desired, actual, ledger, rules, notes, names),
         *_fixed_state(desired, actual, notes),
+        *repairs.alias(desired, actual, rules, notes),
         *_parents(desired, actual, ours),
-        *_children(desired, actual.state, ours),
+        *_children(desired, actual.state, ours, notes),
         *places.unbans(),
         *places.arrivals(waiting),
     )
-    return Plan(desired.key, actions, tuple(notes), next_look, places.bookings())
+    passing = repairs.possible(actions, actual, rules, notes)
+    bookings = replace(places.bookings(), names=names)
+    return Plan(desired.key, passing, tuple(notes), next_look, bookings)
 
 
 def staying_in(
@@ -160,10 +168,12 @@ def _power(
         current=current,
         managed=places.managed(),
         creators=creators_of(actual.content("m.room.create")),
+        maker=actual.creator,
     )
     content, left_out = fitting(content)
     if left_out:
         notes.append(Note(None, CROWDED.format(number=left_out), "crowded"))
+    content = repairs.powers(content, current, rules, notes)
     if same_power(content, current):
         return []
     return [SetPower(content, levels, _why_power(levels, current))]
@@ -184,8 +194,14 @@ def _why_power(levels: Mapping[UserId, int], current: Mapping[str, Any]) -> str:
 
 
 def _naming(
-    desired: DesiredRoom, actual: ActualRoom, ledger: Ledger, rules: Rules, notes: list[Note]
+    desired: DesiredRoom,
+    actual: ActualRoom,
+    ledger: Ledger,
+    rules: Rules,
+    notes: list[Note],
+    names: dict[str, str],
 ) -> list[SetState]:
+    keep = not rules.strict and rules.drift.names is not Policy.REPAIR
     actions = []
     for (event_type, key), want, wrote in (
         (NAME, desired.name, ledger.name),
@@ -193,9 +209,11 @@ def _naming(
         (AVATAR, desired.avatar, ledger.avatar),
     ):
         has = actual.content(event_type).get(key, "")
+        if key in ledger.kept and keep:
+            names[key] = want
         if has == want or (event_type == AVATAR[0] and not want):
             continue
-        if wrote == want and has != wrote and not rules.strict:
+        if keep and (key in names or (wrote == want and has != wrote)):
             what = "picture" if key == "url" else key
             notes.append(Note(None, f"Somebody changed the {what} in the room; it is kept.", "renamed"))
             continue
@@ -216,15 +234,18 @@ def _fixed_state(desired: DesiredRoom, actual: ActualRoom, notes: list[Note]) ->
     found = []
     for (event_type, state_key), want in desired.state.items():
         has = actual.content(event_type, state_key)
-        if event_type == MARKER and has != want:
+        if event_type == MARKER and has != repairs.marker_in(actual, want):
             # Ours alone: what is not to be said any more must not stay.
-            found.append(SetState(event_type, state_key, dict(want), "The marker says what the room is."))
+            said = repairs.marker_in(actual, want)
+            found.append(SetState(event_type, state_key, said, "The marker says what the room is."))
             continue
         if all(has.get(key) == value for key, value in want.items()):
             continue
+        what = _SAID_ONCE.get(event_type, event_type)
+        if repairs.is_kept(event_type, what, has, desired.rules, notes):
+            continue
         kept = {key: value for key, value in has.items() if key != "allow" or event_type != JOIN_RULES}
-        what = f"The {_SAID_ONCE.get(event_type, event_type)} differs from the rules."
-        found.append(SetState(event_type, state_key, {**kept, **want}, what))
+        found.append(SetState(event_type, state_key, {**kept, **want}, f"The {what} differs from the rules."))
     is_encrypted = bool(actual.content(ENCRYPTION))
     if is_encrypted and (ENCRYPTION, "") not in desired.state:
         notes.append(Note(None, ENCRYPTED, "encrypted"))
@@ -254,13 +275,18 @@ def _parents(desired: DesiredRoom, actual: ActualRoom, ours: frozenset[RoomId]) 
 
 
 def _children(
-    desired: DesiredRoom, state: Mapping[tuple[str, str], Mapping[str, Any]], ours: frozenset[RoomId]
+    desired: DesiredRoom,
+    state: Mapping[tuple[str, str], Mapping[str, Any]],
+    ours: frozenset[RoomId],
+    notes: list[Note],
 ) -> list[SetState]:
     """Hang rooms into a space and take out those of ours that do not belong there; what others hung there stays."""
     found = []
     for room_id, want in desired.children.items():
         has = state.get((CHILD, room_id), {})
-        if any(has.get(key) != value for key, value in want.items()):
+        if (CHILD, room_id) in state and not has and desired.rules.drift.children is not Policy.REPAIR:
+            notes.append(Note(None, "Somebody took a room out of the space; it is left so.", "unlisted"))
+        elif any(has.get(key) != value for key, value in want.items()):
             found.append(SetState(CHILD, room_id, {**has, **want}, "The room belongs to this space."))
     for (event_type, state_key), content in sorted(state.items()):
         if event_type == CHILD and content and state_key in ours and state_key not in desired.children:

@@ -74,14 +74,19 @@ def power_levels(
     current: Mapping[str, Any] | None = None,
     managed: frozenset[UserId] = frozenset(),
     creators: frozenset[UserId] = frozenset(),
+    maker: UserId | None = None,
 ) -> dict[str, Any]:
     """Content of `m.room.power_levels` for a room of this kind.
 
     `users`: the people who are to have a level; a level that equals the default is left out. `voice`: who may write.
     `current`: what the room has; its other keys, events and people stay. `managed`: people whose level we gave
-    earlier, taken away where they are not in `users` any more. `creators`: whom the room has beside the bot.
+    earlier, taken away where they are not in `users` any more. `creators`: whom the room has beside its
+    `maker`, the bot where nothing is said. In a room that somebody else made the bot stands in `users`, and whoever is
+    out of its reach there keeps the level.
     """
     content: dict[str, Any] = dict(current or {})
+    above = frozenset({maker or rules.bot, *creators}) if creator_is_above(version) else frozenset()
+    own = _own_level(rules.bot, above, _mapping(content.get("users")))
     content.update(
         users_default=0,
         events_default=_VOICES[voice],
@@ -91,42 +96,50 @@ def power_levels(
         redact=50,
         invite=0 if rules.members_may_invite and not kind.is_space else 50,
     )
-    events = {**_mapping(content.get("events")), **_events(version, rules.calls, voice)}
+    events = {**_mapping(content.get("events")), **_events(version, rules.calls, voice, own)}
     if kind is RoomKind.ANNOUNCEMENTS:
         events[REACTION] = 0 if voice is not Voice.NOBODY else _VOICES[voice]
     content["events"] = events
     content.update(rules.kind(kind).powers)
     content["notifications"] = {**_mapping(content.get("notifications")), "room": 50}
-    content["users"] = _users(version, rules, users, _mapping(content.get("users")), managed, creators)
+    content["users"] = _users(rules, users, _mapping(content.get("users")), managed, above, own)
     return content
 
 
-def _events(version: str, calls: str, voice: Voice) -> dict[str, int]:
+def _own_level(bot: UserId, above: frozenset[UserId], users: Mapping[str, Any]) -> float:
+    if bot in above:
+        return float("inf")
+    given = users.get(bot)
+    return max(given, BOT_LEVEL) if isinstance(given, int) else BOT_LEVEL
+
+
+def _events(version: str, calls: str, voice: Voice, own: float) -> dict[str, int]:
     # Who may not write may not talk either.
     call_level = max({"all": 0, "staff": STAFF_LEVEL, "off": BOT_LEVEL}[calls], _VOICES[voice])
     return {
         **dict.fromkeys(_NAMING, 60),
         **dict.fromkeys(_BOT_ONLY, BOT_LEVEL),
-        "m.room.tombstone": 150 if creator_is_above(version) else BOT_LEVEL,
+        # Nobody can ask for more than they have.
+        "m.room.tombstone": 150 if creator_is_above(version) and own >= 150 else BOT_LEVEL,
         **dict.fromkeys(_CALL_EVENTS, call_level),
     }
 
 
 def _users(
-    version: str,
     rules: Rules,
     wanted: Mapping[UserId, int],
     current: Mapping[str, Any],
     managed: frozenset[UserId],
-    creators: frozenset[UserId],
+    above: frozenset[UserId],
+    own: float,
 ) -> dict[str, Any]:
     users = {user: level for user, level in current.items() if user not in managed and user not in wanted}
     users.update({user: min(level, BOT_LEVEL - 1) for user, level in wanted.items() if level != 0})
-    users.pop(rules.bot, None)
-    if creator_is_above(version):
-        users = {user: level for user, level in users.items() if user not in creators}
-    else:
-        users[rules.bot] = BOT_LEVEL
+    users.update({user: level for user, level in current.items() if isinstance(level, int) and level >= own})
+    for user in {*above, rules.bot}:
+        users.pop(user, None)
+    if rules.bot not in above:
+        users[rules.bot] = int(own)
     return dict(sorted(users.items()))
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from .drift import DriftRules
 from .model import (
     Category,
     CategoryId,
@@ -245,6 +246,7 @@ class Rules:
     fields: FieldRules = field(default_factory=FieldRules)
     safety: SafetyRules = field(default_factory=SafetyRules)
     spaces: SpaceRules = field(default_factory=SpaceRules)
+    drift: DriftRules = field(default_factory=DriftRules)
 
     def virtual_user(self, person: MoodleUserId) -> UserId:
         """The virtual user that holds this person's places, `@moodle_<site>_<user id>:domain`: no name is in it."""

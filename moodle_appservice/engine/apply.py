@@ -23,6 +23,7 @@ from ..domain.actions import (
     Invite,
     Join,
     OfPerson,
+    PutAlias,
     Remove,
     SetPower,
     SetState,
@@ -235,6 +236,9 @@ class Hands:
             case Unban(matrix_id):
                 await self._matrix.unban(room_id, matrix_id)
                 return None
+            case PutAlias(alias):
+                await self._matrix.put_alias(alias, room_id)
+                return None
             case CreateRoom():
                 raise AssertionError("a room is made by _create")
             case _ as unreachable:
@@ -248,7 +252,7 @@ class Hands:
                 return await self._store.mirror.before(room_id, "m.room.power_levels", "")
             case SetState(event_type, state_key):
                 return await self._store.mirror.before(room_id, event_type, state_key)
-            case CreateRoom():
+            case CreateRoom() | PutAlias():
                 return Before(None, False)
             case _ as unreachable:
                 assert_never(unreachable)

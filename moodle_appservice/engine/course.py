@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from ..domain.actions import Departure, Step, takes_out
+from ..domain.drift import reported
 from ..domain.model import CourseId, MoodleUserId, RoomId
+from ..errors import PermanentFailure
 from ..ports import (
     UNOBSERVED,
     Clock,
@@ -29,6 +31,7 @@ from .freshness import Freshness
 from .gate import Gate
 from .people import FOR_COURSE
 from .planning import CoursePlanner, Prepared, PreparedRoom, facts_hash
+from .returning import Returning
 from .settled import Settled
 from .tree import SpaceTree
 from .troubles import Troubles
@@ -58,6 +61,7 @@ class CourseSync:
         freshness: Freshness,
         troubles: Troubles,
         settled: Settled,
+        returning: Returning,
         observer: Observer = UNOBSERVED,
         images: CourseImages | None = None,
         tree: SpaceTree | None = None,
@@ -65,6 +69,7 @@ class CourseSync:
         self._images = images
         self._tree = tree
         self._observer = observer
+        self._returning = returning
         self._settled = settled
         self._freshness = freshness
         self._troubles = troubles
@@ -93,6 +98,8 @@ class CourseSync:
         if prepared.nobody_looked_at:
             await self._send_people(prepared.nobody_looked_at, signal=f"{FOR_COURSE}{course_id}")
             return Outcome.WAITING
+        if await self._returning.settle(prepared.rooms):
+            return Outcome.MORE
         await self._remember(row, prepared)
         self._count(course_id, prepared)
         # Nobody waits for these: the course comes back only if another id comes out of it.
@@ -124,7 +131,7 @@ class CourseSync:
         if prepared.usability:
             await self._store.people.unusable(prepared.usability)
         for room in prepared.rooms:
-            if room.room_id is not None:
+            if room.room_id is not None and room.absent is None:
                 await self._book_hold(row.id, room, room.room_id)
                 await self._book_what_is(room, room.room_id)
 
@@ -147,6 +154,8 @@ class CourseSync:
     async def _book_what_is(self, room: PreparedRoom, room_id: RoomId) -> None:
         """What the room tells our books: who is where they belong, and who left and is not enrolled any more."""
         bookings = room.plan.bookings
+        if bookings.names:
+            await self._store.ledger.keep_names(room_id, bookings.names)
         if bookings.found or bookings.banned:
             await self._store.ledger.found(
                 room_id,
@@ -195,8 +204,11 @@ class CourseSync:
             entry = prepared.course.entry
             room_id = prepared.ids.get(entry) or await self._store.ledger.room_of(entry)
             await self._tree.entered(entry, prepared.above, room_id)
+        await self._report_drift(course_id, prepared)
         troubles = list(self._troubles.of(course_id).values())
-        is_quiet = not troubles and not prepared.is_held and not prepared.changed_people
+        is_quiet = (
+            not troubles and not prepared.is_held and not prepared.changed_people and not _lacks(prepared)
+        )
         # Of people who are not enrolled the facts of the course say nothing, so each pass asks for them.
         if is_quiet and prepared.course.course.treatments.keys() <= prepared.course.course.counted:
             self._settled.settle(course_id, prepared.digest)
@@ -216,6 +228,28 @@ class CourseSync:
                 signal="retry",
                 not_before=min(trouble.retry_at for trouble in troubles),
             )
+        if lacking := _lacks(prepared):
+            raise PermanentFailure(lacking)
+
+    async def _report_drift(self, course_id: CourseId, prepared: Prepared) -> None:
+        """What stands in the rooms although we would have it otherwise: kept for `doctor`, and said once in the log."""
+        now = self._clock.now()
+        for room in prepared.rooms:
+            if room.room_id is None:
+                continue
+            found = reported(room.plan.notes, prepared.course.rules.drift)
+            for what in await self._store.drift.report(room.room_id, found, at=now):
+                log.warning("%s: %s", room.key, found[what])
+                await self._store.journal.note(
+                    "Drift", at=now, why=found[what], course_id=course_id, room_id=room.room_id
+                )
+
+
+def _lacks(prepared: Prepared) -> str:
+    """What a person has to give the bot in the rooms of this course, in sentences; empty for nothing."""
+    kinds = ("put_out", "powerless")
+    texts = (note.text for room in prepared.rooms for note in room.plan.notes if note.kind in kinds)
+    return " ".join(dict.fromkeys(texts))
 
 
 def _may_come_back(prepared: Prepared, steps: tuple[Step, ...]) -> bool:

@@ -26,6 +26,8 @@ from ..errors import AliasTaken, PermanentFailure, TemporaryFailure
 from ..ports import Matrix, Store
 
 COUNTER = "canary"
+BASELINE = "baseline_course"
+"""The setting that keeps the highest course id of the first listing; the canary keeps it too."""
 WRITTEN = "canary_written"
 """The newest canary of which we know that the homeserver took it: what it must show, unless it went back in time."""
 EPOCH = "gate_epoch"
@@ -209,7 +211,7 @@ class Gate:
             # A new canary covers up what the old one shows.
             await self._is_behind(room_id)
         counter = await self._store.settings.next_number(self._name(COUNTER))
-        if room_id is None or not await self._written(room_id, self._canary(counter)):
+        if room_id is None or not await self._written(room_id, await self._canary(counter)):
             if not self._makes_room():
                 # Two that find each other's room half made would take the alias from it.
                 raise TemporaryFailure(
@@ -218,13 +220,15 @@ class Gate:
                 )
             room_id = await self._control_room()
             counter = await self._above_what_is_there(room_id, counter)
-            await self._matrix.set_state(room_id, CANARY, self._process, self._canary(counter))
+            await self._matrix.set_state(room_id, CANARY, self._process, await self._canary(counter))
             await self._store.ledger.set_control_room(room_id)
         await self._store.settings.set(self._name(WRITTEN), str(counter))
         return counter
 
-    def _canary(self, counter: int) -> dict[str, Any]:
-        return {"counter": counter, "site": self._rules.site}
+    async def _canary(self, counter: int) -> dict[str, Any]:
+        content: dict[str, Any] = {"counter": counter, "site": self._rules.site}
+        baseline = await self._store.settings.get(BASELINE)
+        return content if baseline is None else {**content, "baseline": int(baseline)}
 
     async def _above_what_is_there(self, room_id: RoomId, counter: int) -> int:
         """After the loss of our database the room knows higher counters; the same one again would not be pushed."""

@@ -184,13 +184,17 @@ class Operations:
         for own in (await self._store.ledger.rooms_of(course_id)).values():
             room = await self._store.mirror.room(own.room_id)
             places = await self._store.ledger.places(own.room_id)
+            rows = await self._store.people.look_up([user_id])
+            users = {user for user, person in places.items() if person == user_id}
+            users |= {
+                row.resolution.matrix_id for row in rows.values() if row.resolution.matrix_id is not None
+            }
+            members = room.members if room is not None else {}
+            # Who left the room that this one replaces has never been in this one.
             left = [
                 user
-                for user, person in places.items()
-                if person == user_id
-                and room is not None
-                and user in room.members
-                and room.members[user].membership is Membership.LEAVE
+                for user in sorted(users)
+                if user not in members or members[user].membership is Membership.LEAVE
             ]
             if left:
                 await self._store.ledger.unwanted(own.room_id, left)

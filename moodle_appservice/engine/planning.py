@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from ..domain.actions import Plan, Step
+from ..domain.actions import Note, Plan, Step
 from ..domain.digest import digest
 from ..domain.identity import fingerprint, print_of_rules, resolve
 from ..domain.mapping import DesiredCourse, DesiredRoom, desired_course
@@ -28,14 +28,16 @@ from ..domain.model import (
     UserId,
 )
 from ..domain.plan import Ledger, plan_room, staying_in, steps_of
+from ..domain.repairs import TOMBSTONE
 from ..domain.rooms import RoomKey, RoomKind
 from ..domain.rules import Rules
 from ..domain.safety import Verdict, judge
+from ..domain.selection import MOODLE_FIELD
 from ..domain.tree import ARCHIVED, space_of_course
 from ..ports import AccountRights, Clock, Facts, PersonRow, Store
 from .course_images import CourseImages
 from .digests import Digest
-from .rooms import RoomFinder
+from .rooms import Absent, RoomFinder
 
 Rights = Callable[[], Awaitable[AccountRights]]
 
@@ -49,6 +51,19 @@ class PreparedRoom:
     actual: ActualRoom | None
     plan: Plan
     verdict: Verdict
+    absent: Absent | None = None
+    """Set where the bot is not in the room any more: nothing is planned for it."""
+
+    @property
+    def lacks_power(self) -> bool:
+        """Whether something waits for a higher level of the bot."""
+        return any(note.kind == "powerless" for note in self.plan.notes)
+
+    @property
+    def replacement(self) -> RoomId | None:
+        """The room that a tombstone in this one names; whether it is to be followed is not said."""
+        named = self.actual.content(TOMBSTONE).get("replacement_room") if self.actual is not None else None
+        return RoomId(named) if isinstance(named, str) and named else None
 
     @property
     def key(self) -> RoomKey:
@@ -110,10 +125,19 @@ class _Found:
     actual: Mapping[RoomKey, ActualRoom]
     ledgers: Mapping[RoomKey, Ledger]
     known: Mapping[RoomKey, Mapping[UserId, MoodleUserId]]
+    absent: Mapping[RoomKey, Absent]
 
     @property
     def ids(self) -> dict[RoomKey, RoomId]:
-        return {key: room.room_id for key, room in self.actual.items()}
+        there = {key: room.room_id for key, room in self.actual.items()}
+        return {**there, **{key: one.own.room_id for key, one in self.absent.items()}}
+
+    @property
+    def ours(self) -> frozenset[RoomId]:
+        """The rooms, and those whose place they have taken."""
+        before = (room.content("m.room.create").get("predecessor") for room in self.actual.values())
+        named = (one.get("room_id") for one in before if isinstance(one, Mapping))
+        return frozenset({*self.ids.values(), *(RoomId(one) for one in named if isinstance(one, str))})
 
     @property
     def everybody(self) -> dict[UserId, MoodleUserId]:
@@ -159,6 +183,10 @@ class CoursePlanner:
         site = await self._facts.site(not_older_than=0.0)
         chosen = await self._store.choices.of(course_id)
         choices = {setting: choice.value for setting, choice in chosen.items()}
+        row = await self._store.courses.get(course_id)
+        if row is not None and row.choice is not None and row.choice.on:
+            # Kept in the marker alone, so that it survives the loss of our database.
+            choices["on"] = MOODLE_FIELD if row.choice.by == MOODLE_FIELD else "people"
         found = await self._find(course_id, generation=int(choices.get("generation", 1)))
         rows, unseen, changed = await self._people(facts, found.everybody)
         resolutions = {user: row.resolution for user, row in rows.items()}
@@ -206,7 +234,7 @@ class CoursePlanner:
     async def _find(self, course_id: CourseId, *, generation: int) -> _Found:
         rooms = await self._rooms.find(course_id)
         current = {key: own for key, own in rooms.items() if own.generation >= generation}
-        actual = await self._rooms.actual(current)
+        actual, absent = await self._rooms.look(current)
         ids = [room.room_id for room in actual.values()]
         ledgers = await self._store.ledger.read_many(ids)
         places = await self._store.ledger.places_in(ids)
@@ -219,16 +247,21 @@ class CoursePlanner:
             }
             for key, room in actual.items()
         }
-        return _Found(actual, {key: ledgers[room.room_id] for key, room in actual.items()}, known)
+        books = {key: ledgers[room.room_id] for key, room in actual.items()}
+        return _Found(actual, books, known, absent)
 
     async def _plan(
         self, course: DesiredCourse, found: _Found, spaces: frozenset[RoomId]
     ) -> tuple[PreparedRoom, ...]:
         confirmed = await self._confirmed(course.course_id)
         staying: dict[RoomKind, frozenset[UserId]] = {}
-        ours = spaces | frozenset(found.ids.values())
         rooms = []
         for desired in course.rooms:
+            absent = found.absent.get(desired.key)
+            if absent is not None:
+                rooms.append(_left_alone(desired, absent))
+                staying[desired.key.kind] = staying_in(desired, absent.last, rooms[-1].plan)
+                continue
             actual = found.actual.get(desired.key)
             plan = plan_room(
                 desired,
@@ -237,7 +270,7 @@ class CoursePlanner:
                 found.known.get(desired.key, {}),
                 course.rules,
                 admitted=_admitted(desired, staying),
-                ours=ours,
+                ours=spaces | found.ours,
             )
             staying[desired.key.kind] = staying_in(desired, actual, plan)
             verdict = judge(plan, desired, actual, course.rules, confirmed=confirmed)
@@ -302,6 +335,12 @@ class CoursePlanner:
     async def _confirmed(self, course_id: CourseId) -> frozenset[UserId]:
         held = await self._store.journal.held(course_id)
         return frozenset(user for row in held if row.confirmed for user in row.users)
+
+
+def _left_alone(desired: DesiredRoom, absent: Absent) -> PreparedRoom:
+    """The plan of a room in which the bot is not."""
+    plan = Plan(desired.key, (), (*desired.notes, Note(None, absent.sentence, "put_out")))
+    return PreparedRoom(desired, absent.own.room_id, None, plan, Verdict((), None), absent)
 
 
 def _admitted(desired: DesiredRoom, staying: Mapping[RoomKind, frozenset[UserId]]) -> frozenset[UserId]:

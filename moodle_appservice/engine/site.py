@@ -23,12 +23,12 @@ from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, cour
 from .avatars import PicturesSeen
 from .digests import Digest
 from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
-from .gate import Gate
+from .gate import BASELINE, Gate
+from .recovery import Recovery
 from .settled import Settled
 from .tree import SpaceTree
 from .turns import Turns
 
-BASELINE = "baseline_course"
 SITE_URL = "site_url"
 SITE_NAME = "site"
 log = logging.getLogger(__name__)
@@ -54,9 +54,11 @@ class SitePass:
         after_pass: Callable[..., Awaitable[None]] | None = None,
         digests: Digest = digest,
         tree: SpaceTree | None = None,
+        recovery: Recovery | None = None,
     ) -> None:
         self._tree = tree
         self._digest = digests
+        self._recovery = recovery
         self._after_pass = after_pass
         self._before_courses = before_courses
         self._after_reading = after_reading
@@ -76,6 +78,7 @@ class SitePass:
         if taken.signals == {TURN}:
             await self._turn()
             return
+        await self._recall()
         started = self._clock.now()
         asked = bool(taken.signals & ASKS_FOR_NOW)
         if not await self._gate.check() or asked:
@@ -168,8 +171,13 @@ class SitePass:
         return len(due)
 
     async def preview(self) -> dict[CourseId, CourseRow]:
-        """What a pass would decide now; nothing is stored."""
+        """What a pass would decide now; nothing is stored but what the homeserver tells of rooms that we forgot."""
+        await self._recall()
         return await self._decide(await self._facts.site(not_older_than=0.0), save=False)
+
+    async def _recall(self) -> None:
+        if self._recovery is not None:
+            await self._recovery.run()
 
     async def reconsider(self, course_id: CourseId) -> None:
         """Decide one course anew, by the last listing: somebody has just chosen something for it."""

@@ -18,6 +18,7 @@ from ..domain.actions import (
     ForceJoin,
     Invite,
     Join,
+    PutAlias,
     Remove,
     SetPower,
     SetState,
@@ -33,6 +34,8 @@ Owner = TypeVar("Owner", bound=CourseId | RoomKey)
 """What the steps are about: a course with all its rooms, or a space above courses."""
 FIRST_DELAY = 90.0
 LONGEST_DELAY = 3600.0
+ALIAS = "m.room.canonical_alias"
+"""State that only works where the alias leads to the room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ def after(step: Step) -> frozenset[str]:
         made.update(_name(other, "CreateRoom") for other in waited_for(action.content))
     if isinstance(action, SetState):
         made.update(_name(other, "CreateRoom") for other in waited_for(action.state_key))
+    if isinstance(action, SetState) and action.event_type == ALIAS:
+        made.add(_name(str(room), "PutAlias"))
     if isinstance(action, Remove) and action.instead is not None:
         made.update(_name(str(room), f"{kind} {action.instead}") for kind in ("Invite", "Join", "ForceJoin"))
     return frozenset(made)
@@ -140,7 +145,7 @@ def name_of(step: Step) -> str:
             what = f"{type(action).__name__} {matrix_id}"
         case SetState(event_type, state_key):
             what = f"SetState {event_type} {state_key}"
-        case CreateRoom() | SetPower():
+        case CreateRoom() | SetPower() | PutAlias():
             what = type(action).__name__
     return _name(str(step.room), what)
 

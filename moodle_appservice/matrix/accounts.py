@@ -60,6 +60,11 @@ class MatrixAccounts:
         self._rights_at = 0.0
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def admin(self) -> AdminApi:
+        """The door to the homeserver's admin API."""
+        return self._admin
+
     async def rights(self) -> AccountRights:
         """What we may do, asked once and remembered for ten minutes."""
         async with self._one_at_a_time:

@@ -10,7 +10,15 @@ from aiohttp import ClientSession
 from mautrix.api import Method, Path
 
 from ..domain.model import EventId, RoomAlias, RoomId, UserId
-from ..errors import AliasTaken, AlreadyThere, AppError, NotThere, PermanentFailure, TemporaryFailure
+from ..errors import (
+    AliasTaken,
+    AlreadyThere,
+    AppError,
+    NotThere,
+    PermanentFailure,
+    RoomGone,
+    TemporaryFailure,
+)
 from ..ports import Event
 from .events import parse_state
 from .http import HomeserverApi, HomeserverRefused
@@ -92,6 +100,36 @@ class MatrixClient:
             if error.errcode != "M_NOT_FOUND":
                 raise
 
+    async def put_alias(self, alias: RoomAlias, room_id: RoomId) -> None:
+        """`PUT /directory/room/{alias}`."""
+        try:
+            await self._api.call(Method.PUT, Path.v3.directory.room[alias], {"room_id": room_id})
+        except HomeserverRefused as error:
+            if error.status != 409:
+                raise
+            leads_to = await self.resolve_alias(alias)
+            if leads_to != room_id:
+                raise AliasTaken(
+                    f"The alias {alias} leads to the room {leads_to}, not to {room_id}."
+                ) from None
+
+    async def joined_rooms(self) -> frozenset[RoomId]:
+        """`GET /joined_rooms`."""
+        answer = await self._api.call(Method.GET, Path.v3.joined_rooms)
+        listed = answer.get("joined_rooms")
+        if not isinstance(listed, list):
+            raise TemporaryFailure(
+                "The homeserver does not tell in which rooms the bot is. It is asked again."
+            )
+        return frozenset(RoomId(str(one)) for one in listed)
+
+    async def upgrade(self, room_id: RoomId, version: str) -> RoomId:
+        """`POST /rooms/{id}/upgrade`, never sent twice."""
+        answer = await self._api.call(
+            Method.POST, Path.v3.rooms[room_id].upgrade, {"new_version": version}, attempts=1
+        )
+        return RoomId(_told(answer, "replacement_room"))
+
     async def read_state(self, room_id: RoomId) -> Sequence[Event]:
         """`GET /rooms/{id}/state`."""
         answer = await self._api.call(Method.GET, Path.v3.rooms[room_id].state)
@@ -164,7 +202,15 @@ class MatrixClient:
 
     async def join(self, room_id: RoomId) -> None:
         """`POST /join/{id}`."""
-        await self._api.call(Method.POST, Path.v3.join[room_id])
+        try:
+            await self._api.call(Method.POST, Path.v3.join[room_id])
+        except HomeserverRefused as error:
+            # Who is not invited gets a 403; a room without anybody in it is looked for elsewhere, in vain.
+            if error.status == 404 or "no servers" in error.text:
+                raise RoomGone(
+                    f"The homeserver has nobody in the room {room_id} who could let the bot in."
+                ) from None
+            raise
 
     async def leave(self, room_id: RoomId) -> None:
         """`POST /rooms/{id}/leave`."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain.model import EventId, RoomId, UserId
-from ..domain.power import CANARY, MARKER
+from ..domain.power import BRIDGE, CANARY, MARKER
 from ..ports import Event
 
 MIRRORED = frozenset(
@@ -32,6 +32,7 @@ MIRRORED = frozenset(
         "m.room.retention",
         "m.space.child",
         "m.space.parent",
+        BRIDGE,
         MARKER,
         CANARY,
     }

@@ -17,6 +17,7 @@ from .accounts import (
 from .audit import AuditBook, AuditLine, Forgotten, Limits
 from .choices import ChoiceBook, Chosen
 from .counts import CountBook, Counts
+from .drift import DriftBook, Drifted
 from .groups import GroupBook
 from .inbox import MoodleInbox
 from .journal import AuditRow, CommandRow, HeldRow, Journal
@@ -44,6 +45,7 @@ from .queue import (
     space_of,
 )
 from .readers import ReaderBook, ReaderRow
+from .rooms import RoomAdmin
 from .search import AuditFilter, FoundPerson, SearchBook
 from .spaces import Changed, SpaceBook
 from .store import CourseBook, CourseRow, Done, LedgerBook, Settings, Store
@@ -79,6 +81,8 @@ __all__ = [
     "CourseBook",
     "CourseRow",
     "Done",
+    "DriftBook",
+    "Drifted",
     "Event",
     "Facts",
     "Forgotten",
@@ -112,6 +116,7 @@ __all__ = [
     "Queue",
     "ReaderBook",
     "ReaderRow",
+    "RoomAdmin",
     "SampleBook",
     "Saved",
     "SearchBook",

@@ -83,7 +83,7 @@ class Mirror(Protocol):
         ...
 
     async def find_marked(self, site: str, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
-        """Rooms that the bot made and marked for this course, of the newest generation; for rooms our books lost."""
+        """Rooms that the bot made or adopted, and marked for this course, of the newest generation."""
         ...
 
     async def joined_with(self, user_id: UserId) -> Sequence[RoomId]:

@@ -19,6 +19,7 @@ from .accounts import AccountBook
 from .audit import AuditBook
 from .choices import ChoiceBook
 from .counts import CountBook
+from .drift import DriftBook
 from .groups import GroupBook
 from .journal import Journal
 from .links import LinkBook
@@ -87,7 +88,15 @@ class LedgerBook(Protocol):
         ...
 
     async def adopt(self, room_id: RoomId, key: RoomKey, *, at: float, generation: int = 1) -> None:
-        """Book a room that exists already under this key."""
+        """Book a room that exists already under this key, as the mirror has it."""
+        ...
+
+    async def move(self, room_id: RoomId, replacement: RoomId) -> None:
+        """A room was replaced by another: all that is booked of it is about that one now."""
+        ...
+
+    async def keep_names(self, room_id: RoomId, names: Mapping[str, str]) -> None:
+        """What people call the room is kept for as long as we would write these, by `name` and `topic`."""
         ...
 
     async def release(self, room_id: RoomId) -> None:
@@ -237,5 +246,7 @@ class Store(Protocol):
     def pauses(self) -> PauseBook: ...
     @property
     def spaces(self) -> SpaceBook: ...
+    @property
+    def drift(self) -> DriftBook: ...
     @property
     def settings(self) -> Settings: ...

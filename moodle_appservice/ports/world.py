@@ -113,6 +113,18 @@ class Matrix(Protocol):
         """`DELETE /directory/room/{alias}`; fine where there is none."""
         ...
 
+    async def put_alias(self, alias: RoomAlias, room_id: RoomId) -> None:
+        """`PUT /directory/room/{alias}`; fine where it leads there. Raises `AliasTaken` where it leads elsewhere."""
+        ...
+
+    async def joined_rooms(self) -> frozenset[RoomId]:
+        """`GET /joined_rooms`: every room in which the bot is."""
+        ...
+
+    async def upgrade(self, room_id: RoomId, version: str) -> RoomId:
+        """`POST /rooms/{id}/upgrade`: the room that takes its place, with its aliases and a tombstone in the old."""
+        ...
+
     async def read_state(self, room_id: RoomId) -> Sequence[Event]:
         """`GET /rooms/{id}/state`: every current state event, members too."""
         ...
@@ -149,7 +161,7 @@ class Matrix(Protocol):
         ...
 
     async def join(self, room_id: RoomId) -> None:
-        """`POST /join/{id}`."""
+        """`POST /join/{id}`. Raises `RoomGone` where nobody there could let the bot in, as no such room exists."""
         ...
 
     async def leave(self, room_id: RoomId) -> None:

@@ -93,6 +93,8 @@ async def assume_room(
         ("m.room.name", ""): {"name": content.get("name", "")},
         ("m.room.topic", ""): {"topic": content.get("topic", "")},
         ("m.room.power_levels", ""): content.get("power_level_content_override", {}),
+        # With the alias that we ask for the homeserver names the room as well.
+        ("m.room.canonical_alias", ""): {"alias": _alias(content, bot)},
         **{
             (event["type"], event["state_key"]): event["content"]
             for event in content.get("initial_state", ())
@@ -121,6 +123,10 @@ async def assume_room(
         await note_marker(connection, room_id, marker, bot)
 
 
+def _alias(content: Mapping[str, Any], bot: UserId) -> str:
+    return f"#{content.get('room_alias_name', '')}:{bot.partition(':')[2]}"
+
+
 async def note_marker(
     connection: Connection, room_id: RoomId, content: Mapping[str, Any], sender: UserId
 ) -> None:
@@ -133,7 +139,7 @@ async def note_marker(
         return
     await connection.execute(
         "UPDATE mirror_room SET marker_site = $2, marker_course = $3, marker_generation = $4, marker_sender = $5, "
-        "marker_room = $6, marker_group = $7 WHERE room_id = $1",
+        "marker_room = $6, marker_group = $7, marker_adopted = $8 WHERE room_id = $1",
         room_id,
         site,
         course,
@@ -141,4 +147,5 @@ async def note_marker(
         sender,
         room,
         group,
+        int(content.get("adopted") is True),
     )

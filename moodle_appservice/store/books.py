@@ -9,6 +9,7 @@ from .choices import ChoiceBooks
 from .counts import CountBooks
 from .courses import CourseBooks
 from .db import Db
+from .drift import DriftBooks
 from .groups import GroupBooks
 from .journal import JournalBook
 from .ledger import LedgerBooks
@@ -33,7 +34,7 @@ class Books:
     def __init__(self, db: Db, *, bot: UserId, prefix: str) -> None:
         self.db = db
         self.mirror = MirrorBook(db, bot=bot, prefix=prefix)
-        self.ledger = LedgerBooks(db)
+        self.ledger = LedgerBooks(db, bot=bot)
         self.groups = GroupBooks(db)
         self.links = LinkBooks(db)
         self.readers = ReaderBooks(db)
@@ -53,4 +54,5 @@ class Books:
         self.audit = AuditBooks(db)
         self.pauses = PauseBooks(db)
         self.spaces = SpaceBooks(db, bot=bot)
+        self.drift = DriftBooks(db)
         self.settings = SettingBook(db)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
 from mautrix.util.async_db import Connection
 
@@ -19,6 +19,7 @@ from ..domain.actions import (
     Invite,
     Join,
     OfPerson,
+    PutAlias,
     Remove,
     SetPower,
     SetState,
@@ -26,22 +27,39 @@ from ..domain.actions import (
 )
 from ..domain.model import CourseId, GroupId, MoodleUserId, RoomId, UserId
 from ..domain.places import Ledger
-from ..domain.power import MARKER
 from ..domain.rooms import RoomKey, RoomKind
 from ..ports import Done, OwnRoom
 from .assume import assume_member, assume_room, assume_state
 from .audit import add_line
 from .db import Db, Row, fetch_in, to_json
+from .found import (
+    NAMES,
+    answered,
+    avatar_in,
+    book_departed,
+    book_name,
+    book_names,
+    forget_departed,
+    generation_in,
+    levels_of_known,
+    move_books,
+)
 
 COURSE = "course"
 CONTROL = "control"
+_PLACES = (
+    "SELECT place.*, mirror_member.event_id AS event_now FROM place LEFT JOIN mirror_member "
+    "ON mirror_member.room_id = place.room_id AND mirror_member.user_id = place.matrix_id "
+    "WHERE place.room_id IN ({in})"
+)
 
 
 class LedgerBooks:
     """The `room` and `place` tables."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Db, *, bot: UserId) -> None:
         self._db = db
+        self._bot = bot
 
     async def room_of(self, key: RoomKey) -> RoomId | None:
         """The room that a key stands for now."""
@@ -90,13 +108,15 @@ class LedgerBooks:
 
         async def work(connection: Connection) -> dict[RoomId, Ledger]:
             rooms = await fetch_in(connection, "SELECT * FROM room WHERE room_id IN ({in})", room_ids)
-            places = await fetch_in(connection, "SELECT * FROM place WHERE room_id IN ({in})", room_ids)
-            of_room: dict[str, list[Row]] = {}
-            for place in places:
-                of_room.setdefault(place["room_id"], []).append(place)
+            places = _by_room(await fetch_in(connection, _PLACES, room_ids))
+            departed = _by_room(
+                await fetch_in(connection, "SELECT * FROM departed WHERE room_id IN ({in})", room_ids)
+            )
             known = {row["room_id"]: row for row in rooms}
             return {
-                room_id: _ledger(known[room_id], of_room.get(room_id, ())) if room_id in known else Ledger()
+                room_id: _ledger(known[room_id], places.get(room_id, ()), departed.get(room_id, ()))
+                if room_id in known
+                else Ledger()
                 for room_id in room_ids
             }
 
@@ -116,13 +136,28 @@ class LedgerBooks:
         """Book an existing room under this key.
 
         A level in it of somebody whom we know from Moodle counts as given by us: the room may have been made a moment
-        before a crash, with levels that nobody booked.
+        before a crash, with levels that nobody booked. Who has left it by choice, and who has named it: see `found`.
         """
 
         async def work(connection: Connection) -> None:
-            levels = await _levels_of_known(connection, room_id)
+            levels = await levels_of_known(connection, room_id)
             await connection.execute("DELETE FROM room WHERE room_id = $1", room_id)
             await _put_room(connection, room_id, key, generation, at=at, levels=levels)
+            await book_names(connection, room_id, self._bot, at=at)
+            await book_departed(connection, room_id)
+
+        await self._db.transaction(work)
+
+    async def move(self, room_id: RoomId, replacement: RoomId) -> None:
+        """A room was replaced by another."""
+        await self._db.transaction(lambda connection: move_books(connection, room_id, replacement))
+
+    async def keep_names(self, room_id: RoomId, names: Mapping[str, str]) -> None:
+        """What people call the room stands for as long as we would write these, by `name` and `topic`."""
+
+        async def work(connection: Connection) -> None:
+            for what, text in names.items():
+                await book_name(connection, room_id, f"m.room.{NAMES[what]}", {what: text})
 
         await self._db.transaction(work)
 
@@ -130,8 +165,8 @@ class LedgerBooks:
         """Forget that a room is ours."""
 
         async def work(connection: Connection) -> None:
-            await connection.execute("DELETE FROM place WHERE room_id = $1", room_id)
-            await connection.execute("DELETE FROM room WHERE room_id = $1", room_id)
+            for table in ("place", "departed", "drift", "room_look", "room"):
+                await connection.execute(f"DELETE FROM {table} WHERE room_id = $1", room_id)
 
         await self._db.transaction(work)
 
@@ -139,9 +174,11 @@ class LedgerBooks:
         """These accounts are about to be invited."""
         await self._db.transaction(
             lambda connection: connection.executemany(
-                "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at, wanted, intended) "
-                "VALUES ($1, $2, $3, 0, 0, 1) ON CONFLICT (room_id, matrix_id) DO UPDATE SET "
-                "moodle_id = excluded.moodle_id, intended = 1",
+                "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at, wanted, intended, intended_over) "
+                "VALUES ($1, $2, $3, 0, 0, 1, "
+                "(SELECT event_id FROM mirror_member WHERE room_id = $1 AND user_id = $2)) "
+                "ON CONFLICT (room_id, matrix_id) DO UPDATE SET moodle_id = excluded.moodle_id, intended = 1, "
+                "intended_over = excluded.intended_over",
                 [(room_id, user, person) for user, person in users.items()],
             )
         )
@@ -164,6 +201,7 @@ class LedgerBooks:
         async def work(connection: Connection) -> None:
             for user in users:
                 await _take_place(connection, room_id, user)
+                await forget_departed(connection, room_id, user)
 
         await self._db.transaction(work)
 
@@ -202,27 +240,13 @@ class LedgerBooks:
         await self._db.transaction(work)
 
 
-async def _levels_of_known(connection: Connection, room_id: RoomId) -> dict[str, int]:
-    row = await connection.fetchrow(
-        "SELECT content FROM mirror_state WHERE room_id = $1 AND type = 'm.room.power_levels' AND state_key = ''",
-        room_id,
-    )
-    users = json.loads(row["content"]).get("users") if row else None
-    found: dict[str, int] = {}
-    for user, level in users.items() if isinstance(users, dict) else ():
-        known = await connection.fetchrow("SELECT moodle_id FROM person WHERE matrix_id = $1", user)
-        if known is not None and isinstance(level, int):
-            found[user] = level
-    return found
-
-
 async def _book(connection: Connection, done: Done, bot: UserId) -> None:
     match done.action:
         case CreateRoom() as action:
             await _book_room(connection, done, action, bot)
         case SetState(event_type, state_key, content):
             await assume_state(connection, done, event_type, state_key, content, bot)
-            await _book_name(connection, done.room_id, event_type, content)
+            await book_name(connection, done.room_id, event_type, content)
         case SetPower(content, levels):
             await assume_state(connection, done, "m.room.power_levels", "", content, bot)
             await connection.execute(
@@ -240,6 +264,8 @@ async def _book(connection: Connection, done: Done, bot: UserId) -> None:
         case Ban(matrix_id, person):
             await assume_member(connection, done, matrix_id, "ban", bot)
             await _give_place(connection, done.room_id, matrix_id, person, at=done.at, banned=True)
+        case PutAlias():
+            pass
         case Remove(matrix_id) | Unban(matrix_id):
             await assume_member(connection, done, matrix_id, "leave", bot)
             await _take_place(connection, done.room_id, matrix_id)
@@ -290,25 +316,14 @@ async def _book_room(connection: Connection, done: Done, action: CreateRoom, bot
         connection,
         done.room_id,
         action.room,
-        _generation(content),
+        generation_in(content),
         at=done.at,
         levels={user: level for user, level in given.items() if user != bot},
         name=content.get("name"),
         topic=content.get("topic"),
-        avatar=_avatar(content),
+        avatar=avatar_in(content),
     )
     await assume_room(connection, done.room_id, content, bot)
-
-
-def _avatar(content: Mapping[str, Any]) -> str | None:
-    states = (one["content"] for one in content.get("initial_state", ()) if one["type"] == "m.room.avatar")
-    return next((state.get("url") for state in states), None)
-
-
-def _generation(content: Mapping[str, Any]) -> int:
-    """Of a room that is made: as its marker says."""
-    markers = (event["content"] for event in content.get("initial_state", ()) if event["type"] == MARKER)
-    return next((marker.get("generation", 1) for marker in markers), 1)
 
 
 async def _put_room(
@@ -351,7 +366,14 @@ def _key(row: Row) -> RoomKey:
     return RoomKey(RoomKind(row["room_kind"]), row["course_id"], GroupId(row["group_id"]))
 
 
-def _ledger(row: Row, places: Sequence[Row]) -> Ledger:
+def _by_room(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["room_id"], []).append(row)
+    return found
+
+
+def _ledger(row: Row, places: Sequence[Row], departed: Sequence[Row]) -> Ledger:
     return Ledger(
         name=row["name_written"],
         topic=row["topic_written"],
@@ -360,24 +382,9 @@ def _ledger(row: Row, places: Sequence[Row]) -> Ledger:
         places=_users_with(places, "wanted"),
         intended=_users_with(places, "intended"),
         bans=_users_with(places, "banned"),
+        departed=frozenset(UserId(one["matrix_id"]) for one in (*departed, *filter(answered, places))),
+        kept=frozenset(what for what, column in NAMES.items() if row[f"{column}_kept"]),
     )
-
-
-async def _book_name(
-    connection: Connection, room_id: RoomId, event_type: str, content: Mapping[str, Any]
-) -> None:
-    if event_type == "m.room.name":
-        await connection.execute(
-            "UPDATE room SET name_written = $2 WHERE room_id = $1", room_id, content.get("name")
-        )
-    elif event_type == "m.room.avatar":
-        await connection.execute(
-            "UPDATE room SET avatar_written = $2 WHERE room_id = $1", room_id, content.get("url")
-        )
-    elif event_type == "m.room.topic":
-        await connection.execute(
-            "UPDATE room SET topic_written = $2 WHERE room_id = $1", room_id, content.get("topic")
-        )
 
 
 async def _audit(connection: Connection, done: Done) -> None:

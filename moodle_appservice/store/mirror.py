@@ -233,7 +233,7 @@ class MirrorBook:
         """Rooms of the bot with our marker for this course, of the newest generation each."""
         rows = await self._db.fetch(
             "SELECT * FROM mirror_room WHERE marker_course = $1 AND marker_site = $2 "
-            "AND marker_sender = $3 AND creator = $3 ORDER BY marker_generation",
+            "AND marker_sender = $3 AND (creator = $3 OR marker_adopted = 1) ORDER BY marker_generation",
             course_id,
             site,
             self._bot,

@@ -36,6 +36,7 @@ BY_PERSON: Final = (
 """Tables with a column `moodle_id`; `person` first, because its key leads to the audit log."""
 BY_ACCOUNT: Final = {
     "mirror_member": "user_id",
+    "departed": "matrix_id",
     "direct_room": "user_id",
     "command": "sender",
     "link_question": "sender",
@@ -48,6 +49,7 @@ SHARED: Final = (
     "board_course",
     "course",
     "course_group",
+    "drift",
     "exclusion",
     "hold",
     "message",
@@ -57,11 +59,12 @@ SHARED: Final = (
 )
 NOBODY: Final = (
     *("course_choice", "lti_invitation", "lti_nonce", "lti_platform", "mirror_room", "setting", "web_secret"),
-    *("board_reader", "board_settled", "board_site", "moodle_appservice_version", "sample"),
+    *("board_reader", "board_settled", "board_site", "moodle_appservice_version", "room_look", "sample"),
 )
 _TEXTS: Final = {
     "audit": ("why", "result"),
     "course": ("last_error", "choice_by", "reason"),
+    "drift": ("sentence",),
     "hold": ("reason",),
     "pause": ("by_whom", "why"),
     "person": ("reason",),

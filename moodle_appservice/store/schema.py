@@ -9,7 +9,7 @@ from __future__ import annotations
 from mautrix.util.async_db import Connection, UpgradeTable
 
 from .keys import name_by_keys
-from .upgrades import several_rooms
+from .upgrades import found_rooms, several_rooms
 from .upgrades.board import board
 from .upgrades.conversations import conversations
 from .upgrades.operations import operations
@@ -320,3 +320,4 @@ upgrades.register(several_rooms.upgrade, description=several_rooms.DESCRIPTION)
 upgrades.register(pages, description="Sessions of the pages, links to sign in with, samples for charts")
 upgrades.register(conversations, description="How people read, what they asked for, what they were told")
 upgrades.register(board, description="What several processes tell each other")
+upgrades.register(found_rooms.upgrade, description=found_rooms.DESCRIPTION)

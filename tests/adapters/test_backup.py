@@ -12,7 +12,8 @@ import pytest
 from moodle_appservice.domain.linking import Link
 from moodle_appservice.domain.model import CourseId, MoodleUserId, Resolution, Trust
 from moodle_appservice.domain.rules import Choice
-from moodle_appservice.engine.site import BASELINE, SITE_NAME
+from moodle_appservice.engine.gate import BASELINE
+from moodle_appservice.engine.site import SITE_NAME
 from moodle_appservice.errors import PermanentFailure, Refused
 from moodle_appservice.ports import CourseRow, Pause
 from moodle_appservice.store import backup

@@ -91,6 +91,9 @@ async def everywhere(books: Books, db: Db) -> None:
         await db.execute(f"INSERT INTO {table} VALUES ($1, 42, 1.0)", ZOE)
     await books.told.claim(ZOE, Way.WELCOME, at=NOW)
     await books.pauses.add(Pause(course, NOW, MINE, "Ask her"))
+    await books.drift.report(RoomId("!room"), {"banned": f"{MINE} is banned."}, at=NOW)
+    for user in (MINE, HIS):
+        await db.execute("INSERT INTO departed VALUES ('!room', $1)", user)
     await books.sessions.open("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
     await books.sessions.invite("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
     await db.execute(

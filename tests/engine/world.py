@@ -22,6 +22,9 @@ from moodle_appservice.engine.people import PersonFinder
 from moodle_appservice.engine.picture_turns import PictureTurns
 from moodle_appservice.engine.planning import CoursePlanner
 from moodle_appservice.engine.queues.memory import MemoryQueue
+from moodle_appservice.engine.recovery import Recovery
+from moodle_appservice.engine.replacing import Replacing
+from moodle_appservice.engine.returning import Returning
 from moodle_appservice.engine.rooms import RoomFinder
 from moodle_appservice.engine.settled import Settled
 from moodle_appservice.engine.signals import Pushed
@@ -74,6 +77,10 @@ class World:
         hands = Hands(self.matrix, self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
         self.tree = SpaceTree(self.store, self.queue, self.rules)
+        self.replacing = Replacing(self.matrix, self.store, self.queue, self.rules, self.clock)
+        self.returning = Returning(
+            *(self.matrix, self.matrix, self.store, self.rooms, self.replacing, self.rules, self.clock)
+        )
         self.courses = CourseSync(
             self.planner,
             hands,
@@ -84,6 +91,7 @@ class World:
             self.freshness,
             self.troubles,
             self.settled,
+            self.returning,
             images=images,
             tree=self.tree,
         )
@@ -120,6 +128,7 @@ class World:
             self.settled,
             turns=self.turns,
             tree=self.tree,
+            recovery=Recovery(self.matrix, self.store, self.rules, self.clock),
         )
         self.status = StatusReader(self.planner, self.store, self.troubles, self.facts)
         self.pushed = Pushed(

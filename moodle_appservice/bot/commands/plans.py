@@ -13,6 +13,7 @@ from ...domain.actions import (
     Invite,
     Join,
     OfPerson,
+    PutAlias,
     Remove,
     SetPower,
     SetState,
@@ -65,7 +66,7 @@ def _what(call: Call, action: Action) -> str:
     match action:
         case CreateRoom():
             return _("make a room")
-        case SetState():
+        case SetState() | PutAlias():
             return _("change a setting")
         case SetPower():
             return _("change levels")
