@@ -35,6 +35,7 @@ from .engine.notices import Notices
 from .engine.observers import Observers
 from .engine.operations import Operations
 from .engine.overview import LAST_PASS
+from .engine.pace import Pacing
 from .engine.pauses import Pauses
 from .engine.people import PersonFinder
 from .engine.personal import Outside, Personal
@@ -192,7 +193,9 @@ class Service:
         digests = clustered.digests if clustered else digest
         self.figures = FigureReader(store, queue, troubles, clock)
         metrics = Metrics(self.figures)
-        observer = Observers(self.figures, metrics)
+        most = settings.sync.rooms_at_once
+        self.pace = Pacing(lambda: clustered.cluster.share(most) if clustered else most)
+        observer = Observers(self.figures, metrics, self.pace)
         session = self._session = new_session(
             clustered, trace_configs=[watched(observer, settings.homeserver.address)]
         )
@@ -279,6 +282,13 @@ class Service:
             tree=tree,
             recovery=self.recovery,
         )
+        courses = CourseSync(
+            *(self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled),
+            returning,
+            observer,
+            images,
+            tree,
+        )
         self.workers = Workers(
             queue,
             store,
@@ -294,15 +304,11 @@ class Service:
                 AccountKeeper(self.accounts, store, rules, clock, inbox=self.inbox),
                 AvatarKeeper(self.accounts, pictures, store, rules, self.picture_turns),
             ),
-            courses=CourseSync(
-                *(self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled),
-                returning,
-                observer,
-                images,
-                tree,
-            ),
+            courses=courses,
             spaces=SpaceSync(self.spaces, tree, hands, store, queue, self.gate, clock, self.space_troubles),
-            number=settings.sync.rooms_at_once,
+            number=most,
+            urgency=courses.urgency_of,
+            pace=self.pace,
             for_people=settings.sync.people_at_once,
             pauses=self.pauses,
             observer=observer,

@@ -209,7 +209,13 @@ class Bot(Section):
 class Sync(Section):
     """How much is done at the same time."""
 
-    rooms_at_once: int = number(8, "Rooms that are written at the same time, one write each.", ge=1, le=64)
+    rooms_at_once: int = number(
+        16,
+        "At most so many rooms are written at the same time, one write each; how many of them pay is found out. "
+        "In a cluster all processes together.",
+        ge=1,
+        le=64,
+    )
     people_at_once: int = number(
         48,
         "People whose accounts are looked for or made at the same time, beside the rooms: each takes a few short "

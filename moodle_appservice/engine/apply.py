@@ -64,11 +64,15 @@ class Limits:
 
 @dataclass(slots=True)
 class SliceResult:
-    """What a slice did. `left`: steps that were not begun. `failures`: those that did not work, in order."""
+    """What a slice did. `left`: steps that were not begun. `failures`: those that did not work, in order.
+
+    `rooms`: those that there are after it.
+    """
 
     done: int = 0
     left: int = 0
     failures: list[tuple[Step, AppError]] = field(default_factory=list)
+    rooms: dict[RoomKey, RoomId] = field(default_factory=dict)
 
 
 class Masquerade(Protocol):
@@ -123,7 +127,8 @@ class Hands:
         result = SliceResult(left=len(steps))
         ends = self._clock.now() + self._limits.seconds
         part = steps[: self._limits.actions]
-        ids = dict(rooms)
+        ids = result.rooms
+        ids.update(rooms)
         for room, room_id in ids.items():
             await self._intend(room, room_id, part)
         for step in part:

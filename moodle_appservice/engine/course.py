@@ -12,6 +12,7 @@ from enum import Enum, auto
 from ..domain.actions import Departure, Step, takes_out
 from ..domain.drift import reported
 from ..domain.model import CourseId, MoodleUserId, RoomId
+from ..domain.urgency import Urgency, urgency, urgent_part
 from ..errors import PermanentFailure
 from ..ports import (
     UNOBSERVED,
@@ -25,7 +26,7 @@ from ..ports import (
     course_key,
     person_key,
 )
-from .apply import Hands
+from .apply import Hands, SliceResult
 from .course_images import CourseImages
 from .freshness import Freshness
 from .gate import Gate
@@ -36,6 +37,14 @@ from .settled import Settled
 from .tree import SpaceTree
 from .troubles import Troubles
 
+LONGEST_LOOK = 10.0
+"""Seconds after which a course is planned anew although nobody waits for anything."""
+_PRIORITIES = {
+    Urgency.REMOVAL: Priority.REMOVAL,
+    Urgency.TEACHER: Priority.TEACHER,
+    Urgency.NEW_ROOM: Priority.PASS,
+    Urgency.REST: Priority.REST,
+}
 log = logging.getLogger(__name__)
 
 
@@ -79,6 +88,7 @@ class CourseSync:
         self._queue = queue
         self._gate = gate
         self._clock = clock
+        self._urgency: dict[CourseId, Priority] = {}
 
     async def run(self, taken: Taken) -> Outcome:
         """Plan and carry out one slice. `MORE`: the key must come back at once."""
@@ -172,18 +182,10 @@ class CourseSync:
         self._troubles.keep_only(course_id, prepared.steps)
         steps = self._troubles.due(course_id, prepared.steps, now=now)
         if steps:
-            if not await self._gate.before_writes(epoch):
-                return Outcome.MORE
-            signal = ",".join(sorted(taken.signals))
-            result = await self._hands.slice(course_id, prepared.ids, steps, signal=signal)
-            failed = [step for step, _ in result.failures]
-            for step in steps[: len(steps) - result.left]:
-                if step not in failed:
-                    self._troubles.solved(course_id, step)
-            for step, failure in result.failures:
-                self._troubles.add(course_id, step, failure, now=self._clock.now())
+            left = await self._slices(course_id, prepared, steps, taken, epoch)
             holds_more = prepared.is_held and any(takes_out(step.action) for step in steps)
-            if result.left or not result.done or holds_more or _may_come_back(prepared, steps):
+            if left is None or left or holds_more or _may_come_back(prepared, steps):
+                self._urgency[course_id] = _PRIORITIES[urgency(left or ())]
                 return Outcome.MORE
         if await self._fetched_image(prepared, epoch):
             return Outcome.MORE
@@ -195,6 +197,41 @@ class CourseSync:
         if self._images is None or prepared.image is not None or not prepared.course.rules.avatar:
             return False
         return await self._gate.before_writes(epoch) and await self._images.fetch(prepared.facts.course.image)
+
+    async def _slices(
+        self, course_id: CourseId, prepared: Prepared, steps: tuple[Step, ...], taken: Taken, epoch: int
+    ) -> tuple[Step, ...] | None:
+        """Slice after slice as long as nobody waits for us; what is left then, None: everything is planned anew."""
+        ends = self._clock.now() + LONGEST_LOOK
+        is_hurried = taken.priority <= Priority.HINT
+        signal = ",".join(sorted(taken.signals))
+        rooms = prepared.ids
+        while steps:
+            if not await self._gate.before_writes(epoch):
+                return None
+            part = steps if is_hurried else urgent_part(steps)
+            result = await self._hands.slice(course_id, rooms, part, signal=signal)
+            begun, rooms = part[: len(part) - result.left], result.rooms
+            self._book_troubles(course_id, begun, result)
+            steps = steps[len(begun) :]
+            if not result.done:
+                return None
+            if result.failures or self._queue.presses(taken) or self._clock.now() >= ends:
+                break
+        return steps
+
+    def _book_troubles(self, course_id: CourseId, begun: tuple[Step, ...], result: SliceResult) -> None:
+        failed = [step for step, _ in result.failures]
+        for step in begun:
+            if step not in failed:
+                self._troubles.solved(course_id, step)
+        for step, failure in result.failures:
+            self._troubles.add(course_id, step, failure, now=self._clock.now())
+
+    def urgency_of(self, taken: Taken) -> Priority:
+        """With which priority a course comes back that has more to do; whoever waits for it goes on waiting."""
+        found = self._urgency.pop(CourseId(taken.key.number), taken.priority)
+        return taken.priority if taken.priority is Priority.WAITING_PERSON else found
 
     async def _finish(self, course_id: CourseId, prepared: Prepared) -> None:
         """All that could be done is done; what was put aside is looked at again when its time comes."""

@@ -11,7 +11,7 @@ and a course that was not read stays as it is. Who asks for a pass has everythin
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..domain.digest import digest
@@ -94,7 +94,8 @@ class SitePass:
             await self._tree.take(site, rows)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         chosen = on if asked else await self._choose(on, site)
-        due = await self._look(chosen, site, started, thorough=asked)
+        known = {row.id for row in rows.values() if row.last_sync is not None}
+        due = await self._look(chosen, site, started, known=known, thorough=asked)
         due += await self._from_memory(set(on).difference(chosen))
         if self._turns is not None:
             await self._turns.store()
@@ -118,7 +119,8 @@ class SitePass:
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         chosen = await self._choose(on, site)
         if chosen:
-            due = await self._look(chosen, site, started, thorough=False)
+            known = {row.id for row in rows.values() if row.last_sync is not None}
+            due = await self._look(chosen, site, started, known=known, thorough=False)
             log.debug("Turn: %d courses were read, %d are looked at.", len(chosen), due)
 
     async def _choose(self, on: Sequence[CourseId], site: SiteFacts) -> Sequence[CourseId]:
@@ -128,9 +130,18 @@ class SitePass:
         return await self._turns.choose(on, site, restless=restless)
 
     async def _look(
-        self, chosen: Sequence[CourseId], site: SiteFacts, started: float, *, thorough: bool
+        self,
+        chosen: Sequence[CourseId],
+        site: SiteFacts,
+        started: float,
+        *,
+        known: Collection[CourseId],
+        thorough: bool,
     ) -> int:
-        """Read courses and make those due in which something has changed; how many those are."""
+        """Read courses and make those due in which something has changed; how many those are.
+
+        `known`: courses that were as they should be once. Somebody may have to go there, in a new one nobody has to.
+        """
         await self._facts.prefetch(chosen, not_older_than=started, thorough=thorough)
         self._freshness.read(chosen, began=started)
         if self._after_reading is not None:
@@ -155,7 +166,8 @@ class SitePass:
             if course_id not in digests or not self._settled.is_settled(course_id, digests[course_id])
         ]
         for course_id in due:
-            await self._queue.add(course_key(course_id), priority=Priority.PASS, signal=PASS)
+            priority = Priority.REMOVAL if course_id in known else Priority.PASS
+            await self._queue.add(course_key(course_id), priority=priority, signal=PASS)
         return len(due)
 
     async def _from_memory(self, course_ids: Iterable[CourseId]) -> int:

@@ -14,8 +14,8 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from ..errors import AppError, PermanentFailure, Refused, TemporaryFailure
 from ..ports import UNOBSERVED, Clock, Key, Observer, Priority, Queue, Store, Taken
 from .course import CourseSync, Outcome
 from .freshness import continued
+from .pace import Pacing
 from .pauses import Pauses
 from .people import PersonFinder
 from .settled import Settled
@@ -94,7 +95,11 @@ class Workers:
         for_others: ForOthers | None = None,
         settled: Settled | None = None,
         spaces: SpaceSync | None = None,
+        urgency: Callable[[Taken], Priority] = lambda taken: taken.priority,
+        pace: Pacing | None = None,
     ) -> None:
+        self._urgency = urgency
+        self._pace = pace
         self._observer = observer
         self._ends = ends
         self._for_others = for_others
@@ -159,16 +164,19 @@ class Workers:
             self.failures[key] = failure
 
     async def _work(self, only: str) -> None:
+        pace = None if only else self._pace
         while True:
-            taken = await self._queue.take(only=only)
-            self._at.add(taken.key)
-            try:
-                await self._look(taken)
-            except asyncio.CancelledError:
-                await asyncio.shield(self._queue.back_off(taken, delay=0))
-                raise
-            finally:
-                self._at.discard(taken.key)
+            async with nullcontext() if pace is None else pace.place():
+                taken = await self._queue.take(only=only)
+                self._at.add(taken.key)
+                try:
+                    with nullcontext() if pace is None else pace.at_work():
+                        await self._look(taken)
+                except asyncio.CancelledError:
+                    await asyncio.shield(self._queue.back_off(taken, delay=0))
+                    raise
+                finally:
+                    self._at.discard(taken.key)
 
     def is_at(self, key: Key) -> bool:
         """Whether a key is being looked at in this moment."""
@@ -241,9 +249,10 @@ class Workers:
             await self._queue.back_off(taken, delay=_delay(taken.attempt, failure.retry_after))
             return
         if outcome is Outcome.MORE:
+            priority = self._urgency(taken)
             for signal in taken.signals:
                 name = signal if signal.startswith(ASKED) else continued(signal)
-                await self._queue.add(taken.key, priority=taken.priority, signal=name)
+                await self._queue.add(taken.key, priority=priority, signal=name)
         await self._queue.done(taken)
 
     async def _book(self, key: Key, failure: AppError) -> None:

@@ -23,8 +23,14 @@ class Priority(IntEnum):
     """`person:` keys are short, and courses wait for them."""
     HINT = 2
     """Something is known to have changed."""
-    PASS = 3
-    """The periodic look at everything."""
+    REMOVAL = 3
+    """Somebody may have to go: a course that was as it should be and has changed, or whose plan goes on so."""
+    TEACHER = 4
+    """Somebody with a level is to come."""
+    PASS = 5
+    """The periodic look at everything; for a new course, its room."""
+    REST = 6
+    """What is left of a course in which all that is urgent is done."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,6 +115,10 @@ class Queue(Protocol):
 
     async def idle(self) -> None:
         """Wait until nothing is due, running, or waiting for a retry within the next minute."""
+        ...
+
+    def presses(self, taken: Taken) -> bool:
+        """Whether whoever has this key in hand should give it back soon: others wait, or a signal for it has come."""
         ...
 
     def depth(self) -> int:

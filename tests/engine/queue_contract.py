@@ -47,6 +47,10 @@ class QueueDesk(Protocol):
         """For how many seconds the key that waits longest has been due."""
         ...
 
+    async def presses(self, taken: Taken) -> bool:
+        """What the queue says when it has looked again."""
+        ...
+
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         """Whether a task still waits when everything that can go on without waiting for time has gone on."""
         ...
@@ -238,6 +242,20 @@ async def test_success_forgets_the_attempts(desk: QueueDesk) -> None:
     await desk.queue.done(await desk.take_now())
     await desk.queue.add(A)
     assert (await desk.take_now()).attempt == 0
+
+
+async def test_whoever_has_a_key_is_pressed_by_those_who_wait_and_by_a_signal_for_it(desk: QueueDesk) -> None:
+    await desk.queue.add(A)
+    taken = await desk.take_now()
+    assert not await desk.presses(taken)
+    await desk.queue.add(A, signal="event")
+    assert await desk.presses(taken)
+    await desk.queue.done(taken)
+    again = await desk.take_now()
+    await desk.queue.add(B, not_before=desk.now() + 600)
+    assert not await desk.presses(again), "nobody waits yet"
+    await desk.advance(600)
+    assert await desk.presses(again)
 
 
 async def test_idle_waits_for_what_is_due_and_for_what_runs(desk: QueueDesk) -> None:

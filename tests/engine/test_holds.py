@@ -42,6 +42,7 @@ async def test_what_was_confirmed_is_removed_over_several_slices(world: World) -
     (course_id,) = world.facts.courses
     await world.sync(course_id)
     assert await world.store.journal.confirm(course_id) == 1
+    await world.somebody_waits()
     looks = await world.sync(course_id, "confirm")
     assert looks == 7
     assert {user for user, membership in world.matrix.members(room_id).items() if membership == "leave"} == {

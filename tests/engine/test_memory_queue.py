@@ -53,6 +53,9 @@ class MemoryDesk:
     async def oldest(self) -> float:
         return self.queue.oldest()
 
+    async def presses(self, taken: Taken) -> bool:
+        return self.queue.presses(taken)
+
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         for _ in range(20):
             await asyncio.sleep(0)

@@ -140,6 +140,10 @@ class World:
         )
         self.matrix.sink = self.pushed
 
+    async def somebody_waits(self) -> None:
+        """Another course is due, so that a look at one ends with its slice."""
+        await self.queue.add(course_key(CourseId(999_999)))
+
     async def switch_on(self, course_id: CourseId) -> None:
         """Book a course as one that has a room."""
         await self.store.courses.save([CourseRow(course_id, f"C{course_id}", True, "For the test.")])

@@ -76,6 +76,10 @@ class ClusterDesk:
     async def oldest(self) -> float:
         return await self.jobs.oldest()
 
+    async def presses(self, taken: Taken) -> bool:
+        self.queue._due = await self.jobs.due()
+        return self.queue.presses(taken)
+
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         """Whether the queue has looked for a key once more and the task still has none."""
         for _ in range(3):

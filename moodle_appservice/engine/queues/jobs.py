@@ -52,6 +52,8 @@ _DEPTH = "SELECT count(DISTINCT lock) AS number FROM procrastinate_jobs WHERE st
 _OLDEST = """SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - GREATEST(job.scheduled_at, event.at))), 0) AS seconds
     FROM procrastinate_jobs AS job JOIN procrastinate_events AS event ON event.job_id = job.id
     WHERE event.type = 'deferred' AND job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= now())"""
+_DUE = """SELECT count(*) AS number FROM procrastinate_jobs
+    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())"""
 _BUSY = """SELECT count(*) AS number FROM procrastinate_jobs WHERE status = 'doing'
     OR (status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now() + make_interval(secs => %(soon)s)))"""
 _RENEW = """UPDATE procrastinate_workers SET last_heartbeat = now()
@@ -208,6 +210,11 @@ class Jobs:
         """For how many seconds the key that waits longest has been due."""
         async with _usable():
             return float((await self._connector.execute_query_one_async(_OLDEST))["seconds"])
+
+    async def due(self) -> int:
+        """How many wait whose time has come."""
+        async with _usable():
+            return int((await self._connector.execute_query_one_async(_DUE))["number"])
 
     async def busy(self, *, soon: float) -> int:
         """How many are running, due, or due within so many seconds."""

@@ -65,6 +65,7 @@ class ProcrastinateQueue:
         self._takers: list[_Taker] = []
         self._added = asyncio.Event()
         self._depth = 0
+        self._due = 0
         self._oldest = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -138,6 +139,11 @@ class ProcrastinateQueue:
         if self._when_idle is not None:
             await self._when_idle()
 
+    def presses(self, taken: Taken) -> bool:
+        """Whether others wait, or a signal for this key has come, as seen a moment ago."""
+        del taken
+        return self._due > 0
+
     def depth(self) -> int:
         """How many keys wait or run, as counted a moment ago."""
         return self._depth
@@ -175,6 +181,7 @@ class ProcrastinateQueue:
                     pass
                 if time.monotonic() - counted > LOOK_EVERY:
                     self._depth, self._oldest = await self._jobs.depth(), await self._jobs.oldest()
+                    self._due = await self._jobs.due()
                     counted = time.monotonic()
             except TemporaryFailure as failure:
                 log.warning("%s", failure)

@@ -1,0 +1,104 @@
+"""As many rooms at once as the homeserver gains from: what is seen of its answers, and the places that follow.
+
+`domain.pace` decides. Here the answers of a round are collected, and whoever wants to write to a room waits for a
+place. Only writes into rooms count: making one takes longer by itself, and reading says nothing about writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from ..domain.pace import FIRST, SLOW, Pace, Round, after
+from ..ports.observer import Unobserved
+
+SECONDS = 1.5
+"""How long a round is at least."""
+ANSWERS = 12
+"""How many answers it needs."""
+_WRITES = ("POST rooms/", "PUT rooms/")
+
+
+class Pacing(Unobserved):
+    """An observer of requests. `most`: rooms at once that are allowed; `clock`: seconds that go on by themselves."""
+
+    def __init__(self, most: Callable[[], int], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._pace = Pace(min(FIRST, most()))
+        self._taken = 0
+        self._working = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._began: float | None = None
+        self._took: list[float] = []
+        self._refused = 0
+
+    @property
+    def limit(self) -> int:
+        """Rooms that are written at once now."""
+        return max(1, min(self._pace.limit, self._most()))
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """A place for one room, for as long as the context lasts."""
+        if self._taken >= self.limit:
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            try:
+                await waiting
+            except asyncio.CancelledError:
+                if waiting.done() and not waiting.cancelled():
+                    self._give_back()
+                raise
+        else:
+            self._taken += 1
+        try:
+            yield
+        finally:
+            self._give_back()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Whoever has a place has something to do there."""
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._working -= 1
+
+    def asked_matrix(self, endpoint: str, outcome: str, seconds: float) -> None:
+        """A request to the homeserver has ended."""
+        is_refused = outcome == "429" or outcome.startswith("5")
+        if not endpoint.startswith(_WRITES) and not is_refused:
+            return
+        now = self._clock()
+        if self._began is None:
+            self._began = now - seconds
+        self._took.append(seconds)
+        self._refused += is_refused
+        if self._refused or (now - self._began >= SECONDS and len(self._took) >= ANSWERS):
+            self._end_round(now - self._began)
+
+    def _end_round(self, seconds: float) -> None:
+        took = sorted(self._took)
+        p95 = took[min(len(took) - 1, int(len(took) * 0.95))]
+        seen = Round(len(took), seconds, p95, self._refused)
+        # Where less is to do than may be done at once, nothing is learnt about how much it could be.
+        if self._refused or p95 > SLOW or self._working >= self.limit:
+            self._pace = after(self._pace, seen, self._most())
+        self._took, self._refused, self._began = [], 0, None
+        self._let_in()
+
+    def _give_back(self) -> None:
+        self._taken -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._taken < self.limit:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                self._taken += 1
+                waiting.set_result(None)

@@ -1,0 +1,79 @@
+"""How many rooms are written at once: it follows what the homeserver gains from, and what it suffers from."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moodle_appservice.domain.pace import FIRST, HOLD, LEAST, SLOW, Pace, Round, after
+
+ROUNDS = st.builds(
+    Round,
+    writes=st.integers(1, 500),
+    seconds=st.floats(0.5, 10),
+    p95=st.floats(0, 5),
+    refused=st.integers(0, 3),
+)
+
+
+def server(best: int, *, slow_from: int = 10**9) -> list[int]:
+    """The limits over many rounds at a homeserver that gains from so many rooms at once and from no more."""
+    pace, limits = Pace(), []
+    for _ in range(100):
+        rate = 10.0 * min(pace.limit, best)
+        pace = after(pace, Round(int(rate * 2), 2.0, 2.0 if pace.limit >= slow_from else 0.3), most=64)
+        limits.append(pace.limit)
+    return limits
+
+
+def test_it_starts_at_four() -> None:
+    assert Pace().limit == FIRST == 4
+
+
+def test_it_grows_while_throughput_grows_and_goes_back_where_it_does_not() -> None:
+    limits = server(best=16)
+    assert limits[:4] == [8, 16, 32, 16]
+    assert limits.count(16) > 80
+
+
+def test_it_stays_low_where_nothing_is_gained() -> None:
+    limits = server(best=4)
+    assert limits[:2] == [8, 4]
+    assert limits.count(4) > 85
+
+
+def test_what_brought_nothing_is_tried_again_after_a_while() -> None:
+    limits = server(best=4)
+    assert [number for number, limit in enumerate(limits) if limit == 8][1] == 2 + HOLD
+
+
+def test_slow_answers_halve_it() -> None:
+    limits = server(best=64, slow_from=16)
+    assert limits[:3] == [8, 16, 8]
+    assert max(limits) == 16
+
+
+@given(st.integers(LEAST, 64), st.floats(0.5, 10), st.floats(0, 5))
+def test_a_refusal_or_a_slow_round_halves_it_at_once(limit: int, seconds: float, p95: float) -> None:
+    for seen in (Round(10, seconds, p95, refused=1), Round(10, seconds, SLOW + 0.1 + p95)):
+        assert after(Pace(limit), seen, most=64).limit == max(LEAST, limit // 2)
+
+
+@given(st.lists(ROUNDS, max_size=60), st.lists(st.integers(1, 64), min_size=60, max_size=60))
+def test_it_is_always_within_its_bounds_and_never_more_than_doubles(
+    rounds: list[Round], most: list[int]
+) -> None:
+    pace = Pace()
+    for seen, limit in zip(rounds, most, strict=False):
+        before, pace = pace, after(pace, seen, limit)
+        assert LEAST <= pace.limit <= max(LEAST, limit)
+        assert pace.limit <= 2 * before.limit
+
+
+@given(st.lists(ROUNDS, max_size=60))
+def test_it_grows_only_after_a_round_without_trouble(rounds: list[Round]) -> None:
+    pace = Pace()
+    for seen in rounds:
+        before, pace = pace, after(pace, seen, 64)
+        if pace.limit > before.limit:
+            assert not seen.refused and seen.p95 <= SLOW

@@ -1,0 +1,106 @@
+"""Places for rooms: so many at once as the homeserver's answers allow."""
+
+from __future__ import annotations
+
+import asyncio
+
+from moodle_appservice.domain.pace import FIRST
+from moodle_appservice.engine.pace import ANSWERS, SECONDS, Pacing
+
+
+class Scene:
+    """Workers that want a place, and a homeserver's answers."""
+
+    def __init__(self, most: int = 16) -> None:
+        self.now = 0.0
+        self.most = most
+        self.pacing = Pacing(lambda: self.most, clock=lambda: self.now)
+        self.busy = 0
+        self.stop = asyncio.Event()
+
+    async def work(self) -> None:
+        async with self.pacing.place():
+            with self.pacing.at_work():
+                self.busy += 1
+                await self.stop.wait()
+                self.busy -= 1
+
+    async def start(self, number: int) -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(self.work()) for _ in range(number)]
+        await self.settle()
+        return tasks
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def round(
+        self, *, outcome: str = "200", each: float = 0.1, endpoint: str = "POST rooms/invite"
+    ) -> None:
+        for _ in range(ANSWERS):
+            self.now += SECONDS / ANSWERS + 0.01
+            self.pacing.asked_matrix(endpoint, outcome, each)
+        await self.settle()
+
+
+async def test_only_so_many_have_a_place_and_more_when_it_pays() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    assert scene.busy == FIRST
+    await scene.round()
+    assert scene.busy == scene.pacing.limit == 2 * FIRST
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+    assert scene.busy == 0
+
+
+async def test_a_refusal_halves_the_places_and_nobody_is_put_out() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    scene.pacing.asked_matrix("POST rooms/invite", "429", 0.1)
+    assert scene.pacing.limit == FIRST // 2
+    assert scene.busy == FIRST, "who writes goes on"
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_slow_answers_halve_them_and_the_making_of_a_room_does_not_count() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    await scene.round(endpoint="POST createRoom", each=3.0)
+    assert scene.pacing.limit == FIRST
+    await scene.round(each=3.0)
+    assert scene.pacing.limit == FIRST // 2
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_with_little_to_do_nothing_is_learnt() -> None:
+    scene = Scene()
+    tasks = await scene.start(FIRST - 1)
+    for _ in range(3):
+        await scene.round()
+    assert scene.pacing.limit == FIRST
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_what_is_allowed_now_is_the_limit() -> None:
+    scene = Scene()
+    scene.most = 2
+    tasks = await scene.start(30)
+    assert scene.busy == 2
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_whoever_waits_and_is_stopped_takes_no_place_with_it() -> None:
+    scene = Scene()
+    tasks = await scene.start(FIRST + 2)
+    tasks[-1].cancel()
+    await scene.settle()
+    scene.stop.set()
+    await asyncio.wait(tasks)
+    again = await scene.start(FIRST)
+    await asyncio.gather(*again)
+    assert scene.busy == 0
