@@ -58,7 +58,7 @@ from .engine.troubles import SpaceTroubles, Troubles
 from .engine.waiting import WaitingList
 from .engine.worker import Workers
 from .engine.writeback import WriteBack
-from .errors import AppError, PermanentFailure, Unreachable
+from .errors import PermanentFailure, Unreachable
 from .machines import Machines
 from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
@@ -418,14 +418,7 @@ class Service:
         return await self.doctor() if self.doctor is not None else ()
 
     async def _remarks(self) -> list[str]:
-        """What keeps us from writing, for whoever asks whether we are well. It names nobody: anybody may ask."""
-        try:
-            pauses = await self.pauses.all()
-        except AppError:
-            return ["the database does not answer"]
-        if any(pause.course_id is None for pause in pauses):
-            return ["paused: the whole site"]
-        return [f"paused: {len(pauses)} courses"] if pauses else []
+        return await self.pauses.remarks()
 
     async def _before_courses(self, site: SiteFacts) -> None:
         await self.settled.recall()

@@ -57,12 +57,10 @@ class Attendances:
             if not everybody and not self._belongs(key, member):
                 continue
             required = member.required and not closed and (not free or self._is_invited(key, member))
-            found[user] = replace(
-                member,
-                level=self._level(key, member),
-                required=required,
-                free=free and not member.virtual and not member.guest,
-            )
+            level, is_free = self._level(key, member), free and not member.virtual and not member.guest
+            # A copy of each of thousands takes longer than everything else here.
+            same = (level, required, is_free) == (member.level, member.required, member.free)
+            found[user] = member if same else replace(member, level=level, required=required, free=is_free)
         belonging = {member.person for member in found.values()} | {
             person for person in self._course.counted if everybody or self._admits(key, person)
         }

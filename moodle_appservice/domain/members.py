@@ -264,7 +264,11 @@ def _place(
         if member.guest and resolution.matrix_id in found.members:
             return
         welcome = invitable and person not in found.treatments
-        found.members[resolution.matrix_id] = replace(member, level=level, required=required, welcome=welcome)
+        same = (level, required, welcome) == (member.level, member.required, member.welcome)
+        # Of thousands nearly all stay as they are, and a copy takes longer than everything else here.
+        found.members[resolution.matrix_id] = (
+            member if same else replace(member, level=level, required=required, welcome=welcome)
+        )
         if untrusted:
             _note(found, member, untrusted, "untrusted")
     if not invitable and not member.guest and resolution.virtual_id is not None:

@@ -167,6 +167,7 @@ class Places:
 
     def bookings(self) -> Bookings:
         """What our books are to learn from this room."""
+        booked = self._ledger.places | self._ledger.intended
         found = {
             user: member.person
             for user, member in self.staying.items()
@@ -175,12 +176,12 @@ class Places:
         banned = {
             user: person
             for user, person in self._known.items()
-            if user in self._ledger.places | self._ledger.intended and self._is_banned_unbooked(user, person)
+            if user in booked and self._is_banned_unbooked(user, person)
         }
         blocked = {note.person for note in self._desired.notes if note.kind == "blocked"}
         unwanted = {
             user
-            for user in self._ledger.places | self._ledger.intended | self._ledger.departed
+            for user in booked | self._ledger.departed
             if not self._is_present(user)
             and user not in banned
             and not self._is_spared(user)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ..domain.model import CourseId
-from ..errors import PermanentFailure, Refused
+from ..errors import AppError, PermanentFailure, Refused
 from ..ports import SITE, Clock, Pause, Priority, Queue, Store, course_key
 
 COMMAND_LINE = "the command line"
@@ -56,6 +56,16 @@ class Pauses:
         if still is not None:
             return f"{_what(course_id)} is resumed, and the whole site is still paused. {sentence(still)}"
         return f"{_what(course_id)} is resumed and looked at now."
+
+    async def remarks(self) -> list[str]:
+        """What keeps us from writing, for whoever asks whether we are well. It names nobody: anybody may ask."""
+        try:
+            pauses = await self.all()
+        except AppError:
+            return ["the database does not answer"]
+        if any(pause.course_id is None for pause in pauses):
+            return ["paused: the whole site"]
+        return [f"paused: {len(pauses)} courses"] if pauses else []
 
     async def all(self) -> Sequence[Pause]:
         """Everything that is paused."""
