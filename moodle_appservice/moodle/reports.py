@@ -168,7 +168,13 @@ class ReportFacts:
             else:
                 return self._as_reported(found, self._last) if found else None
         reading = reading or await self._get(not_older_than)
-        return reading.snapshot.people.get(user_id)
+        return reading.snapshot.people.get(user_id) or self._met(user_id)
+
+    def _met(self, user_id: MoodleUserId) -> Person | None:
+        """Somebody whom the snapshot is too old to know, from a course that was read for itself since."""
+        return next(
+            (facts.people[user_id] for facts in self._newer.values() if user_id in facts.people), None
+        )
 
     async def prefetch(
         self, course_ids: Sequence[CourseId], *, not_older_than: float, thorough: bool = False
