@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..domain.model import CourseId, Membership, MoodleUserId, Resolution, RoomId, UserId
+from ..domain.model import CourseId, Membership, MoodleUserId, Resolution, Role, RoomId, UserId
 from ..domain.rooms import RoomKey
 from ..errors import AppError
 from ..ports import Clock, Priority, Queue, Store, course_key
@@ -26,6 +26,9 @@ COMMAND = "command"
 """The signal that has Moodle asked anew (see `freshness`)."""
 PATIENCE = 3.0
 """Seconds for which a page waits for an invite that is on its way."""
+JUST = 5.0
+"""Seconds from a launch to the page that it leads to."""
+MOST_KEPT = 1000
 assert COMMAND in ASKS_FOR_NOW
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ class Place(StrEnum):
     """The room is being made."""
     NONE = "none"
     """Nothing will come by itself; `why` says the reason."""
+
+
+_THERE = frozenset({Place.JOINED, Place.INVITED, Place.OPEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +69,9 @@ class Visit:
     course_id: CourseId
     name: str
     on: bool
-    is_member: bool
     rooms: tuple[OwnRoom, ...] = ()
     account: Resolution | None = None
+    roles: frozenset[Role] = frozenset()
     trouble: str = ""
     """Why the rooms can't be told now."""
 
@@ -96,30 +102,40 @@ class Visits:
         self._planner = planner
         self._operations = operations
         self._clock = clock
+        self._just_seen: dict[tuple[MoodleUserId, CourseId], tuple[float, Visit]] = {}
+        """What a launch has found in order: the page that it leads to need not look once more."""
+
+    async def look_after_launch(self, user_id: MoodleUserId, course_id: CourseId) -> Visit | None:
+        """The same as `look`, or what the launch a moment ago has found."""
+        at, visit = self._just_seen.pop((user_id, course_id), (0.0, None))
+        if visit is not None and self._clock.now() - at <= JUST:
+            return visit
+        return await self.look(user_id, course_id)
 
     async def look(self, user_id: MoodleUserId, course_id: CourseId) -> Visit | None:
         """What the person finds; None for a course that is not known, or in which the person is not."""
         row = await self._store.courses.get(course_id)
-        if row is None or row.gone or await self._store.courses.roles(course_id, user_id) is None:
+        roles = await self._store.courses.roles(course_id, user_id)
+        if row is None or row.gone or roles is None:
             return None
         found = (await self._store.people.look_up([user_id])).get(user_id)
         account = None if found is None else found.resolution
         if not row.on:
-            return Visit(course_id, row.shortname, on=False, is_member=True, account=account)
+            return Visit(course_id, row.shortname, on=False, account=account, roles=roles)
         try:
             prepared = await self._planner.prepare(course_id, not_older_than=0.0)
         except AppError as failure:
             log.info("The rooms of course %d can't be shown: %s", course_id, failure)
             return Visit(
-                course_id, row.shortname, on=True, is_member=True, account=account, trouble=str(failure)
+                course_id, row.shortname, on=True, account=account, roles=roles, trouble=str(failure)
             )
         return Visit(
             course_id,
             prepared.facts.course.fullname or row.shortname,
             on=True,
-            is_member=True,
             rooms=tuple(_own_rooms(prepared, user_id)),
             account=account,
+            roles=roles,
         )
 
     async def arrive(self, user_id: MoodleUserId, course_id: CourseId) -> None:
@@ -128,14 +144,20 @@ class Visits:
         if row is not None and (not row.on or row.gone):
             return
         visit = await self.look(user_id, course_id)
-        if visit is not None and all(
-            room.place in (Place.JOINED, Place.INVITED, Place.OPEN) for room in visit.rooms
-        ):
+        if visit is not None and visit.rooms and all(room.place in _THERE for room in visit.rooms):
+            self._keep(user_id, visit)
             return
         await self._operations.wish(user_id, course_id, at=self._clock.now())
         signal = COMMAND if visit is None or not visit.rooms else LAUNCH
         if row is not None:
             await self._queue.add(course_key(course_id), priority=Priority.WAITING_PERSON, signal=signal)
+
+    def _keep(self, user_id: MoodleUserId, visit: Visit) -> None:
+        now = self._clock.now()
+        if len(self._just_seen) >= MOST_KEPT:
+            self._just_seen = {key: one for key, one in self._just_seen.items() if now - one[0] <= JUST}
+        if len(self._just_seen) < MOST_KEPT:
+            self._just_seen[user_id, visit.course_id] = (now, visit)
 
     async def wait(self, course_id: CourseId, *, patience: float = PATIENCE) -> None:
         """Wait for a look at the course that is due, but not for ever."""

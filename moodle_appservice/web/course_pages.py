@@ -13,6 +13,7 @@ from functools import partial
 
 from aiohttp import web
 
+from ..domain.members import level_of
 from ..domain.model import CourseId, MoodleUserId
 from ..domain.rooms import RoomKind
 from ..engine.visits import Place, Visit
@@ -70,7 +71,6 @@ class CoursePages:
             return self._page("course.html", request, session, visit=None, staff=False)
         arrived = ARRIVED in read_query(request) and session.course_id == course_id
         visit = await self._visit(session.user_id, course_id, arrived=arrived)
-        level = await self._rights.level(session, course_id)
         return self._page(
             "course.html",
             request,
@@ -78,7 +78,7 @@ class CoursePages:
             status=200 if visit is not None else 404,
             visit=visit,
             arrived=arrived,
-            staff=level is not None and level >= STAFF,
+            staff=visit is not None and level_of(visit.roles, self._inside.rules) >= STAFF,
             links=self._links,
             bot=self._inside.rules.bot,
             mode=self._inside.rules.accounts.mode.value,
@@ -88,7 +88,8 @@ class CoursePages:
 
     async def _visit(self, user_id: MoodleUserId, course_id: CourseId, *, arrived: bool) -> Visit | None:
         visits = self._inside.visits
-        visit = await visits.look(user_id, course_id)
+        look = visits.look_after_launch if arrived else visits.look
+        visit = await look(user_id, course_id)
         if arrived and (visit is None or not visit.is_settled):
             await visits.wait(course_id)
             visit = await visits.look(user_id, course_id)
