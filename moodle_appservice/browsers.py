@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -22,8 +23,9 @@ from .engine.roster import Roster
 from .engine.sampling import Sampler
 from .engine.troubles import Troubles
 from .engine.visits import Visits
+from .lists import ListSource
 from .masked import masked
-from .ports import Clock, Facts, Queue
+from .ports import Clock, Facts, Platform, Queue
 from .show import plan_json
 from .store.books import Books
 from .web.admin_door import AdminDoor, DashboardLinks
@@ -83,8 +85,10 @@ class Browsers:
         settings: Settings,
         parts: Parts,
         *,
+        lists: ListSource | None = None,
         counted: Callable[[str], None],
     ) -> None:
+        self._lists = lists
         store, clock, web = parts.store, parts.clock, settings.web
         inside, admin = _inside(settings, parts), _admin(settings, parts)
         # No cookies: what Moodle sets for a service must not come back with what it sees as a browser.
@@ -92,11 +96,16 @@ class Browsers:
             headers={"User-Agent": "moodle-appservice"}, cookie_jar=aiohttp.DummyCookieJar()
         )
         self._inside = inside
+        self._keyring_is_loaded = False
         self._counted = counted
         self.are_served = bool(web.public_url)
         http = PlatformHttp(self._session)
-        keyring = Keyring(store.lti)
-        platforms = Platforms(web, store.lti, store.settings, inside.facts, fallback=settings.moodle.url)
+        self._keyring = keyring = Keyring(store.lti)
+        self._platforms = platforms = Platforms(
+            web, store.lti, store.settings, inside.facts, fallback=settings.moodle.url
+        )
+        if lists is not None:
+            lists.connect(self)
         self.registrar = LtiRegistrar(platforms, store.lti, http, store.journal, clock)
         self.cookies = Cookies(web.public_url, keyring, store.sessions, clock)
         self.dashboard = DashboardLinks(
@@ -125,8 +134,21 @@ class Browsers:
         self._counted("signed in")
         if launch.course_id is None:
             return "/me"
+        if self._lists is not None:
+            await self._lists.learn(launch.course_id)
         await self._inside.visits.arrive(launch.user_id, launch.course_id)
         return f"/c/{launch.course_id}?{ARRIVED}=1"
+
+    async def platform(self) -> Platform | None:
+        """Where Moodle knows us as a tool."""
+        return await self._platforms.platform()
+
+    async def assertion(self, claims: Mapping[str, Any]) -> str:
+        """Claims that Moodle can check."""
+        if not self._keyring_is_loaded:
+            await self._keyring.load()
+            self._keyring_is_loaded = True
+        return self._keyring.sign_as_tool(claims)
 
     async def close(self) -> None:
         """Close what connects to Moodle."""

@@ -342,7 +342,7 @@ class Service:
             *(store, self.facts, queue, rules, clock, self.planner, troubles, self.operations, self.choosing),
             *(self.linking, self.explainer, self.pauses, self.figures, self.sampler, self._examined),
         )
-        self.browsers = Browsers(settings, parts, counted=metrics.launched)
+        self.browsers = Browsers(settings, parts, lists=self.source.lists, counted=metrics.launched)
         outside = Outside(self.matrix, self.accounts, hands, self.gate, self.inbox, self.profile)
         self.personal = Personal(store, queue, clock, self.linking, outside)
         self.talk = Talk(

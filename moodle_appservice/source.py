@@ -23,6 +23,7 @@ from .engine.moments import Moments
 from .engine.site import SITE_URL
 from .engine.turns import Budget, Turns
 from .errors import PermanentFailure
+from .lists import LIST_MARKS, ListSource
 from .moodle.client import MoodleClient
 from .moodle.group_register import GroupRegister
 from .moodle.read import MoodleFacts
@@ -48,7 +49,13 @@ class Source:
     """`courses` is always there (doctor probes with it); `facts` is what the engine reads."""
 
     def __init__(
-        self, settings: Settings, rules: Rules, client: MoodleClient, store: Store, queue: Queue, clock: Clock
+        self,
+        settings: Settings,
+        rules: Rules,
+        client: MoodleClient,
+        store: Store,
+        queue: Queue,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._stored_at = 0.0
@@ -92,11 +99,15 @@ class Source:
                 rules=limits,
             )
 
+        self.lists: ListSource | None = None
+        if settings.moodle.source == "lti":
+            self.lists = ListSource(settings, self.courses, store, queue, clock, client.session, limits)
+
         self.turn: float | None = None
         self.turns: Turns | None = None
         """Where every pass reads everything, there are no turns."""
         moodle = settings.moodle
-        if self.reports is None and moodle.slowest_interval > moodle.interval:
+        if self.reports is None and self.lists is None and moodle.slowest_interval > moodle.interval:
             self.turn = max(SHORTEST_TURN, moodle.interval / TURNS)
             turn_rules = TurnRules(moodle.interval, moodle.slowest_interval, self.turn, batch=moodle.batch)
             self.turns = Turns(store, clock, turn_rules, _budget(settings, client))
@@ -104,7 +115,7 @@ class Source:
     @property
     def facts(self) -> Facts:
         """The chosen source."""
-        return self.reports or self.courses
+        return self.lists.facts if self.lists else self.reports or self.courses
 
     async def recall(self) -> None:
         """Take back what the last run has stored. To be called once, before the first reading."""
@@ -115,6 +126,9 @@ class Source:
         if site:
             self.known = KnownSite.from_data(json.loads(site))
             self._stop()
+        if self.lists is not None:
+            await self.lists.recall()
+            return
         found = await self._store.settings.get(MARKS if self.reports else COURSE_MARKS)
         marks = Marks.from_data(json.loads(found)) if found else None
         await self.groups.load()
@@ -127,6 +141,9 @@ class Source:
 
     async def before_courses(self, site: SiteFacts) -> None:
         """Look at our rights where they may be other ones. Raises `SourceHeld` where nothing may be read with them."""
+        if self.lists is not None:
+            # It takes no right of ours in any course.
+            return
         info, now = site.site, self._clock.now()
         in_doubt = self.courses.lacks_rights
         if self.known is None or not self._is_probed or not self.known.is_valid(info, now, in_doubt=in_doubt):
@@ -159,7 +176,7 @@ class Source:
         await self._store.settings.set(SITE_FACTS, json.dumps(site.to_data(), sort_keys=True))
 
     def _stop(self) -> None:
-        if self.reports is None and self.known is not None:
+        if self.reports is None and self.lists is None and self.known is not None:
             self.courses.stop(self.known.stops)
 
     async def accept_reports(self) -> tuple[str, ...]:
@@ -180,6 +197,9 @@ class Source:
 
     async def after_reading(self) -> None:
         """Store what must not be forgotten, and plan looks at courses in which something is known to happen soon."""
+        if self.lists is not None:
+            await self._store_marks(LIST_MARKS, self.lists.facts.marks)
+            return
         if self.reports is None:
             await self._store_marks(COURSE_MARKS, self.courses.marks)
             for course_id, at in self.courses.due_again().items():
@@ -205,6 +225,8 @@ class Source:
         await self.moments.stop()
         if self.reports is not None:
             await self.reports.close()
+        if self.lists is not None:
+            await self.lists.facts.close()
         await self.courses.close()
 
 

@@ -64,10 +64,11 @@ class Moodle(Section):
         description="The token of the web service user, from Moodle's page Site administration > Server > "
         "Web services > Manage tokens."
     )
-    source: Literal["courses", "reports"] = Field(
+    source: Literal["courses", "reports", "lti"] = Field(
         default="courses",
         description="Where the facts come from: courses asks course by course, reports reads custom reports that an "
-        "administrator of Moodle has made (`doctor --reports` says which): far faster on a large site.",
+        "administrator of Moodle has made (`doctor --reports` says which): far faster on a large site; lti reads the "
+        "lists of the LTI tool, without any right in courses, and knows little (see the page on LTI).",
     )
     reports_prefix: Annotated[str, Field(min_length=1, max_length=100)] = Field(
         default="Matrix",

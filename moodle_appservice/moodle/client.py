@@ -105,6 +105,11 @@ class MoodleClient:
         self._attempts = attempts
         self._noticed: set[str] = set()
 
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """What carries the requests."""
+        return self._session
+
     def __repr__(self) -> str:
         return f"<MoodleClient {self.base_url}>"
 
