@@ -368,6 +368,7 @@ class Service:
                 personal=self.personal,
                 invitations=invitations,
                 examine=self._examined,
+                dashboard=self.browsers.dashboard.invite,
             ),
         )
         self.door = ControlDoor(

@@ -13,6 +13,7 @@ from .bot.limits import Limits
 from .bot.render import link_to
 from .bot.router import Router
 from .config import Settings
+from .domain.model import MoodleUserId, UserId
 from .domain.permissions import Permissions
 from .domain.rules import Rules
 from .engine.choosing import Choosing
@@ -36,6 +37,7 @@ from .languages import LANGUAGES
 from .ports import Clock, Facts, Matrix, Messenger, MoodleInbox, Queue, Store
 
 Examine = Callable[[], Awaitable[Sequence[Finding]]]
+Dashboard = Callable[[UserId, MoodleUserId | None], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Talkers:
     invitations: Invitations
     examine: Examine
     """What `doctor` finds."""
+    dashboard: Dashboard
+    """Makes a link to the dashboard."""
 
 
 def readers_of(settings: Settings, store: Store) -> Readers:
@@ -106,6 +110,7 @@ class Talk:
                 *(parts.matrix, store, parts.planner, parts.gate, parts.pauses, readers, clock),
             ),
             examine=parts.examine,
+            dashboard=parts.dashboard,
             messenger=parts.messenger,
             chats=Chats(parts.messenger, store, readers, rules, clock),
             store=store,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..domain.model import MoodleUserId, UserId
 from ..domain.permissions import Permissions
 from ..domain.rules import Rules
 from ..engine.choosing import Choosing
@@ -50,6 +51,8 @@ class Desk:
     mine: Mine
     reminders: Reminders
     examine: Callable[[], Awaitable[Sequence[Finding]]]
+    dashboard: Callable[[UserId, MoodleUserId | None], Awaitable[str]]
+    """Makes a link to the dashboard for an administrator's account."""
     messenger: Messenger
     chats: Chats
     store: Store

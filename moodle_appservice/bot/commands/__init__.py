@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...languages import N_
 from ..call import Call
 from ..command import Command, For, Where, Word
-from . import admin, announce, choices, courses, help, holds, link, me, status, sync, why
+from . import admin, announce, choices, courses, dashboard, help, holds, link, me, status, sync, why
 
 TEXT = Word("text", N_("what is to stand there"), rest=True)
 PERSON = Word("person", N_("a name, a user name, a Moodle number or a Matrix id"), rest=True)
@@ -313,6 +313,14 @@ _ADMINS = (
         Where.DISCREET,
         paged=True,
         examples=("doctor",),
+    ),
+    Command(
+        "dashboard",
+        N_("a link to the pages for administrators"),
+        dashboard.run,
+        For.ADMINS,
+        Where.DIRECT,
+        examples=("dashboard",),
     ),
 )
 _ANSWERS = (
