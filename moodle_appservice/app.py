@@ -125,7 +125,8 @@ async def _plan(settings: Settings, found: Registration, *, course: CourseId | N
         service = Service(settings, found)
         await service.prepare()
         try:
-            plan = plan_json(await service.operations.plans(course))
+            spaces = await service.operations.space_plans() if course is None else ()
+            plan = plan_json(await service.operations.plans(course), spaces)
         finally:
             await service.stop()
     print(json.dumps(plan, indent=2, ensure_ascii=False) if as_json else plan_text(plan))

@@ -85,7 +85,8 @@ class ControlDoor:
         return await _answer(self._plans(_course(asked)))
 
     async def _plans(self, course_id: CourseId | None) -> Mapping[str, Any]:
-        return plan_json(await self._operations.plans(course_id))
+        spaces = await self._operations.space_plans() if course_id is None else ()
+        return plan_json(await self._operations.plans(course_id), spaces)
 
     async def _sync(self, request: web.Request) -> web.Response:
         asked = await request.json()

@@ -15,6 +15,7 @@ from .engine.explain import Explainer, as_json
 from .engine.figures import FigureReader
 from .engine.operations import Operations
 from .engine.pauses import Pauses, sentence
+from .engine.space_status import SpaceStatus
 from .engine.status import CourseStatus
 from .errors import PermanentFailure, Unreachable
 from .ports import Clock, Queue
@@ -121,16 +122,33 @@ class Machines:
             "queue_oldest_seconds": figures.queue_oldest,
             "last_pass": figures.last_pass,
             "paused": [sentence(pause) for pause in await self._pauses.all()],
+            "spaces": [_space(status) for status in await self._operations.spaces()],
         }
 
     async def _plan(self, course_id: CourseId | None) -> Mapping[str, Any]:
-        return plan_json(await self._operations.plans(course_id))
+        spaces = await self._operations.space_plans() if course_id is None else ()
+        return plan_json(await self._operations.plans(course_id), spaces)
 
     async def _sync(self, course_id: CourseId | None) -> Mapping[str, Any]:
         return report_json(await self._operations.sync(course_id))
 
     async def _explain(self, person: str, course_id: CourseId | None) -> Mapping[str, Any]:
         return as_json(await self._explainer.explain(person, course_id))
+
+
+def _space(status: SpaceStatus) -> Mapping[str, Any]:
+    return {
+        "space": str(status.key),
+        "name": status.name,
+        "room_id": status.room_id,
+        "above": None if status.above is None else str(status.above),
+        "rooms": [str(key) for key in status.below],
+        "joined": status.joined,
+        "invited": status.invited,
+        "to_do": status.to_do,
+        "held": status.held,
+        "trouble": status.trouble,
+    }
 
 
 def _course(status: CourseStatus) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from .control import ControlDoor
 from .domain.digest import digest
 from .domain.model import SiteFacts
 from .engine.accounts import AccountKeeper
+from .engine.alumni import Alumni
 from .engine.apply import Hands, Limits
 from .engine.avatars import AvatarKeeper
 from .engine.choosing import Choosing
@@ -52,6 +53,7 @@ from .engine.settled import Settled
 from .engine.signals import Pushed, Timer
 from .engine.site import SITE_NAME, SitePass
 from .engine.space import SpacePlanner, SpaceSync
+from .engine.space_status import SpaceReader
 from .engine.status import StatusReader
 from .engine.tree import SpaceTree
 from .engine.troubles import SpaceTroubles, Troubles
@@ -263,7 +265,8 @@ class Service:
         )
         self.pauses = Pauses(store, queue, clock)
         self.retention = Retention(store.audit, keep_from(settings), clock)
-        tree, self.space_troubles = SpaceTree(store, queue, rules), SpaceTroubles()
+        self.alumni = Alumni(self.facts, store, clock)
+        tree, space_troubles = SpaceTree(self.facts, store, queue, rules), SpaceTroubles()
         self.spaces = SpacePlanner(tree, store, rooms, rules, clock, self.accounts.rights)
         site = SitePass(
             self.facts,
@@ -305,7 +308,7 @@ class Service:
                 AvatarKeeper(self.accounts, pictures, store, rules, self.picture_turns),
             ),
             courses=courses,
-            spaces=SpaceSync(self.spaces, tree, hands, store, queue, self.gate, clock, self.space_troubles),
+            spaces=SpaceSync(self.spaces, tree, hands, store, queue, self.gate, clock, space_troubles),
             number=most,
             urgency=courses.urgency_of,
             pace=self.pace,
@@ -321,7 +324,8 @@ class Service:
         status = StatusReader(self.planner, store, troubles, self.facts)
         self.choosing = Choosing(store, self.facts, site, self.workers, rules, clock)
         self.operations = Operations(
-            store, queue, self.workers, self.planner, site, status, troubles, self.facts
+            *(store, queue, self.workers, self.planner, site, status, troubles, self.facts),
+            SpaceReader(self.spaces, tree, site, self.facts, space_troubles),
         )
         self.explainer = Explainer(
             *(store, self.planner, self.facts, troubles, self.pauses, rules, clock, self.workers)
@@ -433,6 +437,7 @@ class Service:
         await self.store.settings.set(LAST_PASS, str(self.clock.now()))
         await self.retention.run()
         await self.waiting.look(at_once=at_once)
+        await self.alumni.look()
         if self.write_back is not None and not await self.pauses.why_not():
             await self.write_back.run()
         if self.picture_turns is not None:

@@ -22,22 +22,38 @@ from .domain.actions import (
     Unban,
 )
 from .engine.operations import PlanView, SyncReport
+from .engine.space import PreparedSpace
 from .errors import Unreachable
 
 _NONE_ON = "No course is on. To see why one is off: moodle-appservice plan --course ID"
 
 
-def plan_json(views: Sequence[PlanView]) -> dict[str, Any]:
-    """The plan of each course as JSON.
+def plan_json(views: Sequence[PlanView], spaces: Sequence[PreparedSpace] = ()) -> dict[str, Any]:
+    """The plan of each course, and of the spaces above them, as JSON.
 
-    `{"courses": [{course, shortname, room_id, rooms, actions, held, notes, trouble, paused}], "actions": n,
-    "held": n}`.
+    `{"courses": [{course, shortname, room_id, rooms, actions, held, notes, trouble, paused}],
+    "spaces": [{space, name, room_id, rooms, actions, held, notes}], "actions": n, "held": n}`.
     """
-    courses = [_course(view) for view in views]
+    courses, above = [_course(view) for view in views], [_space(space) for space in spaces]
     return {
         "courses": courses,
-        "actions": sum(len(course["actions"]) for course in courses),
-        "held": sum(len(course["held"]["users"]) for course in courses if course["held"]),
+        "spaces": above,
+        "actions": sum(len(one["actions"]) for one in (*courses, *above)),
+        "held": sum(len(one["held"]["users"]) for one in (*courses, *above) if one["held"]),
+    }
+
+
+def _space(prepared: PreparedSpace) -> dict[str, Any]:
+    room = prepared.room
+    hold = room.verdict.hold
+    return {
+        "space": str(prepared.key),
+        "name": room.desired.name,
+        "room_id": room.room_id,
+        "rooms": [str(key) for key in prepared.grove.tree.spaces.get(prepared.key, ())],
+        "actions": [{"room": str(step.room), **_action(step.action)} for step in prepared.steps],
+        "held": {"reason": hold.reason, "users": sorted(hold.users)} if hold else None,
+        "notes": [{"person": one.person, "kind": one.kind, "text": one.text} for one in room.plan.notes],
     }
 
 
@@ -119,10 +135,31 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         lines.extend(f"  note: {_who(note)}{note['text']}" for note in course["notes"])
         if course["trouble"]:
             lines.append(f"  {course['trouble']}")
-    lines.append(f"{plan['actions']} actions in {len(plan['courses'])} courses. Nothing was changed.")
+    lines.extend(_space_lines(plan["spaces"]))
+    spaces = f" and {len(plan['spaces'])} spaces above them" if plan["spaces"] else ""
+    lines.append(f"{plan['actions']} actions in {len(plan['courses'])} courses{spaces}. Nothing was changed.")
     if not plan["courses"]:
         lines.append(_NONE_ON)
     return "\n".join(lines)
+
+
+def _space_lines(spaces: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    for space in spaces:
+        what = f"{len(space['actions'])} actions" if space["actions"] else "all as it should be"
+        lines.append(
+            f"Space of {_what(space['space'])} “{space['name']}”: {what}, {len(space['rooms'])} in it"
+        )
+        lines.extend(f"  {_sentence(action)}" for action in space["actions"])
+        if space["held"]:
+            lines.append(f"  HELD: {space['held']['reason']}")
+            lines.extend(f"    would remove {user}" for user in space["held"]["users"])
+        lines.extend(f"  note: {_who(note)}{note['text']}" for note in space["notes"])
+    return lines
+
+
+def _what(space: str) -> str:
+    return "the site" if space == "site" else space
 
 
 def _summary(course: Mapping[str, Any]) -> str:
@@ -193,7 +230,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         lines.append(_NONE_ON)
     lines.extend(f"Not done: {failure['key']}: {failure['error']}" for failure in report["failures"])
     lines.extend(
-        f"Held in course {held['course']}: {_how_many(held['users'])}. {held['reason']}"
+        f"Held in {_where_held(held['course'])}: {_how_many(held['users'])}. {held['reason']}"
         for held in report["held"]
     )
     if report["held"]:
@@ -206,6 +243,11 @@ def report_text(report: Mapping[str, Any]) -> str:
     elif not report["failures"] and not report["held"]:
         lines.append("Everything is as it should be.")
     return "\n".join(lines)
+
+
+def _where_held(course: int) -> str:
+    """No course has the number 0: the spaces above courses are booked under it."""
+    return f"course {course}" if course else "the spaces above courses"
 
 
 def _how_many(users: int | None) -> str:

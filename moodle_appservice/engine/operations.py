@@ -17,6 +17,8 @@ from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store
 from .pauses import sentence
 from .planning import CoursePlanner, Prepared
 from .site import SitePass
+from .space import PreparedSpace
+from .space_status import SpaceReader, SpaceStatus
 from .status import CourseStatus, StatusReader
 from .troubles import Troubles
 from .worker import Workers
@@ -72,7 +74,9 @@ class Operations:
         status: StatusReader,
         troubles: Troubles,
         facts: Facts,
+        spaces: SpaceReader | None = None,
     ) -> None:
+        self._spaces = spaces
         self._facts = facts
         self._troubles = troubles
         self._store = store
@@ -140,8 +144,9 @@ class Operations:
         await self._queue.idle()
 
     def _set_aside(self, course_id: CourseId | None) -> dict[Key, AppError]:
-        """The first failure of each course in which something is put aside for later."""
-        return {
+        """The first failure of each course, and each space, in which something is put aside for later."""
+        spaces = self._spaces.failures() if self._spaces is not None and course_id is None else {}
+        return dict(spaces) | {
             course_key(course): next(iter(troubles.values())).failure
             for course, troubles in self._troubles.all().items()
             if course_id in (None, course)
@@ -245,6 +250,14 @@ class Operations:
                 raise PermanentFailure(f"Moodle lists no course {course_id}. Nothing was changed.")
             return [await self._plan(rows[course_id])]
         return [await self._plan(row) for row in rows.values() if row.on and not row.gone]
+
+    async def space_plans(self) -> Sequence[PreparedSpace]:
+        """What would be done now in the spaces above courses, from the top down; nothing is changed."""
+        return await self._spaces.plans() if self._spaces is not None else ()
+
+    async def spaces(self) -> Sequence[SpaceStatus]:
+        """How the spaces above courses stand, from the top down."""
+        return await self._spaces.status() if self._spaces is not None else ()
 
     async def _plan(self, row: CourseRow) -> PlanView:
         pause = await self._store.pauses.of(row.id)

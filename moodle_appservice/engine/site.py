@@ -26,10 +26,10 @@ from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
 from .gate import BASELINE, Gate
 from .recovery import Recovery
 from .settled import Settled
+from .tree import SITE_URL as SITE_URL
 from .tree import SpaceTree
 from .turns import Turns
 
-SITE_URL = "site_url"
 SITE_NAME = "site"
 log = logging.getLogger(__name__)
 

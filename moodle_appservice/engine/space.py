@@ -185,7 +185,7 @@ class SpaceSync:
         self._tree.unsettle(space)
         grove = await self._tree.grove(space)
         if grove is None:
-            # The first pass after a start looks at every space.
+            # The pass says what is wrong; when it is content, it looks at every space.
             return Outcome.DONE
         await self._gate.open()
         epoch = self._gate.epoch

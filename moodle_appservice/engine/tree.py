@@ -1,8 +1,8 @@
 """The tree of spaces as the last accepted listing of the site has it, and which spaces are as they should be.
 
-It is made by the pass, and only from a listing that the pass has accepted: another Moodle behind the same address must
-not take the spaces apart. In between, a course that is looked at tells where it hangs, so that a new one need not wait
-for the next pass. Kept in memory: the first pass after a start looks at every space.
+It is made anew with each listing of the site, and only of the Moodle that the pass has accepted: another one behind the
+same address must not take the spaces apart. In between, a course that is looked at tells where it hangs, so that a new
+one need not wait for the next pass. Kept in memory: the first pass after a start looks at every space.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from ..domain.rules import Rules
 from ..domain.spaces import Grove, print_of_space
 from ..domain.structure import CHOOSABLE, rules_for
 from ..domain.tree import ARCHIVED, NO_TREE, Tree, entry_of, tree_of
-from ..ports import Changed, CourseRow, Priority, Queue, Store, course_key, space_key
+from ..ports import Changed, CourseRow, Facts, Priority, Queue, Store, course_key, space_key
 
 SIGNAL = "tree"
+SITE_URL = "site_url"
+"""The setting that keeps by which address the Moodle calls itself that we know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,19 @@ class Concerned:
 class SpaceTree:
     """Shared by the pass, the courses and the spaces."""
 
-    def __init__(self, store: Store, queue: Queue, rules: Rules) -> None:
+    def __init__(self, facts: Facts, store: Store, queue: Queue, rules: Rules) -> None:
+        self._facts = facts
         self._store = store
         self._queue = queue
         self._rules = rules
-        self._site: SiteFacts | None = None
         self._tree: Tree | None = None
+        self._read_at: float | None = None
+        """When the listing was read of which the tree is."""
         self._settled: dict[RoomKey, int] = {}
 
     async def take(self, site: SiteFacts, rows: Mapping[CourseId, CourseRow]) -> int:
         """Take an accepted listing, and make the spaces due in which something has changed; how many those are."""
-        self._site, self._tree = site, await self.planted(site, rows)
+        self._tree, self._read_at = await self.planted(site, rows), site.read_at
         there = await self._store.spaces.spaces()
         if not self._tree.spaces and not there:
             return 0
@@ -77,12 +81,14 @@ class SpaceTree:
         return tree_of(site.categories, site.courses, entries, self._rules.spaces)
 
     async def grove(self, space: RoomKey) -> Grove | None:
-        """All from which one space is planned; None before the first pass."""
-        if self._site is None:
+        """All from which one space is planned; None where the listing is not that of the Moodle that we know."""
+        site = await self._facts.site(not_older_than=0.0)
+        if await self._store.settings.get(SITE_URL) != site.site.url:
             return None
-        if self._tree is None:
-            self._tree = await self.planted(self._site, await self._store.courses.all())
-        return await self.around(space, self._site, self._tree)
+        if self._tree is None or self._read_at != site.read_at:
+            self._tree = await self.planted(site, await self._store.courses.all())
+            self._read_at = site.read_at
+        return await self.around(space, site, self._tree)
 
     async def around(self, space: RoomKey, site: SiteFacts, tree: Tree) -> Grove:
         """A tree with the ids of what one space needs."""

@@ -156,6 +156,24 @@ def _site_status() -> dict[str, Any]:
             "queue_oldest_seconds": {"type": "number", "minimum": 0},
             "last_pass": _TIME,
             "paused": _list(_TEXT),
+            "spaces": _list(_space_status()),
+        }
+    )
+
+
+def _space_status() -> dict[str, Any]:
+    return _object(
+        {
+            "space": _TEXT,
+            "name": _TEXT,
+            "room_id": {"type": ["string", "null"]},
+            "above": {"type": ["string", "null"]},
+            "rooms": _list(_TEXT),
+            "joined": _NUMBER,
+            "invited": _NUMBER,
+            "to_do": _NUMBER,
+            "held": _TEXT,
+            "trouble": _TEXT,
         }
     )
 

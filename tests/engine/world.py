@@ -76,7 +76,7 @@ class World:
         )
         hands = Hands(self.matrix, self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
-        self.tree = SpaceTree(self.store, self.queue, self.rules)
+        self.tree = SpaceTree(self.facts, self.store, self.queue, self.rules)
         self.replacing = Replacing(self.matrix, self.store, self.queue, self.rules, self.clock)
         self.returning = Returning(
             *(self.matrix, self.matrix, self.store, self.rooms, self.replacing, self.rules, self.clock)
