@@ -81,8 +81,11 @@ def _reason(removed: int, present: int, desired: DesiredRoom, rules: Rules) -> s
             "Check that the web service user may still see the participants of this course, then confirm."
         )
     if removed > rules.safety.max_removals and removed > present * rules.safety.max_removals_share:
-        return (
-            f"{removed} of {present} members would be removed. Check the participants of this course in Moodle, "
-            "then confirm."
-        )
+        return f"{removed} of {present} members would be removed. Check {_what(desired)} in Moodle, then confirm."
     return ""
+
+
+def _what(desired: DesiredRoom) -> str:
+    if desired.key.kind.is_of_course:
+        return "the participants of this course"
+    return "the accounts of these people"

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..domain.actions import CreateRoom, Step
+from ..domain.actions import CreateRoom, Step, takes_out
 from ..domain.model import ActualRoom, CourseId, MoodleUserId, RoomId, SiteFacts, UserId
 from ..domain.plan import CHILD, PARENT, Ledger, plan_room, steps_of
 from ..domain.rooms import SITE_SPACE, RoomKey
@@ -235,7 +235,7 @@ class SpaceSync:
                     self._troubles.solved(key, step)
             for step, failure in result.failures:
                 self._troubles.add(key, step, failure, now=self._clock.now())
-            if result.left or not result.done or _makes(steps):
+            if result.left or not result.done or _asks_for_more(steps):
                 return Outcome.MORE
         await self._finish(prepared)
         return Outcome.DONE
@@ -265,6 +265,6 @@ class SpaceSync:
             await self._queue.add(space_key(parent), priority=Priority.HINT, signal=SIGNAL)
 
 
-def _makes(steps: tuple[Step, ...]) -> bool:
-    """Whether the space is made by these steps: it is looked at once more, now that it has an id."""
-    return any(isinstance(step.action, CreateRoom) for step in steps)
+def _asks_for_more(steps: tuple[Step, ...]) -> bool:
+    """Whether the space is to be looked at once more: it has an id now, or what was held may be done."""
+    return any(isinstance(step.action, CreateRoom) or takes_out(step.action) for step in steps)
