@@ -308,7 +308,9 @@ class Service:
                 AvatarKeeper(self.accounts, pictures, store, rules, self.picture_turns),
             ),
             courses=courses,
-            spaces=SpaceSync(self.spaces, tree, hands, store, queue, self.gate, clock, space_troubles),
+            spaces=SpaceSync(
+                self.spaces, tree, hands, store, queue, self.gate, clock, space_troubles, returning
+            ),
             number=most,
             urgency=courses.urgency_of,
             pace=self.pace,

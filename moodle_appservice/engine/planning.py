@@ -259,7 +259,7 @@ class CoursePlanner:
         for desired in course.rooms:
             absent = found.absent.get(desired.key)
             if absent is not None:
-                rooms.append(_left_alone(desired, absent))
+                rooms.append(left_alone(desired, absent))
                 staying[desired.key.kind] = staying_in(desired, absent.last, rooms[-1].plan)
                 continue
             actual = found.actual.get(desired.key)
@@ -337,7 +337,7 @@ class CoursePlanner:
         return frozenset(user for row in held if row.confirmed for user in row.users)
 
 
-def _left_alone(desired: DesiredRoom, absent: Absent) -> PreparedRoom:
+def left_alone(desired: DesiredRoom, absent: Absent) -> PreparedRoom:
     """The plan of a room in which the bot is not."""
     plan = Plan(desired.key, (), (*desired.notes, Note(None, absent.sentence, "put_out")))
     return PreparedRoom(desired, absent.own.room_id, None, plan, Verdict((), None), absent)

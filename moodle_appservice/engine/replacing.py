@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import logging
 
-from ..domain.model import ActualRoom, CourseId, RoomId
+from ..domain.model import ActualRoom, RoomId
 from ..domain.repairs import TOMBSTONE
 from ..domain.rights import POWER, level_in, needed_for_state, what_is_missing
 from ..domain.rooms import RoomKey
 from ..domain.rules import Rules
 from ..errors import AppError, PermanentFailure, TemporaryFailure
-from ..ports import SITE, Clock, Matrix, Priority, Queue, Store, course_key
+from ..ports import Clock, Matrix, Priority, Queue, Store, course_key, space_key
 
 SIGNAL = "upgrade"
 log = logging.getLogger(__name__)
@@ -94,11 +94,11 @@ class Replacing:
             return f"{what}: not upgraded yet, run it again. {failure}"
         except AppError as failure:
             return f"{what}: not upgraded. {failure}"
-        await self._wake(key.course_id)
+        await self._wake(key)
         return f"{what}: replaced by {new}, version {self._rules.room_version}."
 
-    async def _wake(self, course_id: CourseId | None) -> None:
-        due = SITE if course_id is None else course_key(course_id)
+    async def _wake(self, key: RoomKey) -> None:
+        due = space_key(key) if key.course_id is None else course_key(key.course_id)
         await self._queue.add(due, priority=Priority.HINT, signal=SIGNAL)
 
 

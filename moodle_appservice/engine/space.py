@@ -20,11 +20,13 @@ from ..domain.safety import judge
 from ..domain.spaces import Grove, desired_space, print_of_space
 from ..domain.tree import Tree
 from ..domain.visitors import Visitor, Visitors, visitors_of
+from ..errors import PermanentFailure
 from ..ports import Clock, OwnRoom, Priority, Queue, Store, Taken, space_key, space_of
 from .apply import Hands
 from .course import Outcome
 from .gate import Gate
-from .planning import PreparedRoom, Rights
+from .planning import PreparedRoom, Rights, left_alone
+from .returning import Returning
 from .rooms import RoomFinder
 from .tree import SIGNAL, SpaceTree
 from .troubles import SpaceTroubles
@@ -87,11 +89,13 @@ class SpacePlanner:
     async def prepare(self, space: RoomKey, grove: Grove) -> PreparedSpace | None:
         """Plan one space; None where there is none, and none is wanted. Raises what the reading raises."""
         room_id = await self._rooms.find_space(space)
-        found = await self._rooms.actual({space: OwnRoom(room_id)} if room_id is not None else {})
+        found, absent = await self._rooms.look({space: OwnRoom(room_id)} if room_id is not None else {})
         actual = found.get(space)
         if actual is None and space not in grove.tree.spaces:
             return None
-        room_id = actual.room_id if actual else None
+        if space in absent:
+            desired = desired_space(space, grove, absent[space].last, Visitors(), self._rules)
+            return PreparedSpace(left_alone(desired, absent[space]), grove, 0)
         ledger = await self._store.ledger.read(room_id) if room_id else Ledger()
         known = await self._known(actual)
         concerned = await self._tree.concerned(grove.ids.get(SITE_SPACE))
@@ -169,7 +173,9 @@ class SpaceSync:
         gate: Gate,
         clock: Clock,
         troubles: SpaceTroubles,
+        returning: Returning,
     ) -> None:
+        self._returning = returning
         self._planner = planner
         self._tree = tree
         self._hands = hands
@@ -192,6 +198,10 @@ class SpaceSync:
         prepared = await self._planner.prepare(space, grove)
         if prepared is None:
             return Outcome.DONE
+        if await self._returning.settle([prepared.room]):
+            return Outcome.MORE
+        if prepared.room.absent is not None:
+            raise PermanentFailure(prepared.room.absent.sentence)
         above = grove.waits_for(space)
         for other in above:
             await self._queue.add(space_key(other), priority=Priority.HINT, signal=SIGNAL)

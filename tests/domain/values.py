@@ -16,6 +16,7 @@ from moodle_appservice.domain.model import (
     Course,
     CourseFacts,
     Enrolment,
+    GroupId,
     Membership,
     MoodleUserId,
     Person,
@@ -27,7 +28,7 @@ from moodle_appservice.domain.model import (
     UserId,
 )
 from moodle_appservice.domain.plan import Ledger
-from moodle_appservice.domain.rooms import RoomKey
+from moodle_appservice.domain.rooms import SITE_SPACE, RoomKey, RoomKind
 from moodle_appservice.domain.rules import (
     AccountMode,
     AccountRules,
@@ -38,6 +39,7 @@ from moodle_appservice.domain.rules import (
     Rules,
     SafetyRules,
 )
+from moodle_appservice.domain.space_rules import SpaceRules
 
 STATES: Mapping[str, Mapping[str, Any]] = {
     "usable": {},
@@ -129,6 +131,8 @@ def rules(given: Mapping[str, Any]) -> Rules:
     values["identity"]["rewrite"] = tuple(Rewrite(pattern, new) for pattern, new in rewrites)
     if "mode" in values.get("accounts", {}):
         values["accounts"] = {**values["accounts"], "mode": AccountMode(values["accounts"]["mode"])}
+    if "spaces" in values:
+        values["spaces"] = space_rules(values["spaces"])
     for name, kind in SECTIONS.items():
         if name in values:
             values[name] = kind(**_sets(values[name]))
@@ -216,3 +220,40 @@ def _plain(value: Any) -> Any:
     if isinstance(value, RoomKey):
         return str(value)
     return dict(value) if isinstance(value, Mapping) else value
+
+
+def categories(given: Mapping[int, Mapping[str, Any]]) -> dict[CategoryId, Category]:
+    """Categories by their numbers; `path` from the top down to itself."""
+    found = {}
+    for number, one in given.items():
+        path = tuple(CategoryId(above) for above in one.get("path", [number]))
+        found[CategoryId(number)] = Category(
+            CategoryId(number),
+            one.get("name", f"Category {number}"),
+            path[-2] if len(path) > 1 else None,
+            path,
+            one.get("sort_order", 0),
+            visible=one.get("visible", True),
+            idnumber=one.get("idnumber", ""),
+        )
+    return found
+
+
+def space_rules(given: Mapping[str, Any]) -> SpaceRules:
+    """Rules for spaces; `levels` is `all` or a list."""
+    values: dict[str, Any] = {
+        key: frozenset(value) if isinstance(value, list) else value for key, value in given.items()
+    }
+    if values.get("levels") == "all":
+        values["levels"] = None
+    return SpaceRules(**values)
+
+
+def room_key(text: str) -> RoomKey:
+    """A key as it writes itself: `site`, `category 3`, `course 42 main`, `course 42 group 7`."""
+    words = text.split()
+    if words[0] == "site":
+        return SITE_SPACE
+    if words[0] == "category":
+        return RoomKey(RoomKind.CATEGORY, int(words[1]))
+    return RoomKey(RoomKind(words[2]), int(words[1]), GroupId(int(words[3]) if len(words) > 3 else 0))

@@ -101,7 +101,7 @@ class World:
         self.space_troubles = SpaceTroubles()
         self.spaces = SpaceSync(
             *(self.space_planner, self.tree, hands, self.store, self.queue, self.gate, self.clock),
-            self.space_troubles,
+            *(self.space_troubles, self.returning),
         )
         rules = self.turn_rules
         self.turns = Turns(self.store, self.clock, rules, self.budget) if rules else None
