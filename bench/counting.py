@@ -147,6 +147,14 @@ class CountingHomeserver:
                 return self._ok(f"{method} register", {"user_id": self.bot})
             case ["account", "whoami"]:
                 return self._ok("GET whoami", {"user_id": self.bot})
+            case ["joined_rooms"]:
+                joined = [
+                    room_id
+                    for room_id, room in self.rooms.items()
+                    if room.state.get(("m.room.member", self.bot), {}).get("content", {}).get("membership")
+                    == "join"
+                ]
+                return self._ok("GET joined_rooms", {"joined_rooms": joined})
             case ["profile", *_]:
                 return self._ok(f"{method} profile", {"displayname": "Somebody"})
             case ["directory", "room", alias]:

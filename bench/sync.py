@@ -22,6 +22,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -36,8 +37,11 @@ from moodle_appservice.demo import house
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
 from moodle_appservice.domain.actions import CreateRoom, Invite
+from moodle_appservice.domain.markers import with_ids
+from moodle_appservice.domain.model import RoomId
 from moodle_appservice.domain.power import CANARY
 from moodle_appservice.service import Service
+from tests.live.postgres import postgres_server
 
 AT_ONCE = (4, 8, 16)
 TRIALS = 3
@@ -46,6 +50,10 @@ IMPOSSIBLE = 1.05
 OFF, ON = 3, 2
 """The options of the course field `matrix_enabled`, as the sandbox numbers them."""
 WARM_UP = "WARM-UP"
+LAYOUTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "room": {},
+    "space": {"rooms": {"layout": "space", "invite": "space"}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +136,15 @@ class Ours:
     home: Installation
     synapse: EmbeddedSynapse
     university: University
+    layout: str
+    database: str
 
     async def slice(self) -> Slice:
         """Start, warm up, sync the whole site for the first time, look at it again, end."""
         switch(self.university, OFF)
         async with SandboxMoodle(self.university) as moodle:
-            self.home.connect(self.synapse, moodle)
+            top = {"database": self.database} if self.database else {}
+            self.home.connect_to(self.synapse.url, moodle, LAYOUTS[self.layout], **top)
             try:
                 await self.home.start_service()
                 await self.home.sync()
@@ -230,12 +241,12 @@ def _usable(university: University, user: int) -> bool:
 
 
 async def planned(
-    home: Installation, synapse: EmbeddedSynapse, university: University
+    home: Installation, synapse: EmbeddedSynapse, university: University, layout: str
 ) -> list[Mapping[str, Any]]:
     """What our planner would send for these courses, if they belonged to this installation."""
     switch(university, ON)
     async with SandboxMoodle(university) as moodle:
-        home.connect(synapse, moodle)
+        home.connect(synapse, moodle, LAYOUTS[layout])
         service = Service(*house.read(home.config))
         await service.prepare()
         try:
@@ -245,11 +256,14 @@ async def planned(
     rooms: list[Mapping[str, Any]] = []
     for view in views:
         assert view.prepared is not None, view.trouble
-        create, *rest = view.prepared.main.plan.actions
-        assert isinstance(create, CreateRoom)
-        if view.row.shortname != WARM_UP:
-            invites = [action.matrix_id for action in rest if isinstance(action, Invite)]
-            rooms.append({"create": dict(create.content), "invite": invites})
+        for room in view.prepared.rooms:
+            if view.row.shortname == WARM_UP:
+                continue
+            create = next(action for action in room.plan.actions if isinstance(action, CreateRoom))
+            invites = [action.matrix_id for action in room.plan.actions if isinstance(action, Invite)]
+            # Rooms that others name are not there yet; any id will do for what it costs.
+            content = with_ids(create.content, {one.key: RoomId("!another") for one in view.prepared.rooms})
+            rooms.append({"create": dict(content), "invite": invites})
     return rooms
 
 
@@ -263,21 +277,33 @@ async def at_rest(synapse: EmbeddedSynapse, *, patience: int = 60) -> None:
             return
 
 
-async def measure(courses: int, people: int, rounds: int) -> dict[str, Any]:
+async def measure(courses: int, people: int, rounds: int, layout: str, database: str) -> dict[str, Any]:
     """The whole run."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+    with (
+        postgres_server() if database == "postgres" else nullcontext() as server,
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+    ):
         homes = [Installation(Path(folder), f"bench{number}") for number in range(1, rounds + 1)]
         yard = Installation(Path(folder), "bare")
         registrations = [home.registration for home in (*homes, yard)]
         async with EmbeddedSynapse(server_name=DOMAIN, registrations=registrations) as synapse:
             await make_accounts(synapse, new_university(courses, people))
-            rooms = await planned(yard, synapse, new_university(courses, people))
+            rooms = await planned(yard, synapse, new_university(courses, people), layout)
             bare = Bare(yard, synapse, rooms)
             await yard.start_program(Path(__file__).with_name("bare.py"))
             try:
                 await bare.warm_up()
                 best, trials = await best_at_once(bare, courses, people)
-                ours = [Ours(home, synapse, new_university(courses, people)) for home in homes]
+                ours = [
+                    Ours(
+                        home,
+                        synapse,
+                        new_university(courses, people),
+                        layout,
+                        server.create_database() if server else "",
+                    )
+                    for home in homes
+                ]
                 theirs, mine = await alternate(bare, best, ours)
             finally:
                 await asyncio.to_thread(yard.stop)
@@ -291,7 +317,8 @@ async def measure(courses: int, people: int, rounds: int) -> dict[str, Any]:
         "bare_at_once": best,
         "bare_trials_events_per_s": {str(level): round(rate, 2) for level, rate in trials.items()},
         "synapse": version,
-        "database": "sqlite",
+        "layout": layout,
+        "database": database,
         "python": platform.python_version(),
     }
 
@@ -383,8 +410,13 @@ def main() -> None:
     parser.add_argument("--courses", type=int, default=20)
     parser.add_argument("--people", type=int, default=30, help="in each course, one of them a teacher")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--layout", choices=list(LAYOUTS), default="room", help="space: people are invited to the space alone"
+    )
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite", help="of the service")
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(options.courses, options.people, options.rounds))))
+    told = measure(options.courses, options.people, options.rounds, options.layout, options.database)
+    print(json.dumps(asyncio.run(told)))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from . import app_operations, cli, config, generate, logs, registration
 from .cli import Exit
@@ -30,9 +30,12 @@ from .domain.model import CourseId
 from .errors import AppError, Problem
 from .registration import Registration
 from .service import Service
-from .show import accepted_text, plan_json, plan_text, report_json, report_text
+from .show import accepted_text, plan_json, plan_text, progress_json, report_json, report_text
 from .web.admin_inside import Finding
 
+TELL_EVERY = 15.0
+"""Seconds between two lines about how a long sync goes on."""
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -134,19 +137,38 @@ async def _plan(settings: Settings, found: Registration, *, course: CourseId | N
 
 
 async def _sync(settings: Settings, found: Registration, *, course: CourseId | None, confirm: bool) -> Exit:
-    report = await ask(settings.control_socket, "sync", course=course, confirm=confirm)
+    asking = ask(settings.control_socket, "sync", course=course, confirm=confirm)
+    report = await told_meanwhile(asking, partial(ask, settings.control_socket, "progress"))
     if report is None:
         service = Service(settings, found)
         await service.start(timer=False)
+
+        async def progress() -> Mapping[str, Any]:
+            return progress_json((await service.figures.read()).progress)
+
         try:
             operations = service.operations
-            report = report_json(
-                await (operations.look_and_confirm(course) if confirm else operations.sync(course))
-            )
+            syncing = operations.look_and_confirm(course) if confirm else operations.sync(course)
+            report = report_json(await told_meanwhile(syncing, progress))
         finally:
             await service.stop()
     print(report_text(report))
     return _exit_of(report)
+
+
+async def told_meanwhile(
+    work: Coroutine[Any, Any, T], ask_progress: Callable[[], Awaitable[Mapping[str, Any] | None]]
+) -> T:
+    """Do some work to its end; now and then say, to whoever watches, how much is left and how long it takes."""
+    task = asyncio.create_task(work)
+    while not (await asyncio.wait([task], timeout=TELL_EVERY))[0]:
+        try:
+            told = await ask_progress()
+        except AppError:
+            continue
+        if told and told.get("sentence"):
+            print(told["sentence"], file=sys.stderr, flush=True)
+    return await task
 
 
 async def _invite(settings: Settings, found: Registration, *, replace: bool) -> Exit:

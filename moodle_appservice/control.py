@@ -16,10 +16,11 @@ import aiohttp
 from aiohttp import web
 
 from .domain.model import CourseId
+from .engine.figures import FigureReader
 from .engine.operations import Operations
 from .engine.personal import Personal
 from .errors import AppError, PermanentFailure, Unreachable
-from .show import plan_json, report_json
+from .show import plan_json, progress_json, report_json
 from .switches import SWITCHES, Switches
 from .web.lti_registration import LtiRegistrar
 
@@ -38,7 +39,9 @@ class ControlDoor:
         personal: Personal,
         accept_reports: Callable[[], Awaitable[Sequence[str]]],
         switches: Switches,
+        figures: FigureReader | None = None,
     ) -> None:
+        self._figures = figures
         self._switches = switches
         self._accept_reports = accept_reports
         self._path = path
@@ -54,6 +57,7 @@ class ControlDoor:
             [
                 web.post("/plan", self._plan),
                 web.post("/sync", self._sync),
+                web.post("/progress", self._progress),
                 web.post("/lti/invite", self._invite),
                 web.post("/accept", self._accept),
                 web.post("/user", self._user),
@@ -94,6 +98,12 @@ class ControlDoor:
 
     async def _report(self, course_id: CourseId | None, *, confirm: bool) -> Mapping[str, Any]:
         return report_json(await self._operations.sync(course_id, confirm=confirm))
+
+    async def _progress(self, _request: web.Request) -> web.Response:
+        return await _answer(self._left())
+
+    async def _left(self) -> Mapping[str, Any]:
+        return {} if self._figures is None else progress_json((await self._figures.read()).progress)
 
     async def _invite(self, request: web.Request) -> web.Response:
         asked = await request.json()

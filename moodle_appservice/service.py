@@ -282,6 +282,7 @@ class Service:
             turns=self.source.turns,
             after_pass=self._after_pass,
             digests=digests,
+            observer=observer,
             tree=tree,
             recovery=self.recovery,
         )
@@ -384,6 +385,7 @@ class Service:
             self.personal,
             self.source.accept_reports,
             self.switches,
+            self.figures,
         )
         self.pushed = Pushed(
             store,

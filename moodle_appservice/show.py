@@ -21,6 +21,7 @@ from .domain.actions import (
     SetState,
     Unban,
 )
+from .domain.progress import Progress
 from .engine.operations import PlanView, SyncReport
 from .engine.space import PreparedSpace
 from .errors import Unreachable
@@ -220,6 +221,16 @@ def report_json(report: SyncReport) -> dict[str, Any]:
             *({"course": course, "users": None, "reason": why} for course, why in report.doubted.items()),
         ],
         "note": report.note,
+    }
+
+
+def progress_json(progress: Progress) -> dict[str, Any]:
+    """`{"left": places, "per_second": rate or null, "seconds": time left or null, "sentence": s}`."""
+    return {
+        "left": progress.left,
+        "per_second": progress.per_second,
+        "seconds": progress.seconds,
+        "sentence": progress.sentence,
     }
 
 

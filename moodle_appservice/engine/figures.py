@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
+from ..domain.actions import ForceJoin, Invite, Join
 from ..domain.model import CourseId
+from ..domain.progress import Progress, Rate, progress
 from ..errors import AppError
 from ..ports import SITE, Clock, Counts, Key, Queue, Store
 from .troubles import Troubles
 
+ARRIVALS = frozenset(arrival.__name__ for arrival in (Invite, Join, ForceJoin))
 LATENCIES = 200
 """So many answers are remembered for the median."""
 
@@ -38,6 +41,8 @@ class Figures:
     pass_seconds: float | None
     moodle_seconds: float | None
     matrix_seconds: float | None
+    progress: Progress
+    """What is left to do, and how long that takes."""
 
 
 class Failures(Protocol):
@@ -58,6 +63,7 @@ class FigureReader:
         self._expected: dict[CourseId, int] = {}
         self._moodle: deque[float] = deque(maxlen=LATENCIES)
         self._matrix: deque[float] = deque(maxlen=LATENCIES)
+        self._rate = Rate()
         self._last_pass: float | None = None
         self._pass_seconds: float | None = None
 
@@ -68,9 +74,13 @@ class FigureReader:
     async def read(self) -> Figures:
         """All figures now. Raises what the database raises."""
         counts = await self._store.counts.now()
+        expected = sum(self._expected.values())
         return Figures(
             counts=counts,
-            expected=sum(self._expected.values()),
+            expected=expected,
+            progress=progress(
+                expected, counts.joined + counts.invited, self._rate.per_second(self._clock.now())
+            ),
             queue_depth=self._queue.depth(),
             queue_oldest=self._queue.oldest() or 0.0,
             stuck_keys=self._stuck(),
@@ -86,7 +96,9 @@ class FigureReader:
             self._last_pass, self._pass_seconds = self._clock.now(), seconds
 
     def acted(self, kind: str, result: str) -> None:
-        """Nothing to remember."""
+        """Remember when somebody got a place."""
+        if result == "done" and kind in ARRIVALS:
+            self._rate.add(self._clock.now())
 
     def asked_moodle(self, function: str, outcome: str, seconds: float) -> None:
         """Remember how long it took."""

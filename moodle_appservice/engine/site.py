@@ -19,7 +19,19 @@ from ..domain.model import CourseId, SiteFacts
 from ..domain.rules import Rules
 from ..domain.selection import read_choice, select
 from ..errors import PermanentFailure
-from ..ports import Clock, CourseRow, Facts, Priority, Queue, Store, Taken, course_key, person_key
+from ..ports import (
+    UNOBSERVED,
+    Clock,
+    CourseRow,
+    Facts,
+    Observer,
+    Priority,
+    Queue,
+    Store,
+    Taken,
+    course_key,
+    person_key,
+)
 from .avatars import PicturesSeen
 from .digests import Digest
 from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
@@ -53,11 +65,13 @@ class SitePass:
         turns: Turns | None = None,
         after_pass: Callable[..., Awaitable[None]] | None = None,
         digests: Digest = digest,
+        observer: Observer = UNOBSERVED,
         tree: SpaceTree | None = None,
         recovery: Recovery | None = None,
     ) -> None:
         self._tree = tree
         self._digest = digests
+        self._observer = observer
         self._recovery = recovery
         self._after_pass = after_pass
         self._before_courses = before_courses
@@ -167,6 +181,9 @@ class SitePass:
         ]
         for course_id in due:
             priority = Priority.REMOVAL if course_id in known else Priority.PASS
+            if course_id in read and course_id not in known:
+                # A first estimate, until its own look has counted better.
+                self._observer.counted(course_id, len(read[course_id].enrolments))
             await self._queue.add(course_key(course_id), priority=priority, signal=PASS)
         return len(due)
 

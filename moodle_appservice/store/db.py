@@ -89,6 +89,11 @@ class Db:
                 f"The database can't be opened ({type(error).__name__}). Nothing was changed."
             ) from error
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Which of the two engines it is."""
+        return self._is_sqlite
+
     async def stop(self) -> None:
         """Close all connections, then give the lock back."""
         await self._database.stop()

@@ -32,6 +32,7 @@ from tests.adapters.test_store_lti import *  # noqa: F403
 from tests.adapters.test_store_mirror import *  # noqa: F403
 from tests.adapters.test_store_people import *  # noqa: F403
 from tests.adapters.test_store_personal import *  # noqa: F403
+from tests.adapters.test_store_plans import *  # noqa: F403
 from tests.adapters.test_store_reading import *  # noqa: F403
 from tests.adapters.test_store_upgrades import *  # noqa: F403
 from tests.live.postgres import PostgresServer
