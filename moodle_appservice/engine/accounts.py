@@ -74,7 +74,9 @@ class AccountKeeper:
         links = await self._store.links.of([person.id])
         link = links.get(person.id)
         linked = link.counts_at(self._clock.now()) if link else None
-        written = (await self._store.people.written_fields([person.id])).get(person.id, "")
+        written = ""
+        if self._rules.identity.profile_field:
+            written = (await self._store.people.written_fields([person.id])).get(person.id, "")
         found = Sources(linked=linked, field=field, written=written)
         if linked is not None or not derives(person, self._rules):
             return found

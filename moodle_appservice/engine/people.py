@@ -135,7 +135,9 @@ class PersonFinder:
             with_virtual = await self._accounts.virtual(person, stored)
             if with_virtual != stored:
                 stored = await self._save(person, Ruling(with_virtual), field, stored, is_last=True)
-        await self._accounts.follow(person, stored)
+        is_just_named = before is None and not ruling.make and stored.invitable is None
+        if not is_just_named:
+            await self._accounts.follow(person, stored)
         if self._avatars is not None and not await self._avatars.follow(person, stored):
             await self._come_again(person.id, RETRY_AVATAR)
         return stored
