@@ -27,9 +27,28 @@ _MARKED = {
     "pages": ("web",),
     "sentences": ("languages", "engine"),
 }
-_SENTENCES: tuple[str, ...] = ()
+_SENTENCES = ("domain", "engine")
+_MACHINERY = (
+    "engine/queues/",
+    "engine/hall.py",
+    "engine/lease.py",
+    "engine/sharedfacts.py",
+    "engine/picture_turns.py",
+)
+"""What runs the engine, and speaks to the log alone."""
 """Folders and files whose texts are for people unless they are listed as not."""
-NOT_FOR_PEOPLE: frozenset[str] = frozenset()
+NOT_FOR_PEOPLE: frozenset[str] = frozenset(
+    {
+        r"\(user id \d+\)",
+        "Control room of {site}",
+        "Moodle chat: management ({site})",
+        "Moodle inbox",
+        "Nobody looks at keys of the kind {kind}.",
+        "SetState {event_type} {state_key}",
+        "a room is made by _create",
+        "old account",
+    }
+)
 """Words of the engine that nobody reads: names of things, and what is only logged."""
 
 
@@ -48,7 +67,9 @@ def collect(catalogue: str) -> Texts:
             found.setdefault(key, []).append(f"web/{page}")
     if catalogue == "sentences":
         for path in _SENTENCES:
-            for module in sorted((PACKAGE / path).rglob("*.py")) or [PACKAGE / path]:
+            for module in sorted((PACKAGE / path).rglob("*.py")):
+                if str(module.relative_to(PACKAGE)).startswith(_MACHINERY):
+                    continue
                 for text in sentences(module.read_text(encoding="utf-8")):
                     if text not in NOT_FOR_PEOPLE:
                         found.setdefault(text, []).append(str(module.relative_to(PACKAGE)))
@@ -60,8 +81,7 @@ def marked(source: str) -> Iterator[str | tuple[str, str]]:
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
-        function = node.func
-        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        name = _name_of_call(node)
         texts = [
             arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
         ]
@@ -80,12 +100,13 @@ def sentences(source: str) -> Iterator[str]:
         if id(node) in silent:
             continue
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            texts: Iterable[str] = [node.value.replace("{", "{{").replace("}", "}}")]
+            # What `str.format` fills by its place is a number.
+            texts: Iterable[str] = [node.value.replace("{}", "{number}")]
         elif isinstance(node, ast.JoinedStr):
             texts = _templates(node, constants)
         else:
             continue
-        yield from (text for text in texts if _is_words(text))
+        yield from (text.strip() for text in texts if _is_words(text))
 
 
 def _is_words(text: str) -> bool:
@@ -103,9 +124,17 @@ def _silent(tree: ast.AST) -> set[int]:
             found.update(id(part) for part in node.values)
         elif isinstance(node, ast.Call) and _is_log(node.func):
             found.update(id(part) for part in ast.walk(node))
+        elif isinstance(node, ast.Call) and _name_of_call(node) in (*MARKS, "ngettext"):
+            # It is marked, and in the catalogue of its part of the house.
+            found.update(id(argument) for argument in node.args)
         elif isinstance(node, ast.Assert) and node.msg is not None:
             found.update(id(part) for part in ast.walk(node.msg))
     return found
+
+
+def _name_of_call(node: ast.Call) -> str:
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _is_log(function: ast.expr) -> bool:
@@ -147,8 +176,10 @@ def _choices(part: ast.expr, constants: Mapping[str, str], names: list[str]) -> 
         if len(texts) == len(arms):
             return texts
     name = base = _name_of(value)
+    number = 1
     while name in names:
-        name = f"{base}_{names.count(name) + 1}"
+        number += 1
+        name = f"{base}_{number}"
     names.append(name)
     return [f"{{{name}}}"]
 

@@ -86,20 +86,11 @@ def welcome(reader: Reader, name: str, *, staff: bool) -> Answer:
         )
     )
     answer.line(_("Write to me:"))
-    if staff:
-        answer.items(
-            [
-                Item("status", _("how the room of your course stands")),
-                Item("missing", _("who is not in the room yet, and why")),
-                Item("help", _("everything I can do for you")),
-            ]
-        )
-    else:
-        answer.items(
-            [
-                Item("courses", _("your courses and their rooms")),
-                Item("invite", _("if you miss a room")),
-                Item("help", _("everything I can do for you")),
-            ]
-        )
-    return answer
+    first = {
+        "status": _("how the room of your course stands"),
+        "missing": _("who is not in the room yet, and why"),
+    }
+    if not staff:
+        first = {"courses": _("your courses and their rooms"), "invite": _("if you miss a room")}
+    first["help"] = _("everything I can do for you")
+    return answer.items([Item(command, f"– {what}") for command, what in first.items()])

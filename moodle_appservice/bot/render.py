@@ -49,7 +49,9 @@ class Answer:
         found = [entry if isinstance(entry, Item) else Item(*entry) for entry in entries]
         if not found:
             return self
-        self._text.extend(_plain(f"• {one.head} {one.rest} {one.url}".rstrip()) for one in found)
+        self._text.extend(
+            _plain(" ".join(part for part in ("•", one.head, one.rest, one.url) if part)) for one in found
+        )
         self._html.append(f"<ul>{''.join(map(_entry, found))}</ul>")
         return self
 

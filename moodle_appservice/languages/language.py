@@ -27,9 +27,8 @@ class Language:
 
     @property
     def name(self) -> str:
-        """What the language calls itself."""
-        name = _LOCALES[self.code].language_name
-        return str(name)[:1].upper() + str(name)[1:]
+        """What the language calls itself, as it is written within a sentence."""
+        return str(_LOCALES[self.code].language_name)
 
     def gettext(self, message: str, /, **values: object) -> str:
         """A text of the code, with its placeholders filled. English where the catalogues lack it."""

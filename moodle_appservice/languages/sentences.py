@@ -19,7 +19,10 @@ from .catalogue import catalogue
 
 _GAP = re.compile(r"\{(\w+)\}")
 _END = re.compile(r"(?<=[.?!])\s")
-_VALUE = "(.{1,600}?)"
+_LONGEST = 8
+"""So many sentences may make one text of the catalogue."""
+_MOST_LETTERS = 4000
+_VALUE = "(.{0,600}?)"
 """What fills a gap; bounded, because texts come from outside too."""
 _KEY = 4
 """So many letters at its start decide where a text is looked for."""
@@ -35,9 +38,20 @@ class Template:
     weight: int
     is_open: bool
 
-    def match(self, text: str, start: int) -> re.Match[str] | None:
-        """Where the template stands in a text, from `start` on, up to a space or the end."""
-        return self.pattern.match(text, start)
+    def matches(self, text: str) -> Iterator[re.Match[str]]:
+        """How the template stands at the start of a text: up to the first space that fits, and up to its end."""
+        for match in (self.pattern.match(text), self.pattern.fullmatch(text)):
+            if match is not None:
+                yield match
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A template in a text: what fills its gaps, and the space behind it."""
+
+    template: Template
+    values: tuple[str, ...]
+    space: str
 
 
 @lru_cache(maxsize=4096)
@@ -45,54 +59,67 @@ def told(text: str, language: str) -> str:
     """The text in another language, as far as its sentences are known."""
     if language == "en" or not text:
         return text
+    chunks = _chunks(text)
     parts, start = [], 0
-    while start < len(text):
-        found = _best(text, start)
-        if found is None:
-            boundary = _END.search(text, start)
-            end = boundary.end() if boundary else len(text)
-            parts.append(text[start:end])
+    while start < len(chunks):
+        for end in range(min(len(chunks), start + _LONGEST), start, -1):
+            piece = "".join(chunks[start:end])
+            found = _parsed(piece.strip())
+            if found is not None:
+                parts.append(piece.replace(piece.strip(), _joined(found, language)))
+                start = end
+                break
         else:
-            template, match = found
-            end = match.end()
-            parts.append(_filled(template, match, language))
-            gap = re.compile(r"\s*").match(text, end)
-            assert gap is not None
-            parts.append(gap[0])
-            end = gap.end()
-        start = end
+            parts.append(chunks[start])
+            start += 1
     return "".join(parts)
 
 
 def is_known(text: str) -> bool:
     """Whether the catalogue has the whole text, sentence by sentence."""
-    start = 0
-    while start < len(text):
-        found = _best(text, start)
-        if found is None:
-            return False
-        start = found[1].end()
-        start += len(text[start:]) - len(text[start:].lstrip())
-    return bool(text)
+    return _parsed(text.strip()) is not None
 
 
-def _filled(template: Template, match: re.Match[str], language: str) -> str:
-    values = dict(zip(template.gaps, match.groups(), strict=True))
-    text = catalogue(language, "sentences").words.get(template.text, "") or template.text
+def _chunks(text: str) -> list[str]:
+    """The text cut behind each sentence, with the space behind it."""
+    ends = [match.end() for match in _END.finditer(text)]
+    return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True) if start < end]
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> tuple[_Found, ...] | None:
+    """The templates that the whole text is made of, in order; None where it is not made of any."""
+    if not text or len(text) > _MOST_LETTERS:
+        return None
+    for template in _candidates(text[:_KEY]):
+        for match in template.matches(text):
+            values = tuple(match.groups())
+            if any(_END.search(value) and not is_known(value) for value in values):
+                # It has swallowed a sentence of its own.
+                continue
+            rest = text[match.end() :]
+            if not rest:
+                return (_Found(template, values, ""),)
+            following = _parsed(rest.strip())
+            if following is not None:
+                return (_Found(template, values, rest[: len(rest) - len(rest.lstrip())]), *following)
+    return None
+
+
+def _joined(found: Sequence[_Found], language: str) -> str:
+    return "".join(_filled(one, language) + one.space for one in found)
+
+
+def _filled(found: _Found, language: str) -> str:
+    values = dict(zip(found.template.gaps, found.values, strict=True))
+    text = catalogue(language, "sentences").words.get(found.template.text, "") or found.template.text
     return _GAP.sub(lambda gap: _value(values[gap[1]], language), text)
 
 
 def _value(value: str, language: str) -> str:
-    return told(value, language) if is_known(value) else value
-
-
-def _best(text: str, start: int) -> tuple[Template, re.Match[str]] | None:
-    """The template with the most letters of its own that stands here."""
-    for template in _candidates(text[start : start + _KEY]):
-        match = template.match(text, start)
-        if match is not None:
-            return template, match
-    return None
+    """A value of a gap; with the space that may stand in front of it."""
+    text = value.strip()
+    return value.replace(text, told(text, language)) if is_known(text) else value
 
 
 def _candidates(beginning: str) -> Iterator[Template]:

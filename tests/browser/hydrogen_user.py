@@ -37,6 +37,11 @@ class HydrogenUser:
         await self.page.click(".RoomList li a", room_name)
         await self.page.see(".middle .room-description h2", room_name)
 
+    async def go_back(self) -> None:
+        """Leave the open room for the list of rooms, as one does on a phone."""
+        await self.page.click(".middle .close-middle")
+        await self.page.see(".LeftPanel")
+
     async def accept_invite(self) -> None:
         """Accept the invite that is open, and wait until one can write in the room."""
         await self.page.click(".InviteView button.primary", "Accept")

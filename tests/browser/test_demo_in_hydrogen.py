@@ -1,4 +1,6 @@
-"""The demo's student finds the invite to the course in Hydrogen, accepts it, and the teacher asks the bot."""
+"""The demo's student finds the invite to the course in Hydrogen, accepts it, reads the bot's welcome and asks for the
+courses; the teacher asks for the status.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from tests.browser.chromium import Chromium
 from tests.browser.hydrogen_site import served_hydrogen
 from tests.browser.hydrogen_user import HydrogenUser
 from tests.browser.page import PHONE
+
+BOT = "Moodle"
 
 
 async def test_the_demos_student_accepts_the_invite_and_the_teacher_reads_the_status(
@@ -34,6 +38,15 @@ async def test_the_demos_student_accepts_the_invite_and_the_teacher_reads_the_st
             assert status is not None
             assert status.room_id is not None
             assert (await witness.memberships(status.room_id))[cast.student.matrix_id] == "join"
+            await student.send_message("!courses")
+            await student.go_back()
+            await student.see_invite(BOT)
+            await student.screenshot("demo-student-asked")
+            await student.open_room(BOT)
+            await student.accept_invite()
+            await student.see_message("I am the bot that keeps the chat rooms of your Moodle courses")
+            await student.see_message("LIN – you are in the room")
+            await student.screenshot("demo-student-courses")
 
             teacher = HydrogenUser(await browser.page(PHONE), site)
             await teacher.log_in(cast.teacher.username, PASSWORD)
@@ -41,4 +54,5 @@ async def test_the_demos_student_accepts_the_invite_and_the_teacher_reads_the_st
             await teacher.accept_invite()
             await teacher.send_message("!status")
             await teacher.see_message("The room is ready.")
+            await teacher.see_message("expected 21")
             await teacher.screenshot("demo-teacher-status")

@@ -8,17 +8,17 @@ import pytest
 from babel.messages.catalog import Catalog
 
 from moodle_appservice.languages import LANGUAGES
-from moodle_appservice.languages.catalogue import CATALOGUES, translations
+from moodle_appservice.languages.catalogue import translations
 from translations import catalogues
 from translations.catalogues import compiled, filled, problems, read, write
 from translations.collect import collect, sentences
 
 
 def test_every_text_is_translated_into_every_language_and_compiled() -> None:
-    assert list(problems()) == []
+    assert list(problems(("bot", "pages"))) == []
 
 
-@pytest.mark.parametrize("name", CATALOGUES)
+@pytest.mark.parametrize("name", ["bot", "pages"])
 def test_the_catalogues_are_written_as_the_tool_writes_them(name: str) -> None:
     texts = collect(name)
     for language in LANGUAGES:
@@ -58,7 +58,7 @@ def test_a_text_that_is_missing_or_has_other_placeholders_is_found(
     if string is not None:
         texts.add("You are in {course}.", string)
     _set(tmp_path, monkeypatch, texts)
-    assert list(problems()) == [f"de/bot: {problem}"]
+    assert list(problems(["bot"])) == [f"de/bot: {problem}"]
 
 
 def test_a_superfluous_a_fuzzy_and_an_uncompiled_text_is_found(
@@ -73,7 +73,7 @@ def test_a_superfluous_a_fuzzy_and_an_uncompiled_text_is_found(
     texts.add(("{number} a", "{number} b"), ("ein a", "{number} b"))
     _set(tmp_path, monkeypatch, texts)
     (tmp_path / "de" / "bot.mo").write_bytes(compiled(Catalog(locale="de")))
-    assert sorted(problems()) == [
+    assert sorted(problems(["bot"])) == [
         "de/bot: the compiled file is not the one of this catalogue",
         "de/bot: “No.” stands nowhere in the code",
         "de/bot: “Yes.” is marked as fuzzy",

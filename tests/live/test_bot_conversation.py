@@ -29,6 +29,7 @@ conversation and fails when the bot answers in another way.
 ALWAYS = (
     (r"https://matrix\.to/#/\S+", "https://matrix.to/#/…"),
     (r"yes [a-z]{6}", "yes bakute"),
+    (r"reference [0-9a-f]{8}", "reference 1a2b3c4d"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-09-01 08:00 UTC"),
 )
 LANGUAGES = {"de": "Deutsch", "fr": "français", "es": "español"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ...domain.model import CourseId
 from ...domain.rooms import RoomKind
 from ...languages import N_
 from ..call import Call
+from ..command import Arguments
 from ..render import Answer, Item
 from . import status
 from .which import staffed_course
@@ -34,8 +36,12 @@ async def topic(call: Call) -> CourseId | None:
 async def rooms(call: Call) -> CourseId | None:
     """Switch further rooms of the course on or off, or tell which there are."""
     _ = call.reader.language.gettext
+    which, word = call.arguments["which"], call.arguments["switch"].lower()
+    if which and not word and which.lower() not in FURTHER:
+        # `rooms MATH101` names a course.
+        call, which = replace(call, arguments=Arguments({}, course=which)), ""
+    which = which.lower()
     course_id = await staffed_course(call)
-    which, word = call.arguments["which"].lower(), call.arguments["switch"].lower()
     if not which:
         await _further(call, course_id)
         return None

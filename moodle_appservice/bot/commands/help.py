@@ -33,7 +33,7 @@ async def run(call: Call) -> CourseId | None:
     titled = len({_class(command) for command in mine}) > 1
     for rights, title in TITLES:
         entries = [
-            Item(f"{prefix}{command.name}", _(command.summary))
+            Item(f"{prefix}{command.name}", f"– {_(command.summary)}")
             for command in mine
             if _class(command) is rights
         ]
@@ -52,7 +52,7 @@ def about(call: Call, command: Command) -> Answer:
     answer = Answer().line(_(command.summary), strong=command.name)
     answer.line(_("Write: {usage}", usage=f"`{command.usage}`"))
     words = [*command.words, *([COURSE] if command.of_course else [])]
-    answer.items([Item(word.name, _(word.help)) for word in words])
+    answer.items([Item(word.name, f"– {_(word.help)}") for word in words])
     if command.examples:
         examples = ", ".join(f"`{example}`" for example in command.examples)
         answer.line(_("Such as: {examples}", examples=examples))

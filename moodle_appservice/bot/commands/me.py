@@ -26,15 +26,15 @@ async def whoami(call: Call) -> CourseId | None:
     name = (await call.desk.store.people.names([person])).get(person, "")
     trust = row.resolution.trust
     entries = [
-        Item(_("In Moodle"), f"{name} ({_('user number {number}', number=person)})".strip()),
-        Item(_("In Matrix"), str(call.sender)),
+        Item(f"{_('In Moodle')}:", f"{name} ({_('user number {number}', number=person)})".strip()),
+        Item(f"{_('In Matrix')}:", str(call.sender)),
     ]
     if trust is not None and row.resolution.matrix_id == call.sender:
-        entries.append(Item(_("Why"), _(TRUSTS[trust])))
-    entries.append(Item(_("Language"), call.reader.language.name))
-    entries.append(Item(_("Time zone"), call.reader.zone or "UTC"))
+        entries.append(Item(f"{_('Why')}:", _(TRUSTS[trust])))
+    entries.append(Item(f"{_('Language')}:", call.reader.language.name))
+    entries.append(Item(f"{_('Time zone')}:", call.reader.zone or "UTC"))
     if await call.is_admin():
-        entries.append(Item(_("Rights"), _("you look after the whole site")))
+        entries.append(Item(f"{_('Rights')}:", _("you look after the whole site")))
     await call.answer(
         Answer().items(entries).line(_("Not you? Write `unlink`, or tell Moodle's administrators."))
     )
