@@ -361,6 +361,13 @@ class FakeHomeserver:
         self.act(room_id, by, "m.room.tombstone", "", {"body": "", "replacement_room": new})
         return new
 
+    def found_as(self, room_id: RoomId, *, creator: str) -> None:
+        """The same under an id of the test's, with the bot invited, and without a push."""
+        self.rooms[room_id] = {}
+        self.member(room_id, creator, "join")
+        self.member(room_id, self.bot, "invite", by=creator)
+        del self.outbox[-2:]
+
     def lose(self, room_id: RoomId, *, alias: bool = True) -> None:
         """The homeserver does not have this room any more, nor (`alias`) an alias that leads to it."""
         del self.rooms[room_id]

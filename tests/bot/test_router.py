@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -360,3 +361,27 @@ async def test_the_management_room_is_not_any_room(house: House) -> None:
     house.event(MANAGEMENT, ADMIN, "!overview")
     await house.world.matrix.push()
     assert house.world.commands == []
+
+
+async def test_a_flood_of_a_thousand_commands_does_not_hold_up_a_sync(house: House) -> None:
+    world = house.world
+    for number in range(200, 260):
+        world.facts.enrol(COURSE, number)
+    began = time.monotonic()
+    await house.operations.sync(COURSE)
+    alone = time.monotonic() - began
+    for number in range(300, 360):
+        world.facts.enrol(COURSE, number)
+    for number in range(1_000):
+        house.event(RoomId(f"!direct-{TEACHER}"), TEACHER if number % 2 else STUDENT, "whoami")
+    world.commands.clear()
+    await world.matrix.push()
+    assert len(world.commands) == 1_000
+    house.router.hear(world.commands)
+    began = time.monotonic()
+    await house.operations.sync(COURSE)
+    assert time.monotonic() - began < 4 * alone + 1.0
+    await house.router.idle()
+    members = world.matrix.members(house.main)
+    assert all(members[world.user(number)] == "invite" for number in range(300, 360))
+    assert len(house.messenger.messages) <= 2 * (12 + 2)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from moodle_appservice.domain.linking import Failures
-from moodle_appservice.domain.model import CourseId, UserId
-from moodle_appservice.engine.direct import HOUR, STRANGERS_AN_HOUR
+from moodle_appservice.domain.model import CourseId, EventId, RoomId, UserId
+from moodle_appservice.engine.direct import CHATS_AN_HOUR, HOUR, STRANGERS_AN_HOUR
 from moodle_appservice.errors import PermanentFailure
-from moodle_appservice.ports import course_key
+from moodle_appservice.ports import Event, course_key
 from tests.engine.world import World
 
 ADMIN = "@admin:uni.test"
@@ -78,3 +78,41 @@ async def test_all_strangers_together_have_so_many_chats_an_hour(world: World) -
     for number in range(STRANGERS_AN_HOUR + 5):
         await invite(world, f"@s{number}:uni.test")
     assert len(world.matrix.made("join")) == STRANGERS_AN_HOUR
+
+
+async def test_of_ten_thousand_invites_only_a_few_direct_chats_are_accepted(world: World) -> None:
+    await world.synced(students=[8, 9])
+    known, other = world.user(8), world.user(9)
+    invites = [
+        Event(
+            EventId(f"$i{number}"),
+            RoomId(f"!i{number}"),
+            "m.room.member",
+            UserId(sender),
+            {"membership": "invite", "is_direct": is_direct},
+            number,
+            state_key=world.rules.bot,
+        )
+        for number, (sender, is_direct) in enumerate(
+            [(known, False)] * 4_000
+            + [(known, True)] * 1_000
+            + [(f"@s{number}:uni.test", False) for number in range(2_000)]
+            + [(f"@s{number}:uni.test", True) for number in range(1_000)]
+            + [(f"@s{number}:far.test", True) for number in range(1_999)]
+            + [(other, True)]
+        )
+    ]
+    assert len(invites) == 10_000
+    for invite in invites:
+        world.matrix.found_as(invite.room_id, creator=str(invite.sender))
+    for start in range(0, len(invites), 500):
+        await world.pushed(invites[start : start + 500])
+    joined = [room_id for (room_id,) in world.matrix.made("join")]
+    assert all(world.matrix._is_in(RoomId(room_id)) for room_id in joined)
+    senders = [next(one.sender for one in invites if one.room_id == room_id) for room_id in joined]
+    assert senders.count(known) == CHATS_AN_HOUR
+    assert senders.count(other) == 1
+    assert len(joined) == CHATS_AN_HOUR + 1 + STRANGERS_AN_HOUR
+    assert all(
+        next(one for one in invites if one.room_id == room_id).content["is_direct"] for room_id in joined
+    )
