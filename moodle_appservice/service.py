@@ -84,7 +84,7 @@ from .store.db import Db
 from .store.survey import SurveyBook
 from .survey import BOT, Survey
 from .switches import Switches
-from .talk import Talk, Talkers, invitations_of
+from .talk import Talk, Talkers, invitations_of, readers_of
 from .web.admin_inside import Finding
 from .web.health import Health
 from .web.metrics import Metrics
@@ -341,7 +341,14 @@ class Service:
         survey = Survey(book, store, self.homeserver, queue, self.pauses)
         self.switches = Switches(self.pauses, self.explainer, store, survey.take, self._save)
         self.linking = Linking(
-            *(store, queue, self.facts, rules, clock, Notices(messenger, self.inbox)),
+            *(
+                store,
+                queue,
+                self.facts,
+                rules,
+                clock,
+                Notices(messenger, self.inbox, readers_of(settings, store)),
+            ),
             secret=self.registration.as_token.get_secret_value().encode(),
         )
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn, reads=reads)

@@ -13,15 +13,17 @@ from ..domain.linking import Link
 from ..domain.model import MoodleUserId, UserId
 from ..errors import AppError
 from ..ports import Messenger, MoodleInbox
+from .readers import Readers
 
 log = logging.getLogger(__name__)
 _NOT_YOU = "If that was not you, change your Moodle password and tell Moodle's administrators."
 
 
 class Notices:
-    """Tells; `reference` keys the messages, so that each is sent once."""
+    """Tells, in the language of whom it concerns (`readers`); `reference` keys the messages: each is sent once."""
 
-    def __init__(self, messenger: Messenger, inbox: MoodleInbox) -> None:
+    def __init__(self, messenger: Messenger, inbox: MoodleInbox, readers: Readers | None = None) -> None:
+        self._readers = readers
         self._messenger = messenger
         self._inbox = inbox
 
@@ -61,11 +63,15 @@ class Notices:
 
     async def _to_account(self, account: UserId, text: str, reference: str) -> None:
         key = f"link:{reference}:old"
+        if self._readers is not None:
+            text = (await self._readers.of_account(account)).language.tell(text)
         await _try(
             "old account", self._messenger.direct(account, text, f"<p>{html.escape(text)}</p>", key=key)
         )
 
     async def _to_moodle(self, user_id: MoodleUserId, text: str, reference: str) -> None:
+        if self._readers is not None:
+            text = (await self._readers.of(user_id)).language.tell(text)
         if await _is_on(self._inbox):
             await _try("Moodle inbox", self._inbox.send(user_id, text, key=f"link:{reference}:moodle"))
 
