@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from moodle_appservice.domain.actions import Action, CreateRoom, Invite
+from moodle_appservice.domain.holds import Cause
 from moodle_appservice.domain.mapping import desired_course
 from moodle_appservice.domain.members import Circumstances
 from moodle_appservice.domain.model import (
@@ -86,7 +87,7 @@ class Planner:
         (desired,) = course.rooms
         actual = self.room(members) if members else None
         made = plan_room(desired, actual, self.ledger(members), members, course.rules)
-        verdict = judge(made, desired, actual, course.rules, confirmed=frozenset(members))
+        verdict = judge(made, desired, actual, course.rules, confirmed={Cause.REMOVALS: frozenset(members)})
         return verdict.actions
 
     def room(self, members: Mapping[UserId, MoodleUserId]) -> ActualRoom:

@@ -27,6 +27,8 @@ from .doctor.examined import Examined, prepared
 from .doctor.frame import as_json as as_json_object
 from .doctor.frame import as_text, examine, exit_of
 from .domain.model import CourseId
+from .engine.operations import SyncReport
+from .engine.pauses import COMMAND_LINE
 from .errors import AppError, Problem
 from .registration import Registration
 from .service import Service
@@ -62,8 +64,8 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
             return Exit.DONE
         case cli.Plan(files, course, as_json):
             return await _plan(*_read(files, environment), course=course, as_json=as_json)
-        case cli.Sync(files, course, confirm):
-            return await _sync(*_read(files, environment), course=course, confirm=confirm)
+        case cli.Sync(files):
+            return await _sync(*_read(files, environment), command)
         case cli.Doctor(files, as_json, reports, accept):
             settings, found = _read(files, environment)
             if reports:
@@ -128,16 +130,18 @@ async def _plan(settings: Settings, found: Registration, *, course: CourseId | N
         service = Service(settings, found)
         await service.prepare()
         try:
-            spaces = await service.operations.space_plans() if course is None else ()
-            plan = plan_json(await service.operations.plans(course), spaces)
+            operations = service.operations
+            spaces = await operations.space_plans() if course is None else ()
+            plan = plan_json(await operations.plans(course), spaces, await operations.holds.groups(course))
         finally:
             await service.stop()
     print(json.dumps(plan, indent=2, ensure_ascii=False) if as_json else plan_text(plan))
     return Exit.HELD if plan["held"] else Exit.DONE
 
 
-async def _sync(settings: Settings, found: Registration, *, course: CourseId | None, confirm: bool) -> Exit:
-    asking = ask(settings.control_socket, "sync", course=course, confirm=confirm)
+async def _sync(settings: Settings, found: Registration, command: cli.Sync) -> Exit:
+    course, confirm, group = command.course, command.confirm, command.group
+    asking = ask(settings.control_socket, "sync", course=course, confirm=confirm, group=group)
     report = await told_meanwhile(asking, partial(ask, settings.control_socket, "progress"))
     if report is None:
         service = Service(settings, found)
@@ -147,9 +151,7 @@ async def _sync(settings: Settings, found: Registration, *, course: CourseId | N
             return progress_json((await service.figures.read()).progress)
 
         try:
-            operations = service.operations
-            syncing = operations.look_and_confirm(course) if confirm else operations.sync(course)
-            report = report_json(await told_meanwhile(syncing, progress))
+            report = report_json(await told_meanwhile(_synced(service, command), progress))
         finally:
             await service.stop()
     print(report_text(report))
@@ -169,6 +171,15 @@ async def told_meanwhile(
         if told and told.get("sentence"):
             print(told["sentence"], file=sys.stderr, flush=True)
     return await task
+
+
+async def _synced(service: Service, command: cli.Sync) -> SyncReport:
+    operations, course = service.operations, command.course
+    if command.group:
+        # What the source of facts holds is known only once it has been read.
+        await operations.sync(course)
+        return await operations.sync_confirmed(command.group, course, by=COMMAND_LINE)
+    return await (operations.look_and_confirm(course) if command.confirm else operations.sync(course))
 
 
 async def _invite(settings: Settings, found: Registration, *, replace: bool) -> Exit:

@@ -85,11 +85,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Do now what is to be done; `confirm` also what safety holds."""
+    """Do now what is to be done; `confirm` also what safety holds: all of it, or the group with the id `group`."""
 
     files: Files
     course: CourseId | None
     confirm: bool
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _command(words: argparse.Namespace) -> Command:
         case "plan":
             return Plan(files, words.course, words.json)
         case "sync":
-            return Sync(files, words.course, words.confirm)
+            return Sync(files, words.course, words.confirm is not None, words.confirm or "")
         case "lti":
             return LtiInvite(files, words.replace)
         case "user":
@@ -255,7 +256,13 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         made[name].add_argument(
             "--course", type=cli_operations.course, metavar="ID", help="only this Moodle course"
         )
-    made["sync"].add_argument("--confirm", action="store_true", help="also do what safety holds back")
+    made["sync"].add_argument(
+        "--confirm",
+        nargs="?",
+        const="",
+        metavar="ID",
+        help="also do what safety holds: the group with this id, as `plan` shows it, or all that is held",
+    )
     _add_user(made["user"])
     cli_operations.add(made)
     made["demo"].add_argument(

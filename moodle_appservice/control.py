@@ -18,6 +18,7 @@ from aiohttp import web
 from .domain.model import CourseId
 from .engine.figures import FigureReader
 from .engine.operations import Operations
+from .engine.pauses import COMMAND_LINE
 from .engine.personal import Personal
 from .errors import AppError, PermanentFailure, Unreachable
 from .show import plan_json, progress_json, report_json
@@ -90,13 +91,17 @@ class ControlDoor:
 
     async def _plans(self, course_id: CourseId | None) -> Mapping[str, Any]:
         spaces = await self._operations.space_plans() if course_id is None else ()
-        return plan_json(await self._operations.plans(course_id), spaces)
+        groups = await self._operations.holds.groups(course_id)
+        return plan_json(await self._operations.plans(course_id), spaces, groups)
 
     async def _sync(self, request: web.Request) -> web.Response:
         asked = await request.json()
-        return await _answer(self._report(_course(asked), confirm=bool(asked.get("confirm"))))
+        group = str(asked.get("group") or "")
+        return await _answer(self._report(_course(asked), confirm=bool(asked.get("confirm")), group=group))
 
-    async def _report(self, course_id: CourseId | None, *, confirm: bool) -> Mapping[str, Any]:
+    async def _report(self, course_id: CourseId | None, *, confirm: bool, group: str) -> Mapping[str, Any]:
+        if group:
+            return report_json(await self._operations.sync_confirmed(group, course_id, by=COMMAND_LINE))
         return report_json(await self._operations.sync(course_id, confirm=confirm))
 
     async def _progress(self, _request: web.Request) -> web.Response:

@@ -92,7 +92,7 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
             on_words=frozenset(word.casefold() for word in rooms.field_words.on),
             off_words=frozenset(word.casefold() for word in rooms.field_words.off),
         ),
-        safety=SafetyRules(settings.safety.max_removals_share, settings.safety.max_removals),
+        safety=SafetyRules(**settings.safety.model_dump(exclude={"max_shrink"})),
         spaces=settings.spaces.rules,
     )
 

@@ -31,6 +31,7 @@ from .engine.explain import Explainer
 from .engine.figures import FigureReader
 from .engine.freshness import Freshness
 from .engine.gate import Gate
+from .engine.holds import Holds
 from .engine.linking import Linking
 from .engine.notices import Notices
 from .engine.observers import Observers
@@ -45,7 +46,7 @@ from .engine.planning import CoursePlanner
 from .engine.queues.memory import MemoryQueue
 from .engine.recovery import Recovery
 from .engine.replacing import Replacing
-from .engine.retention import Retention
+from .engine.retention import DAY, Retention
 from .engine.returning import Returning
 from .engine.rooms import RoomFinder
 from .engine.sampling import Sampler
@@ -328,6 +329,7 @@ class Service:
         self.choosing = Choosing(store, self.facts, site, self.workers, rules, clock)
         self.operations = Operations(
             *(store, queue, self.workers, self.planner, site, status, troubles, self.facts),
+            Holds(store, self.facts, queue, clock),
             SpaceReader(self.spaces, tree, site, self.facts, space_troubles),
         )
         self.explainer = Explainer(
@@ -425,15 +427,12 @@ class Service:
             ) from None
 
     async def _save(self, path: Path) -> str:
-        made = await backup.save(self._db, path, at=self.clock.now())
-        return (
-            f"{made.rows} rows are saved in {path}. It holds names and secrets: only its owner may read it."
-        )
+        return (await backup.save(self._db, path, at=self.clock.now())).sentence(path)
 
     async def _examined(self) -> Sequence[Finding]:
         return await self.doctor() if self.doctor is not None else ()
 
-    async def _remarks(self) -> list[str]:
+    async def _remarks(self) -> Sequence[str]:
         return await self.pauses.remarks()
 
     async def _before_courses(self, site: SiteFacts) -> None:
@@ -447,6 +446,7 @@ class Service:
     async def _after_pass(self, *, at_once: bool) -> None:
         await self.store.settings.set(LAST_PASS, str(self.clock.now()))
         await self.retention.run()
+        await self.store.safety.forget(before=self.clock.now() - 2 * DAY)
         await self.waiting.look(at_once=at_once)
         await self.alumni.look()
         if self.write_back is not None and not await self.pauses.why_not():

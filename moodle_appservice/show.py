@@ -6,6 +6,7 @@ One shape for both doors: what the socket answers is what `--json` prints and wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from .domain.actions import (
@@ -21,19 +22,25 @@ from .domain.actions import (
     SetState,
     Unban,
 )
+from .domain.holds import HoldGroup
 from .domain.progress import Progress
 from .engine.operations import PlanView, SyncReport
 from .engine.space import PreparedSpace
 from .errors import Unreachable
 
+_FEW = 5
+"""Parts of a group that are told; the others are like them."""
 _NONE_ON = "No course is on. To see why one is off: moodle-appservice plan --course ID"
 
 
-def plan_json(views: Sequence[PlanView], spaces: Sequence[PreparedSpace] = ()) -> dict[str, Any]:
+def plan_json(
+    views: Sequence[PlanView], spaces: Sequence[PreparedSpace] = (), groups: Sequence[HoldGroup] = ()
+) -> dict[str, Any]:
     """The plan of each course, and of the spaces above them, as JSON.
 
     `{"courses": [{course, shortname, room_id, rooms, actions, held, notes, trouble, paused}],
-    "spaces": [{space, name, room_id, rooms, actions, held, notes}], "actions": n, "held": n}`.
+    "spaces": [{space, name, room_id, rooms, actions, held, notes}], "actions": n, "held": n,
+    "groups": [{id, cause, title, since, users, parts: [{course, room, users, reason}]}]}`.
     """
     courses, above = [_course(view) for view in views], [_space(space) for space in spaces]
     return {
@@ -41,6 +48,7 @@ def plan_json(views: Sequence[PlanView], spaces: Sequence[PreparedSpace] = ()) -
         "spaces": above,
         "actions": sum(len(one["actions"]) for one in (*courses, *above)),
         "held": sum(len(one["held"]["users"]) for one in (*courses, *above) if one["held"]),
+        "groups": [group_json(group) for group in groups],
     }
 
 
@@ -56,6 +64,35 @@ def _space(prepared: PreparedSpace) -> dict[str, Any]:
         "held": {"reason": hold.reason, "users": sorted(hold.users)} if hold else None,
         "notes": [{"person": one.person, "kind": one.kind, "text": one.text} for one in room.plan.notes],
     }
+
+
+def group_json(group: HoldGroup) -> dict[str, Any]:
+    """What waits for a person, in one group."""
+    return {
+        "id": group.id,
+        "cause": str(group.cause),
+        "title": group.title,
+        "since": group.since,
+        "users": group.users,
+        "parts": [
+            {"course": part.course_id, "room": part.room, "users": part.users, "reason": part.reason}
+            for part in group.parts
+        ],
+    }
+
+
+def _group_lines(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    for group in groups:
+        since = datetime.fromtimestamp(group["since"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+        lines.append(f"HELD {group['id']}: {group['title']}, since {since}.")
+        for part in group["parts"][:_FEW]:
+            where = "" if part["course"] is None else f"{_where_held(part['course'])}: "
+            lines.append(f"  {where}{_how_many(part['users'] or None)}. {part['reason']}")
+        if len(group["parts"]) > _FEW:
+            lines.append(f"  and {len(group['parts']) - _FEW} more like these.")
+        lines.append(f"  To let it pass: moodle-appservice sync --confirm {group['id']}")
+    return lines
 
 
 def _course(view: PlanView) -> dict[str, Any]:
@@ -132,11 +169,12 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         )
         if course["held"]:
             lines.append(f"  HELD: {course['held']['reason']}")
-            lines.extend(f"    would remove {user}" for user in course["held"]["users"])
+            lines.extend(f"    {user}" for user in course["held"]["users"])
         lines.extend(f"  note: {_who(note)}{note['text']}" for note in course["notes"])
         if course["trouble"]:
             lines.append(f"  {course['trouble']}")
     lines.extend(_space_lines(plan["spaces"]))
+    lines.extend(_group_lines(plan.get("groups", ())))
     spaces = f" and {len(plan['spaces'])} spaces above them" if plan["spaces"] else ""
     lines.append(f"{plan['actions']} actions in {len(plan['courses'])} courses{spaces}. Nothing was changed.")
     if not plan["courses"]:
@@ -206,7 +244,11 @@ def _sentence(action: Mapping[str, Any]) -> str:
 
 
 def report_json(report: SyncReport) -> dict[str, Any]:
-    """`{"courses": n, "failures": [{key, error, unreachable}], "held": [{course, users, reason}], "note": s}`."""
+    """What a sync came to.
+
+    `{"courses": n, "failures": [{key, error, unreachable}], "held": [{course, users, reason}], "groups": [as in
+    `plan_json`], "note": s}`.
+    """
     return {
         "courses": report.courses,
         "failures": [
@@ -220,6 +262,7 @@ def report_json(report: SyncReport) -> dict[str, Any]:
             ),
             *({"course": course, "users": None, "reason": why} for course, why in report.doubted.items()),
         ],
+        "groups": [group_json(group) for group in report.groups],
         "note": report.note,
     }
 
@@ -240,14 +283,9 @@ def report_text(report: Mapping[str, Any]) -> str:
     if not report["courses"]:
         lines.append(_NONE_ON)
     lines.extend(f"Not done: {failure['key']}: {failure['error']}" for failure in report["failures"])
-    lines.extend(
-        f"Held in {_where_held(held['course'])}: {_how_many(held['users'])}. {held['reason']}"
-        for held in report["held"]
-    )
+    lines.extend(_group_lines(report["groups"]))
     if report["held"]:
-        lines.append(
-            "To let these pass: moodle-appservice sync --confirm (for one course: --course ID --confirm)"
-        )
+        lines.append("To let all of it pass: sync --confirm, for one course: sync --course ID --confirm")
     note = str(report.get("note") or "")
     if note:
         lines.append(note)
@@ -264,7 +302,7 @@ def _where_held(course: int) -> str:
 def _how_many(users: int | None) -> str:
     if users is None:
         return "nobody is removed"
-    return "1 removal" if users == 1 else f"{users} removals"
+    return "1 person" if users == 1 else f"{users} people"
 
 
 def accepted_text(answer: Mapping[str, Any]) -> str:

@@ -93,6 +93,9 @@ class FakeFacts:
         self.apart: dict[MoodleUserId, Person | None] = {}
         """What `person` says where it is not what a course says: one of the two is an older reading."""
         self.unreadable: set[CourseId] = set()
+        self.doubts: dict[CourseId, str] = {}
+        self.confirmed: list[CourseId] = []
+        self.known_leavers: dict[CourseId, frozenset[MoodleUserId]] = {}
         self.trouble: dict[str, AppError] = {}
         self.expected = ""
         self.readings: list[tuple[str, float]] = []
@@ -145,6 +148,9 @@ class FakeFacts:
         for number in numbers:
             del self.enrolments[course_id][MoodleUserId(number)]
 
+    async def explained(self, course_id: CourseId) -> frozenset[MoodleUserId]:
+        return self.known_leavers.get(course_id, frozenset())
+
     async def site_info(self) -> SiteInfo:
         return SiteInfo(self.url, "Uni", "5.1", MoodleUserId(2), frozenset())
 
@@ -188,10 +194,10 @@ class FakeFacts:
 
     @property
     def held(self) -> Mapping[CourseId, str]:
-        return {}
+        return self.doubts
 
     async def confirm(self, course_ids: Iterable[CourseId]) -> None:
-        del course_ids
+        self.confirmed += course_ids
 
     def remembered(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts | None:
         facts = self.memory.get(course_id)

@@ -24,6 +24,7 @@ from .people import Accounts, Membership, People
 from .permissions import PermissionMap
 from .roles import Roles
 from .rooms import Rooms
+from .safety import Safety
 from .section import Section, number
 from .spaces import Spaces
 from .values import (
@@ -160,22 +161,6 @@ class Appservice(Section):
             return self.address
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.hostname, self.hostname)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-
-class Safety(Section):
-    """What looks like an accident is held until a person confirms it."""
-
-    max_removals_share: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.25,
-        description="A room that would lose more than this share of its members, such as 0.25, "
-        "and also more than max_removals of them, is held.",
-    )
-    max_removals: int = number(5, "See max_removals_share: both must be exceeded.", ge=0)
-    max_shrink: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.2,
-        description="A course or site of which Moodle suddenly lists fewer by more than this share, "
-        "and by more than 10, is held.",
-    )
 
 
 class Bot(Section):

@@ -88,15 +88,18 @@ class Remove:
     why: str
     instead: UserId | None = None
     """The account of the same person that has the place now: nobody loses anything. Without it, this one stays."""
+    counted: bool = True
+    """Whether safety counts it: not one that explains itself, or that a person has asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """Ban one person whose Moodle account is suspended, where the institution wants that."""
+    """Ban one person whose Moodle account is suspended, where the institution wants that. `counted`: see `Remove`."""
 
     matrix_id: UserId
     person: MoodleUserId
     why: str
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Ledger:
     whom we were about to invite, and do not know whether we did. `bans`: whom we have banned ourselves. `departed`: who
     is out by the own choice, as far as the room says so: they left before our books began, or while an invite was
     `intended`. `kept`: `name`, `topic` or `url` (of the picture), chosen by somebody else before our books began.
+    `filled`: everybody who was to come had come once.
     """
 
     name: str | None = None
@@ -54,6 +55,7 @@ class Ledger:
     avatar: str | None = None
     departed: frozenset[UserId] = frozenset()
     kept: frozenset[str] = frozenset()
+    filled: bool = False
 
 
 class Places:
@@ -100,7 +102,9 @@ class Places:
                 self.notes.append(Note(member.person, *reason))
             elif member.required or self._asks_to_come(user, member):
                 self.wanted[user] = member
-            if (member.required or self._is_present(user)) and not (
+            # Whom a moderator has banned gets no place with another account either.
+            is_to_be_here = member.required and (reason is None or reason[1] != "banned")
+            if (is_to_be_here or self._is_present(user)) and not (
                 member.virtual and member.person in self._successors
             ):
                 self._successors[member.person] = user

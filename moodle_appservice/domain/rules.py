@@ -142,10 +142,22 @@ class FieldRules:
 
 @dataclass(frozen=True, slots=True)
 class SafetyRules:
-    """A room that would lose more than `max_removals` people *and* more than this share of its members is held."""
+    """What is too much for a day. Where there is a number and a share, both must be exceeded.
+
+    A share of id changes counts alone, from `max_removals` changes on; a growth must exceed number and factor.
+    """
 
     max_removals_share: float = 0.25
     max_removals: int = 5
+    max_site_removals_share: float = 0.05
+    max_site_removals: int = 50
+    max_closed_courses: int = 3
+    max_growth: int = 200
+    max_growth_factor: float = 3.0
+    max_room_size: int = 3000
+    max_id_changes: int = 20
+    max_id_changes_share: float = 0.01
+    max_new_moderators: int = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from .leavers import KnownLeavers
 from .model import Course, CourseFacts, CourseId, Enrolment, MoodleUserId, Role
 from .shrink import Mark, Marks, ShrinkRules, is_over, mark_of, too_few
 
@@ -77,6 +78,7 @@ class ListJudge:
         self._lost_roles: dict[CourseId, frozenset[Role]] = {}
         self._confirmed: set[CourseId] = set()
         self._courses: Mapping[CourseId, Course] = {}
+        self.leavers = KnownLeavers()
         self.held: dict[CourseId, str] = {}
         self.vanished: dict[CourseId, Course] = {}
         """Courses that are held because the listing does not have them any more, as they were."""
@@ -176,6 +178,7 @@ class ListJudge:
             course_id: _loss(before[course_id], facts, at) if course_id in before else _Loss()
             for course_id, facts in fresh.items()
         }
+        self.leavers.add({one: loss.explained for one, loss in losses.items() if loss.explained}, at=at)
         reasons = self._judge_roles(before, fresh, at)
         for course_id, facts in fresh.items():
             reasons[course_id] = self._judge_members(facts, losses[course_id], at) or reasons.get(

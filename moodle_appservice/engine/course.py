@@ -11,6 +11,8 @@ from enum import Enum, auto
 
 from ..domain.actions import Departure, Step, takes_out
 from ..domain.drift import reported
+from ..domain.holds import REMOVAL_CAUSES
+from ..domain.markers import stand_in
 from ..domain.model import CourseId, MoodleUserId, RoomId
 from ..domain.urgency import Urgency, urgency, urgent_part
 from ..errors import PermanentFailure
@@ -18,6 +20,7 @@ from ..ports import (
     UNOBSERVED,
     Clock,
     CourseRow,
+    HeldRow,
     Observer,
     Priority,
     Queue,
@@ -141,19 +144,26 @@ class CourseSync:
         if prepared.usability:
             await self._store.people.unusable(prepared.usability)
         for room in prepared.rooms:
-            if room.room_id is not None and room.absent is None:
-                await self._book_hold(row.id, room, room.room_id)
+            if room.absent is not None:
+                continue
+            await self._book_holds(row.id, room)
+            if room.room_id is not None:
                 await self._book_what_is(room, room.room_id)
 
-    async def _book_hold(self, course_id: CourseId, room: PreparedRoom, room_id: RoomId) -> None:
-        hold = room.verdict.hold
-        if hold is None:
-            rows = [row for row in await self._store.journal.held(course_id) if row.room_id == room_id]
-            if rows and not (room.plan.removals and all(row.confirmed for row in rows)):
-                await self._store.journal.clear_hold(room_id)
-        elif not self._removes_now(course_id, room):
-            log.warning("%s: %d removals are held. %s", room.key, len(hold.users), hold.reason)
-            await self._store.journal.hold(course_id, room_id, hold.users, hold.reason, at=self._clock.now())
+    async def _book_holds(self, course_id: CourseId, room: PreparedRoom) -> None:
+        """What is held in a room, cause by cause; what is not any more is forgotten, so that it can't be confirmed."""
+        room_id = room.room_id or stand_in(room.key)
+        holds = {hold.cause: hold for hold in room.verdict.holds}
+        for row in await self._store.journal.held(course_id):
+            if row.room_id == room_id and row.cause not in holds and not _is_under_way(row, room):
+                await self._store.journal.clear_hold(room_id, row.cause)
+        for hold in holds.values():
+            if hold.cause in REMOVAL_CAUSES and self._removes_now(course_id, room):
+                continue
+            log.warning("%s: %s is held for %d. %s", room.key, hold.cause, len(hold.users), hold.reason)
+            await self._store.journal.hold(
+                course_id, room_id, hold.users, hold.reason, at=self._clock.now(), cause=hold.cause
+            )
 
     def _removes_now(self, course_id: CourseId, room: PreparedRoom) -> bool:
         """Whether confirmed removals are being carried out: who is held beside them is booked after them."""
@@ -243,6 +253,9 @@ class CourseSync:
             await self._tree.entered(entry, prepared.above, room_id)
         await self._report_drift(course_id, prepared)
         troubles = list(self._troubles.of(course_id).values())
+        filled = [room.key for room in prepared.rooms if not room.filled and not room.verdict.holds]
+        if filled:
+            await self._store.safety.filled(filled, at=now)
         is_quiet = (
             not troubles and not prepared.is_held and not prepared.changed_people and not _lacks(prepared)
         )
@@ -293,3 +306,11 @@ def _may_come_back(prepared: Prepared, steps: tuple[Step, ...]) -> bool:
     """Whether somebody was taken out while other rooms would let them in again: those are looked at once more."""
     has_free = any(room.desired.is_free for room in prepared.rooms)
     return has_free and any(isinstance(step.action, Departure) for step in steps)
+
+
+def _is_under_way(row: HeldRow, room: PreparedRoom) -> bool:
+    """Whether something that was confirmed is still to be done."""
+    if not row.confirmed:
+        return False
+    subjects = {getattr(action, "matrix_id", "") for action in room.plan.actions}
+    return bool(room.plan.actions) and (row.cause not in REMOVAL_CAUSES or bool(row.users & subjects))

@@ -5,17 +5,18 @@ A group is approved as it was shown: where its plans have changed since, nothing
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
+from ..domain.holds import HeldPart, HoldGroup
+from ..domain.model import CourseId, MoodleUserId, UserId
 from ..errors import Refused
 from ..ports import Clock, HeldRow, Store
 from .operations import Operations, SyncReport
 
-_NUMBERS = re.compile(r"\d+(?:[.,]\d+)?")
+ABOVE_COURSES = CourseId(0)
+PAGE = "an administrator, on a page"
 CHANGED = "What is held has changed since this was shown, so nothing was confirmed. Look at it again."
 
 
@@ -50,70 +51,44 @@ class HeldPlans:
 
     async def groups(self) -> Sequence[HeldGroup]:
         """What waits, the oldest first."""
-        by_cause: dict[str, list[HeldRow]] = {}
-        for row in await self._store.journal.held():
-            if not row.confirmed:
-                by_cause.setdefault(_NUMBERS.sub("…", row.reason), []).append(row)
-        groups = [await self._group(rows) for rows in by_cause.values()]
-        return sorted(groups, key=lambda one: one.since)
+        rows = {(row.course_id, row.room_id, row.cause): row for row in await self._store.journal.held()}
+        return [await self._group(group, rows) for group in await self._operations.holds.groups()]
 
-    async def approve(self, mark: str, *, person: MoodleUserId | None) -> SyncReport | None:
+    async def approve(self, mark: str, *, person: MoodleUserId | None) -> SyncReport:
         """Confirm a group as it was shown and carry it out. Raises `Refused` where it has changed since."""
-        group = next((one for one in await self.groups() if one.mark == mark), None)
-        if group is None:
-            raise Refused(CHANGED)
-        report: SyncReport | None = None
-        for course in group.courses:
-            await self._store.journal.note(
-                "Confirmed",
-                at=self._clock.now(),
-                why="An administrator has confirmed what was held.",
-                person=person,
-                course_id=course.course_id,
-                signal="page",
-            )
-            report = await self._operations.sync(course.course_id, confirm=True)
+        try:
+            report = await self._operations.sync_confirmed(mark, by=PAGE)
+        except Refused:
+            raise Refused(CHANGED) from None
+        await self._store.journal.note(
+            "Confirmed",
+            at=self._clock.now(),
+            why="An administrator has confirmed what was held.",
+            person=person,
+            signal="page",
+        )
         return report
 
-    async def _group(self, rows: Sequence[HeldRow]) -> HeldGroup:
-        reasons = {row.reason for row in rows}
-        cause = rows[0].reason if len(reasons) == 1 else _NUMBERS.sub("…", rows[0].reason)
+    async def _group(self, group: HoldGroup, rows: Mapping[Any, HeldRow]) -> HeldGroup:
         known = await self._store.courses.all()
-        courses: dict[CourseId, list[HeldRow]] = {}
-        for row in rows:
-            courses.setdefault(row.course_id, []).append(row)
-        return HeldGroup(
-            cause=cause,
-            mark=_mark(rows),
-            since=min(row.since for row in rows),
-            number=len({user for row in rows for user in row.users}),
-            courses=tuple(
-                [
-                    HeldCourse(
-                        course_id,
-                        known[course_id].shortname if course_id in known else "",
-                        held[0].reason,
-                        await self._names(held),
-                    )
-                    for course_id, held in sorted(courses.items())
-                ]
-            ),
-        )
+        courses: dict[CourseId, list[HeldPart]] = {}
+        for part in group.parts:
+            courses.setdefault(part.course_id or ABOVE_COURSES, []).append(part)
+        found = []
+        for course_id, parts in sorted(courses.items()):
+            held = [rows[key] for part in parts if (key := (course_id, part.room, group.cause)) in rows]
+            shortname = known[course_id].shortname if course_id in known else ""
+            found.append(HeldCourse(course_id, shortname, parts[0].reason, await self._names(held)))
+        return HeldGroup(group.title, group.id, group.since, group.users, tuple(found))
 
     async def _names(self, rows: Sequence[HeldRow]) -> tuple[str, ...]:
-        found: dict[UserId, str] = {}
+        found: dict[str, str] = {}
         for row in rows:
-            places = await self._store.ledger.places(row.room_id)
-            names = await self._store.people.names([places[user] for user in row.users if user in places])
-            for user in row.users:
-                found[user] = names.get(places[user], "") or user if user in places else user
+            places = dict(await self._store.ledger.places(row.room_id)) if row.room_id else {}
+            users = [UserId(user) for user in row.users]
+            people = {user: places[user] for user in users if user in places}
+            people |= {user: MoodleUserId(int(user)) for user in users if user.isdigit()}
+            names = await self._store.people.names(list(people.values()))
+            for user in users:
+                found[user] = (names.get(people[user], "") if user in people else "") or user
         return tuple(sorted(found.values(), key=str.casefold))
-
-
-def _mark(rows: Sequence[HeldRow]) -> str:
-    parts = sorted(f"{row.course_id} {_room(row.room_id)} {','.join(sorted(row.users))}" for row in rows)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def _room(room_id: RoomId) -> str:
-    return str(room_id)

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..domain.actions import ForceJoin, Invite
+from ..domain.holds import HoldGroup
 from ..domain.model import CourseId, Membership, MoodleUserId, RoomId
 from ..domain.rooms import RoomKey, RoomKind
 from ..errors import AppError, PermanentFailure
 from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
+from .holds import Holds
 from .pauses import sentence
 from .planning import CoursePlanner, Prepared
 from .site import SitePass
@@ -39,6 +41,8 @@ class SyncReport:
     """Courses of which Moodle suddenly lists so few that its list is not believed, with the reason."""
     note: str = ""
     """What else is to be said, as a sentence; empty when nothing is."""
+    groups: tuple[HoldGroup, ...] = ()
+    """What is held, in groups that can be confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,10 @@ class Operations:
         status: StatusReader,
         troubles: Troubles,
         facts: Facts,
+        holds: Holds,
         spaces: SpaceReader | None = None,
     ) -> None:
+        self.holds = holds
         self._spaces = spaces
         self._facts = facts
         self._troubles = troubles
@@ -105,6 +111,7 @@ class Operations:
             courses=sum(1 for row in rows.values() if row.on and not row.gone),
             failures={**self._set_aside(course_id), **self._workers.failures},
             held=tuple(held),
+            groups=tuple(await self.holds.groups(course_id)),
             doubted={
                 course: reason for course, reason in self._facts.held.items() if course_id in (None, course)
             },
@@ -117,6 +124,13 @@ class Operations:
                 if part
             ),
         )
+
+    async def sync_confirmed(self, wanted: str, course_id: CourseId | None = None, *, by: str) -> SyncReport:
+        """Confirm one group of what is held (see `Holds`), then look and wait. Raises `Refused` as `Holds` does."""
+        said = await self.holds.confirm(wanted, by=by, course_id=course_id)
+        await self._queue.idle()
+        report = await self.sync(course_id)
+        return replace(report, note=f"{said} {report.note}".strip())
 
     async def look_and_confirm(self, course_id: CourseId | None = None) -> SyncReport:
         """Confirm in a process that has read nothing yet, so that it does not know what the source of facts holds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..domain.model import CourseId, RoomId, Standing, UserId
@@ -103,7 +103,7 @@ class Overview:
         for hold in await self._store.journal.held():
             if hold.confirmed:
                 continue
-            names = await self._names(hold.room_id, hold.users)
+            names = await self._names(hold.room_id, [UserId(user) for user in hold.users])
             shortname = rows[hold.course_id].shortname if hold.course_id in rows else ""
             before = found.get(hold.course_id)
             found[hold.course_id] = Held(
@@ -145,7 +145,7 @@ class Overview:
         """Whether a course is being looked at in this moment."""
         return self._workers.is_at(course_key(course_id))
 
-    async def _names(self, room_id: RoomId, users: frozenset[UserId]) -> list[str]:
+    async def _names(self, room_id: RoomId, users: Collection[UserId]) -> list[str]:
         places = await self._store.ledger.places(room_id)
         people = [places[user] for user in sorted(users) if user in places]
         names = await self._store.people.names(people)

@@ -39,6 +39,7 @@ from ..ports import (
 from .accounts import AccountKeeper
 from .avatars import AvatarKeeper
 from .freshness import Freshness
+from .id_limit import IdLimit
 
 log = logging.getLogger(__name__)
 _MATRIX_ID = re.compile(r"@[a-z0-9._=\-/+]+:[A-Za-z0-9.\-:\[\]]*[A-Za-z0-9\]]")
@@ -77,6 +78,7 @@ class PersonFinder:
         self._clock = clock
         self._accounts = accounts
         self._avatars = avatars
+        self._id_limit = IdLimit(store, rules, clock)
 
     async def run(self, taken: Taken) -> None:
         """Resolve and store, then wake the courses that are named in the signals or that hold the person."""
@@ -179,6 +181,7 @@ class PersonFinder:
     ) -> Resolution:
         """Store it, book what was refused, and send those on the way for whom something has changed by it."""
         now = self._clock.now()
+        ruling = await self._within_limits(person.id, ruling, known)
         saved = await self._store.people.save(
             person,
             # The virtual user stays until it is known that nobody needs it.
@@ -191,6 +194,16 @@ class PersonFinder:
         for user_id in sorted(saved.look_again):
             await self._queue.add(person_key(user_id), priority=Priority.PERSON, signal="displaced")
         return saved.resolution
+
+    async def _within_limits(self, user_id: MoodleUserId, ruling: Ruling, known: Resolution | None) -> Ruling:
+        """Nobody gets another id by accident: where too many do within a day, this one waits for a confirmation."""
+        found = ruling.resolution
+        if known is None or None in (known.matrix_id, found.matrix_id) or known.matrix_id == found.matrix_id:
+            return ruling
+        if found.trust is Trust.PROVEN:
+            return ruling
+        why = await self._id_limit.hold(user_id)
+        return ruling if not why else Ruling(replace(known, reason=why))
 
     async def _book_refusal(self, found: Resolution, known: Resolution | None) -> None:
         """A line in the audit log for every new reason why something is not taken for this person's."""

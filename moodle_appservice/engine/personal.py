@@ -183,7 +183,10 @@ class Personal:
         failures: list[str] = []
         for room_id, (course_id, accounts) in sorted(trace.rooms.items()):
             key = await self._store.ledger.key_of(room_id) or main_room(course_id)
-            steps = tuple(Step(key, Remove(account, user_id, WHY_REMOVED)) for account in sorted(accounts))
+            steps = tuple(
+                Step(key, Remove(account, user_id, WHY_REMOVED, counted=False))
+                for account in sorted(accounts)
+            )
             try:
                 result = await self._outside.hands.slice(course_id, {key: room_id}, steps, signal=SIGNAL)
             except Unreachable:

@@ -15,6 +15,7 @@ from ..domain.actions import Note, Plan, Step
 from ..domain.digest import digest
 from ..domain.identity import fingerprint, print_of_rules, resolve
 from ..domain.mapping import DesiredCourse, DesiredRoom, desired_course
+from ..domain.markers import stand_in
 from ..domain.members import Circumstances, Leaver, roles_in, why_unusable
 from ..domain.model import (
     ActualRoom,
@@ -37,6 +38,7 @@ from ..domain.tree import ARCHIVED, space_of_course
 from ..ports import AccountRights, Clock, Facts, PersonRow, Store
 from .course_images import CourseImages
 from .digests import Digest
+from .lastday import LastDay
 from .rooms import Absent, RoomFinder
 
 Rights = Callable[[], Awaitable[AccountRights]]
@@ -53,6 +55,8 @@ class PreparedRoom:
     verdict: Verdict
     absent: Absent | None = None
     """Set where the bot is not in the room any more: nothing is planned for it."""
+    filled: bool = False
+    """Whether everybody who was to come had come once."""
 
     @property
     def lacks_power(self) -> bool:
@@ -171,6 +175,7 @@ class CoursePlanner:
         self._rights = rights
         self._digest = digests
         self._clock = clock
+        self._last_day = LastDay(facts, store, clock)
         self._facts = facts
         self._store = store
         self._rooms = rooms
@@ -210,7 +215,7 @@ class CoursePlanner:
         return Prepared(
             facts,
             course,
-            await self._plan(course, found, frozenset(spaces.values())),
+            await self._plan(facts, course, found, frozenset(spaces.values())),
             unseen,
             changed,
             self._digest(facts, category),
@@ -251,9 +256,9 @@ class CoursePlanner:
         return _Found(actual, books, known, absent)
 
     async def _plan(
-        self, course: DesiredCourse, found: _Found, spaces: frozenset[RoomId]
+        self, facts: CourseFacts, course: DesiredCourse, found: _Found, spaces: frozenset[RoomId]
     ) -> tuple[PreparedRoom, ...]:
-        confirmed = await self._confirmed(course.course_id)
+        confirmed = await self._last_day.confirmed(course.course_id)
         staying: dict[RoomKind, frozenset[UserId]] = {}
         rooms = []
         for desired in course.rooms:
@@ -273,9 +278,18 @@ class CoursePlanner:
                 ours=spaces | found.ours,
             )
             staying[desired.key.kind] = staying_in(desired, actual, plan)
-            verdict = judge(plan, desired, actual, course.rules, confirmed=confirmed)
             room_id = actual.room_id if actual else None
-            rooms.append(PreparedRoom(desired, room_id, actual, plan, verdict))
+            filled = found.ledgers.get(desired.key, Ledger()).filled
+            recent = await self._last_day.recent(facts, desired, plan, room_id, filled=filled)
+            verdict = judge(
+                plan,
+                desired,
+                actual,
+                course.rules,
+                confirmed=confirmed.get(room_id or stand_in(desired.key)),
+                recent=recent,
+            )
+            rooms.append(PreparedRoom(desired, room_id, actual, plan, verdict, filled=filled))
         return tuple(rooms)
 
     async def _people(
@@ -332,15 +346,11 @@ class CoursePlanner:
         """
         return row.fingerprint != fingerprint(person, self._print)
 
-    async def _confirmed(self, course_id: CourseId) -> frozenset[UserId]:
-        held = await self._store.journal.held(course_id)
-        return frozenset(user for row in held if row.confirmed for user in row.users)
-
 
 def left_alone(desired: DesiredRoom, absent: Absent) -> PreparedRoom:
     """The plan of a room in which the bot is not."""
     plan = Plan(desired.key, (), (*desired.notes, Note(None, absent.sentence, "put_out")))
-    return PreparedRoom(desired, absent.own.room_id, None, plan, Verdict((), None), absent)
+    return PreparedRoom(desired, absent.own.room_id, None, plan, Verdict(()), absent)
 
 
 def _admitted(desired: DesiredRoom, staying: Mapping[RoomKind, frozenset[UserId]]) -> frozenset[UserId]:

@@ -19,6 +19,8 @@ from ..ports import SITE, Clock, Facts, Key, Settings, meet_key, read_key
 from ..ports.board import Board, Posted
 
 CONFIRMED = "confirmed_courses"
+LEAVERS = "known_leavers"
+"""The setting with who has left which course within the last day for a known reason."""
 PATIENCE = 60.0
 """Seconds within which the reader must have looked."""
 AT_ONCE = 200
@@ -134,6 +136,13 @@ class SharedFacts:
         """Courses that the source holds, as far as we have heard."""
         return self._inner.held if self._reads() else self._held
 
+    async def explained(self, course_id: CourseId) -> frozenset[MoodleUserId]:
+        """Who has left a course for a known reason, as far as we have heard."""
+        if self._reads():
+            return await self._inner.explained(course_id)
+        known = json.loads(await self._settings.get(LEAVERS) or "{}")
+        return frozenset(MoodleUserId(number) for number in known.get(str(course_id), ()))
+
     async def confirm(self, course_ids: Iterable[CourseId]) -> None:
         """A person has confirmed the losses of these courses."""
         if self._reads():
@@ -183,8 +192,19 @@ class SharedFacts:
         }
         await self._board.post(changed, people.values())
         self._people.update(people)
+        await self._post_leavers([facts.course.id for facts in changed])
         for facts in changed:
             self._posted[facts.course.id] = prints[facts.course.id]
+
+    async def _post_leavers(self, course_ids: Sequence[CourseId]) -> None:
+        found = {one: await self._inner.explained(one) for one in course_ids}
+        left = {str(one): sorted(users) for one, users in found.items() if users}
+        if left:
+            known = json.loads(await self._settings.get(LEAVERS) or "{}")
+            kept = {
+                one: users for one, users in known.items() if await self._inner.explained(CourseId(int(one)))
+            }
+            await self._settings.set(LEAVERS, json.dumps({**kept, **left}, sort_keys=True))
 
     async def _take_confirmed(self) -> None:
         waiting = json.loads(await self._settings.get(CONFIRMED) or "[]")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..domain.actions import CreateRoom, Step, takes_out
+from ..domain.holds import REMOVAL_CAUSES, Cause
 from ..domain.model import ActualRoom, CourseId, MoodleUserId, RoomId, SiteFacts, UserId
 from ..domain.plan import CHILD, PARENT, Ledger, plan_room, steps_of
 from ..domain.rooms import SITE_SPACE, RoomKey
@@ -148,11 +149,9 @@ class SpacePlanner:
         unreadable = {room_id for room_id, key in keys.items() if key.course_id in grove.site.unreadable}
         return (frozenset(keys) | await self._store.spaces.hung_by_bot(actual.room_id)) - unreadable
 
-    async def _confirmed(self, room_id: RoomId | None) -> frozenset[UserId]:
+    async def _confirmed(self, room_id: RoomId | None) -> dict[Cause, frozenset[str]]:
         held = await self._store.journal.held(OF_SITE)
-        return frozenset(
-            user for row in held if row.confirmed and row.room_id == room_id for user in row.users
-        )
+        return {row.cause: row.users for row in held if row.confirmed and row.room_id == room_id}
 
     async def _possible(self) -> Rules:
         if self._rules.how != "join" or self._rights is None or (await self._rights()).force_join:
@@ -215,19 +214,21 @@ class SpaceSync:
         room, room_id = prepared.room, prepared.room.room_id
         if room_id is None:
             return
-        now, hold = self._clock.now(), room.verdict.hold
-        held = [row for row in await self._store.journal.held(OF_SITE) if row.room_id == room_id]
-        if hold is not None:
-            if not held:
-                log.warning("%s: %d removals are held. %s", room.key, len(hold.users), hold.reason)
-            await self._store.journal.hold(OF_SITE, room_id, hold.users, hold.reason, at=now)
-        elif held and not (room.plan.removals and all(row.confirmed for row in held)):
-            await self._store.journal.clear_hold(room_id)
+        now, holds = self._clock.now(), {hold.cause: hold for hold in room.verdict.holds}
+        held = {row.cause: row for row in await self._store.journal.held(OF_SITE) if row.room_id == room_id}
+        for cause, row in held.items():
+            under_way = row.confirmed and cause in REMOVAL_CAUSES and room.plan.removals
+            if cause not in holds and not under_way:
+                await self._store.journal.clear_hold(room_id, cause)
+        for cause, hold in holds.items():
+            if cause not in held:
+                log.warning("%s: %d people are held. %s", room.key, len(hold.users), hold.reason)
+            await self._store.journal.hold(OF_SITE, room_id, hold.users, hold.reason, at=now, cause=cause)
         bookings = room.plan.bookings
         if bookings.found or bookings.banned:
             both = {**bookings.found, **bookings.banned}
             await self._store.ledger.found(room_id, both, bans=bookings.banned, at=now)
-        if bookings.unwanted and hold is None:
+        if bookings.unwanted and not holds:
             await self._store.ledger.unwanted(room_id, bookings.unwanted)
 
     async def _carry_out(self, prepared: PreparedSpace, taken: Taken, epoch: int) -> Outcome:

@@ -27,6 +27,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..domain.above import ExtraRole
+from ..domain.leavers import KnownLeavers
 from ..domain.model import Course, CourseFacts, CourseId, MoodleUserId, Person, Role, SiteFacts, SiteInfo
 from ..domain.shrink import Marks, ShrinkRules
 from ..domain.shrink_lists import ListJudge
@@ -93,6 +94,7 @@ class MoodleFacts:
         self.lacks_rights = False
         """A course could not be read for want of a right; whoever has probed our rights takes this back."""
         self._judge = ListJudge(rules) if rules else None
+        self.explained = self._judge.leavers.of if self._judge else KnownLeavers().of
         # Outlives the facts themselves: after a failed reading, who was there still has to be missed.
         self._seen: dict[CourseId, frozenset[MoodleUserId]] = {}
 

@@ -46,6 +46,7 @@ from .queue import (
 )
 from .readers import ReaderBook, ReaderRow
 from .rooms import RoomAdmin
+from .safety import SafetyBook
 from .search import AuditFilter, FoundPerson, SearchBook
 from .spaces import Changed, SpaceBook
 from .store import CourseBook, CourseRow, Done, LedgerBook, Settings, Store
@@ -117,6 +118,7 @@ __all__ = [
     "ReaderBook",
     "ReaderRow",
     "RoomAdmin",
+    "SafetyBook",
     "SampleBook",
     "Saved",
     "SearchBook",

@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..domain.holds import Cause
 from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
-    """Removals from one room that wait for a person."""
+    """What of one cause waits for a person in one room; `room_id` empty: above rooms, then `course_id` may be 0."""
 
     course_id: CourseId
     room_id: RoomId
-    users: frozenset[UserId]
+    users: frozenset[str]
     reason: str
     since: float
     confirmed: bool
+    cause: Cause = Cause.REMOVALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +55,35 @@ class Journal(Protocol):
     """Holds, commands, sent messages and the audit log."""
 
     async def hold(
-        self, course_id: CourseId, room_id: RoomId, users: frozenset[UserId], reason: str, *, at: float
+        self,
+        course_id: CourseId,
+        room_id: RoomId,
+        users: frozenset[str],
+        reason: str,
+        *,
+        at: float,
+        cause: Cause = Cause.REMOVALS,
     ) -> None:
-        """Book removals as held; a confirmation for the same people stays."""
+        """Book what is held; a confirmation for the same users stays."""
         ...
 
     async def held(self, course_id: CourseId | None = None) -> Sequence[HeldRow]:
         """What waits, of one course or of all."""
         ...
 
-    async def confirm(self, course_id: CourseId | None = None) -> int:
-        """Confirm what is held now, of one course or of all; returns how many courses."""
+    async def confirm(
+        self, course_id: CourseId | None = None, *, rows: Sequence[HeldRow] | None = None
+    ) -> int:
+        """Confirm what is held now, of one course or of all, or just these rows; returns how many courses.
+
+        With `rows`: all of them as they are, or none where one has changed since (then 0).
+        """
         ...
 
-    async def clear_hold(self, room_id: RoomId) -> None:
-        """Nothing is held in this room any more."""
+    async def clear_hold(
+        self, room_id: RoomId, cause: Cause | None = None, *, course_id: CourseId | None = None
+    ) -> None:
+        """Nothing is held in this room any more, of this cause or of any; without a room: in this course."""
         ...
 
     async def claim_command(self, event_id: EventId) -> CommandRow | None:

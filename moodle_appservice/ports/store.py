@@ -29,6 +29,7 @@ from .people import PeopleBook
 from .personal import PersonalBook
 from .readers import ReaderBook
 from .requests import RequestBook
+from .safety import SafetyBook
 from .spaces import SpaceBook
 from .told import ToldBook
 
@@ -240,6 +241,8 @@ class Store(Protocol):
     def personal(self) -> PersonalBook: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def safety(self) -> SafetyBook: ...
     @property
     def audit(self) -> AuditBook: ...
     @property

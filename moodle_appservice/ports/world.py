@@ -59,6 +59,12 @@ class Facts(Protocol):
         """Courses that the source itself holds: their losses look like an accident. Each with the reason."""
         ...
 
+    async def explained(self, course_id: CourseId) -> frozenset[MoodleUserId]:
+        """Who has left this course within the last day for a reason that was known: an end that had come, a
+        suspension. As far as it was seen since the start.
+        """
+        ...
+
     async def confirm(self, course_ids: Iterable[CourseId]) -> None:
         """A person has confirmed the losses of these courses: the next reading is taken as it is for them."""
         ...

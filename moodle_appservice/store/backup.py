@@ -43,6 +43,12 @@ class Backup:
     rows: int
     made_at: float
 
+    def sentence(self, path: Path) -> str:
+        """What was saved, for whoever asked for it."""
+        return (
+            f"{self.rows} rows are saved in {path}. It holds names and secrets: only its owner may read it."
+        )
+
 
 async def save(db: Db, path: Path, *, at: float) -> Backup:
     """Write a new file with mode 0600. Raises `Refused` where there is one, `PermanentFailure` where it can't be."""

@@ -22,6 +22,7 @@ from .people import PeopleBooks
 from .personal import PersonalBooks
 from .readers import ReaderBooks
 from .requests import RequestBooks
+from .safety import SafetyBooks
 from .searching import SearchBooks
 from .settings import SettingBook
 from .spaces import SpaceBooks
@@ -52,6 +53,7 @@ class Books:
         self.personal = PersonalBooks(db)
         self.journal = JournalBook(db)
         self.audit = AuditBooks(db)
+        self.safety = SafetyBooks(db)
         self.pauses = PauseBooks(db)
         self.spaces = SpaceBooks(db, bot=bot)
         self.drift = DriftBooks(db)

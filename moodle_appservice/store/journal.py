@@ -8,10 +8,14 @@ from typing import Any
 
 from mautrix.util.async_db import Connection
 
+from ..domain.holds import Cause
 from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 from ..ports import AuditRow, CommandRow, HeldRow
 from .audit import add_line
 from .db import Db, to_json
+
+_THIS = "course_id = $1 AND room_id = $2 AND cause = $3"
+"""One row of `hold`."""
 
 
 class JournalBook:
@@ -21,25 +25,30 @@ class JournalBook:
         self._db = db
 
     async def hold(
-        self, course_id: CourseId, room_id: RoomId, users: frozenset[UserId], reason: str, *, at: float
+        self,
+        course_id: CourseId,
+        room_id: RoomId,
+        users: frozenset[str],
+        reason: str,
+        *,
+        at: float,
+        cause: Cause = Cause.REMOVALS,
     ) -> None:
-        """Book removals as held. A confirmation stands only while it covers all of them."""
+        """Book what is held. A confirmation stands only while it covers all of it."""
 
         async def work(connection: Connection) -> None:
-            row = await connection.fetchrow("SELECT users, since FROM hold WHERE room_id = $1", room_id)
+            row = await connection.fetchrow(
+                f"SELECT users, since FROM hold WHERE {_THIS}", course_id, room_id, cause
+            )
             same = row is not None and set(json.loads(row["users"])) == users
             if same:
                 return
             since = at if row is None else row["since"]
             await connection.execute(
-                "INSERT INTO hold (course_id, room_id, users, reason, since) VALUES ($1, $2, $3, $4, $5) "
-                "ON CONFLICT (room_id) DO UPDATE SET course_id = excluded.course_id, users = excluded.users, "
+                "INSERT INTO hold (course_id, room_id, cause, users, reason, since) VALUES ($1, $2, $3, $4, $5, $6) "
+                "ON CONFLICT (course_id, room_id, cause) DO UPDATE SET users = excluded.users, "
                 "reason = excluded.reason, confirmed = 0",
-                course_id,
-                room_id,
-                to_json(sorted(users)),
-                reason,
-                since,
+                *(course_id, room_id, cause, to_json(sorted(users)), reason, since),
             )
 
         await self._db.transaction(work)
@@ -47,29 +56,57 @@ class JournalBook:
     async def held(self, course_id: CourseId | None = None) -> Sequence[HeldRow]:
         """What waits."""
         where, values = ("", ()) if course_id is None else (" WHERE course_id = $1", (course_id,))
-        rows = await self._db.fetch(f"SELECT * FROM hold{where} ORDER BY course_id, since, room_id", *values)
+        rows = await self._db.fetch(
+            f"SELECT * FROM hold{where} ORDER BY course_id, since, room_id, cause", *values
+        )
         return [
             HeldRow(
                 course_id=CourseId(row["course_id"]),
                 room_id=RoomId(row["room_id"]),
-                users=frozenset(UserId(user) for user in json.loads(row["users"])),
+                users=frozenset(json.loads(row["users"])),
                 reason=row["reason"],
                 since=row["since"],
                 confirmed=bool(row["confirmed"]),
+                cause=Cause(row["cause"]),
             )
             for row in rows
         ]
 
-    async def confirm(self, course_id: CourseId | None = None) -> int:
-        """Confirm what is held now."""
+    async def confirm(
+        self, course_id: CourseId | None = None, *, rows: Sequence[HeldRow] | None = None
+    ) -> int:
+        """Confirm what is held now, or just these rows."""
+        if rows is not None:
+            return await self._confirm_rows(rows)
         where, values = ("", ()) if course_id is None else (" AND course_id = $1", (course_id,))
         query = f"UPDATE hold SET confirmed = 1 WHERE confirmed = 0{where} RETURNING course_id"
-        rows = await self._db.transaction(lambda connection: connection.fetch(query, *values))
-        return len({row["course_id"] for row in rows})
+        found = await self._db.transaction(lambda connection: connection.fetch(query, *values))
+        return len({row["course_id"] for row in found})
 
-    async def clear_hold(self, room_id: RoomId) -> None:
+    async def _confirm_rows(self, rows: Sequence[HeldRow]) -> int:
+        async def work(connection: Connection) -> int:
+            for row in rows:
+                known = await connection.fetchval(
+                    f"SELECT users FROM hold WHERE {_THIS}", row.course_id, row.room_id, row.cause
+                )
+                if known is None or set(json.loads(known)) != row.users:
+                    return 0
+            for row in rows:
+                await connection.execute(
+                    f"UPDATE hold SET confirmed = 1 WHERE {_THIS}", row.course_id, row.room_id, row.cause
+                )
+            return len({row.course_id for row in rows})
+
+        return await self._db.transaction(work)
+
+    async def clear_hold(
+        self, room_id: RoomId, cause: Cause | None = None, *, course_id: CourseId | None = None
+    ) -> None:
         """Nothing is held in this room any more."""
-        await self._db.execute("DELETE FROM hold WHERE room_id = $1", room_id)
+        wanted = {"room_id": room_id, "cause": cause, "course_id": course_id}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{name} = ${number}" for number, name in enumerate(given, start=1))
+        await self._db.execute(f"DELETE FROM hold WHERE {where}", *given.values())
 
     async def claim_command(self, event_id: EventId) -> CommandRow | None:
         """Take a new command, once. Its words are forgotten here: one may be a code."""

@@ -1,7 +1,6 @@
 """The ledger: which rooms are ours, what we last wrote in each, and whom we gave a place.
 
-Booking an action is one transaction over audit, ledger and mirror. What the homeserver accepted is assumed in the
-mirror at once (without an event id), but only where no push has changed that row since the request was planned.
+Booking an action is one transaction over audit, ledger and mirror, in which what the homeserver accepted is assumed.
 """
 
 from __future__ import annotations
@@ -44,6 +43,7 @@ from .found import (
     levels_of_known,
     move_books,
 )
+from .safety import book_departure
 
 COURSE = "course"
 CONTROL = "control"
@@ -129,6 +129,7 @@ class LedgerBooks:
             await _audit(connection, done)
             if done.error is None:
                 await _book(connection, done, bot)
+                await book_departure(connection, done)
 
         await self._db.transaction(work)
 
@@ -384,6 +385,7 @@ def _ledger(row: Row, places: Sequence[Row], departed: Sequence[Row]) -> Ledger:
         bans=_users_with(places, "banned"),
         departed=frozenset(UserId(one["matrix_id"]) for one in (*departed, *filter(answered, places))),
         kept=frozenset(what for what, column in NAMES.items() if row[f"{column}_kept"]),
+        filled=row["filled_at"] is not None,
     )
 
 

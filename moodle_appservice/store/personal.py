@@ -58,6 +58,7 @@ SHARED: Final = (
     "room",
 )
 NOBODY: Final = (
+    *("departure", "id_change"),
     *("course_choice", "lti_invitation", "lti_nonce", "lti_platform", "mirror_room", "setting", "web_secret"),
     *("board_reader", "board_settled", "board_site", "moodle_appservice_version", "room_look", "sample"),
 )
@@ -146,7 +147,7 @@ class PersonalBooks:
             found["hold"] = [
                 row
                 for row in await connection.fetch("SELECT * FROM hold")
-                if set(json.loads(row["users"])) & set(accounts)
+                if set(json.loads(row["users"])) & {*accounts, str(user_id)}
             ]
             found["course_group"] = await _groups(connection, user_id)
             found["board_course"] = [
@@ -172,6 +173,8 @@ class PersonalBooks:
                 f" (user id {user_id})",
             )
             await _take_out(connection, user_id, frozenset(accounts))
+            # Who has just left which course, told to other processes: it is told again without the person.
+            await connection.execute("DELETE FROM setting WHERE name = 'known_leavers'")
             for row in await fetch_in(
                 connection, "SELECT event_id FROM command WHERE sender IN ({in})", accounts
             ):
@@ -250,10 +253,11 @@ async def _blank(connection: Connection, account: UserId) -> None:
 
 async def _take_out(connection: Connection, user_id: MoodleUserId, accounts: frozenset[UserId]) -> None:
     """Take the person out of lists that hold others too."""
-    for row in await connection.fetch("SELECT room_id, users FROM hold"):
-        users = [user for user in json.loads(row["users"]) if user not in accounts]
+    for row in await connection.fetch("SELECT course_id, room_id, cause, users FROM hold"):
+        users = [user for user in json.loads(row["users"]) if user not in {*accounts, str(user_id)}]
         await connection.execute(
-            "UPDATE hold SET users = $2 WHERE room_id = $1", row["room_id"], to_json(users)
+            "UPDATE hold SET users = $4 WHERE course_id = $1 AND room_id = $2 AND cause = $3",
+            *(row["course_id"], row["room_id"], row["cause"], to_json(users)),
         )
     for row in await connection.fetch("SELECT room_id, levels_written FROM room"):
         levels = json.loads(row["levels_written"])
@@ -302,7 +306,9 @@ def _plain(rows: Sequence[Row], user_id: MoodleUserId, accounts: Sequence[UserId
             levels = json.loads(plain["levels_written"])
             plain["levels_written"] = {user: level for user, level in levels.items() if user in accounts}
         if "users" in plain:
-            plain["users"] = [user for user in json.loads(plain["users"]) if user in accounts]
+            plain["users"] = [
+                user for user in json.loads(plain["users"]) if user in (*accounts, str(user_id))
+            ]
         if "members" in plain:
             plain["members"] = [user_id]
         if plain not in found:

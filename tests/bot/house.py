@@ -15,6 +15,7 @@ from moodle_appservice.domain.permissions import Level, Permissions
 from moodle_appservice.domain.rooms import NO_GROUP, RoomKey, RoomKind
 from moodle_appservice.engine.choosing import Choosing
 from moodle_appservice.engine.explain import Explainer
+from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.linking import Linking
 from moodle_appservice.engine.management import ROOM
 from moodle_appservice.engine.mine import Mine
@@ -91,7 +92,8 @@ class House:
         readers = Readers(store, Reader(LANGUAGES[language], "Europe/Berlin"))
         pauses = Pauses(store, world.queue, clock)
         self.operations = Operations(
-            store, world.queue, workers, world.planner, world.site, world.status, world.troubles, world.facts
+            *(store, world.queue, workers, world.planner, world.site, world.status, world.troubles),
+            *(world.facts, Holds(store, world.facts, world.queue, clock)),
         )
         self.inbox = FakeInbox()
         linking = Linking(

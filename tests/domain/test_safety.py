@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 
 from moodle_appservice.domain.actions import Remove, SetPower
 from moodle_appservice.domain.mapping import DesiredRoom, desired_room
-from moodle_appservice.domain.model import ActualRoom, UserId
+from moodle_appservice.domain.model import ActualRoom, MoodleUserId, UserId
 from moodle_appservice.domain.plan import Ledger, plan_room
 from moodle_appservice.domain.power import power_levels
 from moodle_appservice.domain.rules import Rules
-from moodle_appservice.domain.safety import Hold, Verdict, judge
+from moodle_appservice.domain.safety import Cause, Hold, Recent, Verdict, judge
 from tests.domain import casefiles, values
 
-KEYS = ("rules", "members", "strangers", "gone", "but", "confirmed", "removed", "held", "reason")
+KEYS = (
+    *("rules", "members", "strangers", "gone", "but", "confirmed", "removed", "held", "reason", "cause"),
+    *("recent", "explained", "teachers"),
+)
 
 
 def user(number: int) -> UserId:
@@ -33,8 +36,10 @@ def desired(enrolled: dict[int, Any], rules: Rules) -> DesiredRoom:
     return desired_room(facts, None, resolutions, rules)
 
 
-def room(members: list[str], rules: Rules, wanted: DesiredRoom) -> ActualRoom:
-    """In order but for its members."""
+def room(
+    members: list[str], rules: Rules, wanted: DesiredRoom, before: DesiredRoom | None = None
+) -> ActualRoom:
+    """In order but for its members; `before`: as whose it has the levels."""
     found = values.actual_room(
         {
             "room_id": "!room",
@@ -45,7 +50,7 @@ def room(members: list[str], rules: Rules, wanted: DesiredRoom) -> ActualRoom:
                 "m.room.name": {"name": wanted.name},
                 "m.room.topic": {"topic": wanted.topic},
                 **{f"{kind} {key}".strip(): content for (kind, key), content in wanted.state.items()},
-                "m.room.power_levels": power_levels("12", rules, wanted.levels),
+                "m.room.power_levels": power_levels("12", rules, (before or wanted).levels),
             },
         }
     )
@@ -57,23 +62,35 @@ def verdict_of(case: dict[str, Any]) -> Verdict:
     rules = values.rules(case.get("rules", {}))
     total, gone = case["members"], case["gone"]
     enrolled = people(range(gone + 1, total + 1))
+    before = people(range(1, total + 1))
+    for number in case.get("teachers", ()):
+        for group in (enrolled, before):
+            if number in group:
+                group[number] = people(range(number, number + 1), "teacher")[number]
     enrolled.update({number: {"reason": "No id."} for number in range(900, 900 + case.get("but", 0))})
     wanted = desired(enrolled, rules)
     strangers = [f"@s{number}:else.test" for number in range(case.get("strangers", 0))]
-    actual = room([*(user(number) for number in range(1, total + 1)), *strangers], rules, wanted)
+    actual = room(
+        [*(user(number) for number in range(1, total + 1)), *strangers], rules, wanted, desired(before, rules)
+    )
     known = values.known({user(number): number for number in range(1, total + 1)})
     plan = plan_room(wanted, actual, Ledger(places=frozenset(known)), known, rules)
     assert len(plan.removals) == gone
     confirmed = frozenset(user(number) for number in range(1, case.get("confirmed", 0) + 1))
-    return judge(plan, wanted, actual, rules, confirmed=confirmed)
+    recent = Recent(
+        **case.get("recent", {}),
+        explained=frozenset(MoodleUserId(number) for number in range(1, case.get("explained", 0) + 1)),
+    )
+    return judge(plan, wanted, actual, rules, confirmed={Cause.REMOVALS: confirmed}, recent=recent)
 
 
 @pytest.mark.parametrize("case", casefiles.cases("safety", keys=KEYS))
 def test_safety(case: dict[str, Any]) -> None:
     verdict = verdict_of(case)
-    first = case["gone"] - case["held"] if case.get("confirmed") else 0
+    first = case["gone"] - case["held"] if case.get("confirmed") else case.get("explained", 0)
     held = frozenset(user(number) for number in range(first + 1, first + case["held"] + 1))
-    assert verdict.hold == (Hold(held, case["reason"]) if held else None)
+    cause = Cause(case.get("cause", "removals"))
+    assert verdict.hold == (Hold(held, case["reason"], cause) if held else None)
     assert sum(isinstance(action, Remove) for action in verdict.actions) == case["removed"]
 
 
@@ -94,7 +111,7 @@ def test_a_room_that_is_not_made_yet_has_nothing_to_hold() -> None:
     rules = values.rules({})
     wanted = desired(people(range(1, 3)), rules)
     plan = plan_room(wanted, None, Ledger(), {}, rules)
-    assert judge(plan, wanted, None, rules) == Verdict(plan.actions, None)
+    assert judge(plan, wanted, None, rules) == Verdict(plan.actions)
 
 
 def held_teachers(*, promoted: bool, confirmed: frozenset[UserId] = frozenset()) -> Verdict:
@@ -105,7 +122,13 @@ def held_teachers(*, promoted: bool, confirmed: frozenset[UserId] = frozenset())
     wanted = desired(people(range(8, 9), "manager" if promoted else "teacher"), rules)
     known = values.known({user(number): number for number in range(1, 9)})
     ledger = Ledger(levels=before.levels, places=frozenset(known))
-    return judge(plan_room(wanted, actual, ledger, known, rules), wanted, actual, rules, confirmed=confirmed)
+    return judge(
+        plan_room(wanted, actual, ledger, known, rules),
+        wanted,
+        actual,
+        rules,
+        confirmed={Cause.REMOVALS: confirmed},
+    )
 
 
 def test_whose_removal_is_held_keeps_the_level_too() -> None:

@@ -208,6 +208,8 @@ def shown(action: Action) -> dict[str, Any]:
     """An action as a case file writes it: its kind under `do`, and every one of its fields that is set."""
     values = {field.name: getattr(action, field.name) for field in fields(action)}
     given = {name: _plain(value) for name, value in values.items() if value is not None}
+    if given.get("counted") is True:
+        del given["counted"]
     return {"do": type(action).__name__, **given}
 
 

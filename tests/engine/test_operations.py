@@ -12,6 +12,7 @@ import pytest
 from moodle_appservice.domain.actions import CreateRoom, Invite
 from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
 from moodle_appservice.domain.rules import PeopleRules
+from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.worker import Workers
 from moodle_appservice.errors import PermanentFailure
@@ -44,6 +45,7 @@ async def operations(world: World) -> AsyncIterator[Operations]:
         site=world.site,
         status=world.status,
         troubles=world.troubles,
+        holds=Holds(world.store, world.facts, world.queue, world.clock),
     )
     await workers.stop()
 

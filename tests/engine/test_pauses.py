@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moodle_appservice.domain.model import CourseId
+from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.pauses import Pauses
 from moodle_appservice.engine.worker import Workers
@@ -47,6 +48,7 @@ class Site:
             site=world.site,
             status=world.status,
             troubles=world.troubles,
+            holds=Holds(world.store, world.facts, world.queue, world.clock),
         )
         self.workers.start()
 

@@ -9,6 +9,7 @@ import pytest
 
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.domain.rooms import SITE_SPACE, main_room
+from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.pauses import Pauses
 from moodle_appservice.engine.space_status import SpaceReader
@@ -45,6 +46,7 @@ class Desk:
             site=world.site,
             status=world.status,
             troubles=world.troubles,
+            holds=Holds(world.store, world.facts, world.queue, world.clock),
             spaces=reader,
         )
 

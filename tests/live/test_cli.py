@@ -161,9 +161,9 @@ async def test_what_safety_holds_ends_with_4_and_passes_when_confirmed(house: Ho
         if person.username.startswith("x"):
             university.unenrol(person.id, 2)
     code, out = await ask(house, "sync")
-    assert (code, "Held in course 2: 8 removals." in out) == (4, True), out
+    assert (code, "course 2: 8 people." in out) == (4, True), out
     code, out = await ask(house, "plan")
-    assert (code, "would remove @x0:uni.test" in out) == (4, True), out
+    assert (code, "    @x0:uni.test" in out) == (4, True), out
     code, out = await ask(house, "sync", "--confirm")
     assert code == 0, out
     assert list((await house.members(2)).values()).count("leave") == 8

@@ -20,6 +20,7 @@ from moodle_appservice.config import Settings
 from moodle_appservice.engine.choosing import Choosing
 from moodle_appservice.engine.explain import Explainer
 from moodle_appservice.engine.figures import FigureReader
+from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.linking import Linking
 from moodle_appservice.engine.notices import Notices
 from moodle_appservice.engine.observers import Observers
@@ -62,6 +63,7 @@ class Campus:
         self.operations = Operations(
             *(engine.store, engine.queue, self.workers, engine.planner, engine.site, engine.status),
             *(engine.troubles, engine.facts),
+            Holds(engine.store, engine.facts, engine.queue, engine.clock),
         )
         self.explainer = Explainer(
             *(engine.store, engine.planner, engine.facts, engine.troubles, self.pauses, engine.rules),
