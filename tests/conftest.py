@@ -28,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(_HERE).parts[0]
         if place in ("live", "browser"):
             item.add_marker(place)
+        if place == "faults":
+            item.add_marker("live")
 
 
 class _ClientResponse(ClientResponse):

@@ -185,7 +185,7 @@ class CourseSync:
             )
         # While Moodle's list is doubted, nobody counts as not wanted any more.
         if bookings.unwanted and room.verdict.hold is None:
-            await self._store.ledger.unwanted(room_id, bookings.unwanted)
+            await self._store.ledger.unwanted(room_id, bookings.unwanted, at=self._clock.now())
 
     async def _carry_out(self, course_id: CourseId, prepared: Prepared, taken: Taken, epoch: int) -> Outcome:
         now = self._clock.now()

@@ -229,7 +229,7 @@ class SpaceSync:
             both = {**bookings.found, **bookings.banned}
             await self._store.ledger.found(room_id, both, bans=bookings.banned, at=now)
         if bookings.unwanted and not holds:
-            await self._store.ledger.unwanted(room_id, bookings.unwanted)
+            await self._store.ledger.unwanted(room_id, bookings.unwanted, at=now)
 
     async def _carry_out(self, prepared: PreparedSpace, taken: Taken, epoch: int) -> Outcome:
         key = prepared.key

@@ -114,8 +114,11 @@ class LedgerBook(Protocol):
         """Give a place to people who were found where they belong; `bans`: who of them is banned by the bot."""
         ...
 
-    async def unwanted(self, room_id: RoomId, users: Iterable[UserId]) -> None:
-        """These people do not belong in the room any more: a later enrolment is a new invite."""
+    async def unwanted(self, room_id: RoomId, users: Iterable[UserId], *, at: float = 0.0) -> None:
+        """These people do not belong in the room any more: a later enrolment is a new invite.
+
+        Whom the bot has put out without our books knowing gets a line in the audit log, with the time `at`.
+        """
         ...
 
     async def want_again(self) -> None:

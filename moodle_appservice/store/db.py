@@ -62,6 +62,7 @@ class Db:
         self._database: Database = make(URL(url), upgrade_table=upgrades, db_args=arguments)
         self._lock_file: int | None = None
         self._lock_connection: Any = None
+        self._one_takes_it = asyncio.Lock()
 
     async def start(self) -> None:
         """Take the lock, connect, upgrade the schema.
@@ -136,6 +137,7 @@ class Db:
     async def _to_its_end(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async def run() -> T:
             connection: Connection
+            await self._keep_lock()
             try:
                 async with self._database.acquire() as connection:
                     return await work(connection)
@@ -153,6 +155,18 @@ class Db:
             # Wait for the end of the transaction, whatever it is, then be cancelled.
             await asyncio.wait([task])
             raise
+
+    async def _keep_lock(self) -> None:
+        """A PostgreSQL that was restarted has forgotten whose it is: take it again, or find that it is another's now.
+
+        Raises what taking it raises; then nothing is read or written.
+        """
+        if self._is_sqlite or (self._lock_connection is not None and not self._lock_connection.is_closed()):
+            return
+        async with self._one_takes_it:
+            if self._lock_connection is None or self._lock_connection.is_closed():
+                self._lock_connection = None
+                await self._take_lock()
 
     async def _take_lock(self) -> None:
         if self._is_sqlite:

@@ -28,6 +28,7 @@ from ..domain.model import CourseId, GroupId, MoodleUserId, RoomId, UserId
 from ..domain.places import Ledger
 from ..domain.rooms import RoomKey, RoomKind
 from ..ports import Done, OwnRoom
+from .afterwards import note_invited, note_removed
 from .assume import assume_member, assume_room, assume_state
 from .audit import add_line
 from .db import Db, Row, fetch_in, to_json
@@ -192,15 +193,17 @@ class LedgerBooks:
 
         async def work(connection: Connection) -> None:
             for user, person in users.items():
+                await note_invited(connection, room_id, user, person, at)
                 await _give_place(connection, room_id, user, person, at=at, banned=user in banned)
 
         await self._db.transaction(work)
 
-    async def unwanted(self, room_id: RoomId, users: Iterable[UserId]) -> None:
+    async def unwanted(self, room_id: RoomId, users: Iterable[UserId], *, at: float = 0.0) -> None:
         """These people do not belong in the room any more."""
 
         async def work(connection: Connection) -> None:
             for user in users:
+                await note_removed(connection, room_id, user, at)
                 await _take_place(connection, room_id, user)
                 await forget_departed(connection, room_id, user)
 

@@ -18,6 +18,7 @@ from tests.adapters.store_events import (
     ROOM,
     SAM,
     TESS,
+    History,
     create,
     done,
     invite,
@@ -27,6 +28,7 @@ from tests.adapters.store_events import (
     set_power,
     set_topic,
 )
+from tests.domain import values
 from tests.domain.values import person
 
 OTHER = RoomId("!other")
@@ -255,3 +257,36 @@ async def test_who_has_asked_for_a_course_is_known_once(books: Books) -> None:
         await books.requests.ask(MoodleUserId(8), COURSE, at=at)
     await books.requests.ask(MoodleUserId(9), CourseId(43), at=1.0)
     assert await books.requests.of_course(COURSE) == {8}
+
+
+async def test_what_was_done_and_could_not_be_booked_gets_its_line_when_the_room_tells_it(
+    books: Books,
+) -> None:
+    await books.people.save(values.person(8), Resolution(MoodleUserId(8), SAM, None), at=1.0)
+    await books.ledger.record(done(create()), bot=BOT)
+    await books.ledger.intend(ROOM, {SAM: MoodleUserId(8)})
+    history = History().created()
+    history.member(SAM, "invite", by=BOT)
+    await books.mirror.take_in(history.take())
+    await books.ledger.found(ROOM, {SAM: MoodleUserId(8)}, bans=(), at=5.0)
+    await books.ledger.found(ROOM, {SAM: MoodleUserId(8)}, bans=(), at=6.0)
+    history.member(SAM, "leave", by=BOT)
+    await books.mirror.take_in(history.take())
+    await books.ledger.unwanted(ROOM, [SAM], at=7.0)
+    await books.ledger.unwanted(ROOM, [SAM], at=8.0)
+    lines = [line for line in await books.journal.audit() if line.signal == "found afterwards"]
+    assert [(line.at, line.kind, line.person, line.result) for line in lines] == [
+        (7.0, "Remove", 8, "done"),
+        (5.0, "Invite", 8, "done"),
+    ]
+
+
+async def test_who_left_by_choice_was_not_removed_by_us(books: Books) -> None:
+    await books.ledger.record(done(create()), bot=BOT)
+    await books.ledger.record(done(invite()), bot=BOT)
+    history = History().created()
+    history.member(SAM, "invite", by=BOT)
+    history.member(SAM, "leave")
+    await books.mirror.take_in(history.take())
+    await books.ledger.unwanted(ROOM, [SAM], at=7.0)
+    assert [line.kind for line in await books.journal.audit()] == ["Invite", "CreateRoom"]

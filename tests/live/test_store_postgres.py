@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moodle_appservice.domain.model import RoomId
-from moodle_appservice.errors import Refused, Unreachable
+from moodle_appservice.errors import Refused, TemporaryFailure, Unreachable
 from moodle_appservice.store.board import BoardBook
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
@@ -170,3 +171,37 @@ async def test_a_cluster_and_a_single_process_keep_each_other_out(fresh_url: str
     with pytest.raises(Refused):
         await one.start()
     await single.stop()
+
+
+async def test_after_a_restart_of_postgresql_the_database_is_still_ours_alone(postgres_url: str) -> None:
+    ours = Db(postgres_url)
+    await ours.start()
+    await ours.fetch("SELECT 1")
+    killer = await asyncpg.connect(postgres_url)
+    await killer.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        "AND datname = current_database()"
+    )
+    await killer.close()
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await ours.fetch("SELECT 1")
+                break
+            except TemporaryFailure:
+                await asyncio.sleep(0.05)
+    with pytest.raises(Refused, match="Another process of this service uses the same database"):
+        await Db(postgres_url).start()
+    await ours.stop()
+
+
+async def test_who_was_faster_after_a_restart_of_postgresql_has_the_database(postgres_url: str) -> None:
+    ours, other = Db(postgres_url), Db(postgres_url)
+    await ours.start()
+    await ours._lock_connection.close()
+    await other.start()
+    with pytest.raises(Refused, match="Another process of this service uses the same database"):
+        await ours.execute("INSERT INTO setting (name, value) VALUES ('a', 'b')")
+    await other.stop()
+    await ours.execute("INSERT INTO setting (name, value) VALUES ('a', 'b')")
+    await ours.stop()

@@ -1,0 +1,175 @@
+"""What must hold when a story has ended: the rooms are what Moodle says, and on the way there nobody was harmed.
+
+Checked at the homeserver, on every event that is there: nobody was removed who had belonged all the time, no room
+stands twice, everybody is where the model says with the level that it says; and in the books: each removal and each
+invite of the bot has its line in the audit log, and the log of the service tells of no bug of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import asyncpg
+
+from moodle_appservice.control import ask
+from moodle_appservice.domain.power import MARKER
+from moodle_appservice.errors import AppError
+from tests.faults.schedule import COURSES, PEOPLE
+from tests.faults.stage import FIRST_COURSE, Stage
+
+LEVELS = {"student": 0, "teacher": 50, "editingteacher": 60}
+SKEW = 1.5
+"""Seconds between what we call a moment and what the homeserver does."""
+PASSES = 2
+
+
+class Verdict:
+    """What was found wrong, as sentences; and figures for the report."""
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+        self.events = 0
+        self.removals = 0
+
+
+async def judge(stage: Stage) -> Verdict:
+    """Let everything work again, pass twice, and look. The service is running afterwards."""
+    verdict = Verdict()
+    stage.calm()
+    await stage.until_ready()
+    for _ in range(PASSES):
+        await _pass(stage, verdict)
+    await _look_at_rooms(stage, verdict)
+    await stage.stop_service()
+    await _look_at_books(stage, verdict)
+    _look_at_log(stage.log, verdict)
+    return verdict
+
+
+async def _pass(stage: Stage, verdict: Verdict) -> None:
+    try:
+        report = await ask(stage.socket, "sync")
+    except AppError as failure:
+        verdict.wrong.append(f"A pass after the trouble failed: {failure}")
+        return
+    if report is None:
+        verdict.wrong.append("No service answers after the trouble.")
+
+
+async def _get(stage: Stage, path: str, **params: str) -> Any:
+    headers = {"Authorization": f"Bearer {stage.seat.as_token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{stage.synapse.url}/_matrix/client/v3/{path}", params=params) as answer,
+    ):
+        return await answer.json()
+
+
+async def _look_at_rooms(stage: Stage, verdict: Verdict) -> None:
+    joined = (await _get(stage, "joined_rooms"))["joined_rooms"]
+    of_course: dict[str, list[str]] = {}
+    for room_id in joined:
+        state = await _get(stage, f"rooms/{quote(room_id)}/state")
+        by_key = {(event["type"], event["state_key"]): event["content"] for event in state}
+        marker = by_key.get((MARKER, ""))
+        if marker is None or marker["site"] != stage.seat.site:
+            continue
+        of_course.setdefault(f"{marker['moodle_id']} {marker['room']}", []).append(room_id)
+        course = int(marker["moodle_id"]) - FIRST_COURSE
+        if marker["room"] == "main" and 0 <= course < COURSES:
+            _compare(stage, course, by_key, verdict)
+        await _look_at_events(stage, room_id, course, verdict)
+    for key, rooms in of_course.items():
+        if len(rooms) > 1:
+            verdict.wrong.append(f"There are {len(rooms)} rooms for {key}: {rooms}")
+    for course in range(COURSES):
+        if f"{course + FIRST_COURSE} main" not in of_course:
+            verdict.wrong.append(f"Course {course} has no room.")
+
+
+def _compare(
+    stage: Stage, course: int, state: dict[tuple[str, str], dict[str, Any]], verdict: Verdict
+) -> None:
+    levels = state["m.room.power_levels", ""].get("users", {})
+    for person in range(PEOPLE):
+        user = f"@s{person + 1}:{stage.synapse.server_name}"
+        membership = state.get(("m.room.member", user), {}).get("membership", "none")
+        belongs = stage.model.belongs(course, person)
+        if belongs != (membership in ("invite", "join")):
+            verdict.wrong.append(f"Course {course}: {user} is {membership}, and belongs there: {belongs}")
+        wanted = LEVELS[stage.model.roles[course, person]] if belongs else 0
+        if levels.get(user, 0) != wanted:
+            verdict.wrong.append(f"Course {course}: {user} has level {levels.get(user, 0)}, not {wanted}")
+
+
+async def _look_at_events(stage: Stage, room_id: str, course: int, verdict: Verdict) -> None:
+    for event in await member_events(stage, room_id):
+        verdict.events += 1
+        removes = event["content"].get("membership") in ("leave", "ban")
+        if event["sender"] != stage.seat.sender or not removes or event["state_key"] == stage.seat.sender:
+            continue
+        verdict.removals += 1
+        person = _person(event["state_key"])
+        since = stage.model.first_out.get((course, person)) if person is not None else None
+        at = event["origin_server_ts"] / 1000
+        if since is None or at < since - SKEW:
+            verdict.wrong.append(
+                f"Course {course}: {event['state_key']} was removed and had belonged there all the time."
+            )
+
+
+async def member_events(stage: Stage, room_id: str) -> list[dict[str, Any]]:
+    """Every membership event of a room, as the homeserver has them."""
+    found: list[dict[str, Any]] = []
+    only = json.dumps({"types": ["m.room.member"], "lazy_load_members": False})
+    start = ""
+    while True:
+        params = {"dir": "b", "limit": "500", "filter": only, **({"from": start} if start else {})}
+        page = await _get(stage, f"rooms/{quote(room_id)}/messages", **params)
+        found += page["chunk"]
+        start = page.get("end", "")
+        if not start or not page["chunk"]:
+            return found
+
+
+def _person(user: str) -> int | None:
+    name = user[1:].split(":", 1)[0]
+    return int(name[1:]) - 1 if name[:1] == "s" and name[1:].isdigit() else None
+
+
+async def _look_at_books(stage: Stage, verdict: Verdict) -> None:
+    """Each removal and each invite that stands at the homeserver has a line."""
+    query = "SELECT room_id, kind, COUNT(*) AS number FROM audit WHERE result = 'done' GROUP BY room_id, kind"
+    if stage.story.postgres:
+        connection = await asyncpg.connect(stage.database)
+        try:
+            rows = [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+    else:
+        with sqlite3.connect(stage.folder / "our.db") as database:
+            rows = database.execute(query).fetchall()
+    booked = Counter({(room, kind): number for room, kind, number in rows})
+    for room_id in {room for room, _, _ in rows if room}:
+        events = await member_events(stage, room_id)
+        ours = [one for one in events if one["sender"] == stage.seat.sender]
+        others = [one for one in ours if one["state_key"] != stage.seat.sender]
+        for kinds, memberships in ((("Invite",), ("invite",)), (("Remove", "Ban"), ("leave", "ban"))):
+            happened = sum(1 for one in others if one["content"].get("membership") in memberships)
+            written = sum(booked[room_id, kind] for kind in kinds)
+            if happened > written:
+                verdict.wrong.append(
+                    f"{room_id}: {happened} events {memberships[0]} of the bot, and {written} lines in the audit log"
+                )
+
+
+def _look_at_log(path: Path, verdict: Verdict) -> None:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if "bug of ours" in line or "This is a bug" in line:
+            verdict.wrong.append(f"The log: {line}")

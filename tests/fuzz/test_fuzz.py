@@ -1,0 +1,37 @@
+"""A short run of the fuzzer for every target; the long one is `python -m tests.fuzz.run`."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.fuzz.run import Finding, Fuzzer, fuzz
+from tests.fuzz.targets import TARGETS, corpus
+
+
+def test_nothing_that_others_write_crashes_a_parser_or_makes_it_hang() -> None:
+    result = fuzz(10_000, first=7)
+    assert result["inputs"] >= 10_000
+    assert {target["inputs"] for target in result["targets"].values()} == {2000}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_each_target_has_good_inputs_to_begin_with(name: str) -> None:
+    for data in corpus(name):
+        Fuzzer(name, TARGETS[name]).give(data)
+
+
+def test_an_exception_that_is_not_ours_is_a_finding_with_its_input() -> None:
+    def breaks(data: bytes) -> None:
+        raise KeyError(len(data))
+
+    with pytest.raises(Finding, match=r"it: KeyError: 3\nb'abc'"):
+        Fuzzer("it", breaks).give(b"abc")
+
+
+def test_a_seed_always_spoils_in_the_same_way() -> None:
+    seen: list[list[bytes]] = [[], []]
+    for number in range(2):
+        Fuzzer("pushed transactions", seen[number].append).spoil(50, random.Random(3))
+    assert seen[0] == seen[1] and len(set(seen[0])) > 40
