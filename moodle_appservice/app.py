@@ -31,6 +31,7 @@ from .engine.operations import SyncReport
 from .engine.pauses import COMMAND_LINE
 from .errors import AppError, Problem
 from .registration import Registration
+from .reload import Reload
 from .service import Service
 from .show import accepted_text, plan_json, plan_text, progress_json, report_json, report_text
 from .web.admin_inside import Finding
@@ -56,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exit:
     """Do what the command says."""
     match command:
-        case cli.Run(files):
-            return await _run(*_read(files, environment))
+        case cli.Run(files, dry):
+            return await _run(*_read(files, environment), files, environment, dry=dry)
         case cli.Generate(files, force):
             said = generate.generate(files.config, files.registration, force=force, environment=environment)
             print("\n".join(said))
@@ -103,13 +104,19 @@ def _warn(problem: Problem) -> None:
     log.warning("%s", problem)
 
 
-async def _run(settings: Settings, found: Registration) -> Exit:
-    service = Service(settings, found)
+async def _run(
+    settings: Settings, found: Registration, files: Files, environment: Mapping[str, str], *, dry: bool
+) -> Exit:
+    service = Service(settings, found, dry=dry)
+    if dry:
+        log.warning("Dry run: nothing is written, to Matrix or to Moodle.")
     service.doctor = partial(_findings, service)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
+    reload = Reload(service, lambda: config.load(files.config, environment))
+    loop.add_signal_handler(signal.SIGHUP, reload)
     await service.start()
     try:
         await told.wait()

@@ -49,9 +49,10 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run the service until it is told to stop."""
+    """Run the service until it is told to stop; `dry`: without writing anything."""
 
     files: Files
+    dry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def _command(words: argparse.Namespace) -> Command:
         case "user":
             return User(files, words.what, words.person, words.yes, words.message)
         case _:
-            return Run(files)
+            return Run(files, getattr(words, "dry_run", False))
 
 
 def _files(words: argparse.Namespace) -> Files:
@@ -242,6 +243,11 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         _add_files(made[name], default=argparse.SUPPRESS)
     for name in ("doctor", "plan"):
         made[name].add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    made["run"].add_argument(
+        "--dry-run",
+        action="store_true",
+        help="everything but the writes: what would be done stands in the log",
+    )
     made["doctor"].add_argument(
         "--reports",
         action="store_true",

@@ -25,6 +25,8 @@ from .show import plan_json, progress_json, report_json
 from .switches import SWITCHES, Switches
 from .web.lti_registration import LtiRegistrar
 
+LAST_ANSWERS = 1.0
+"""Seconds that a question has to be answered when the service stops."""
 PATIENCE = 3600.0
 """Seconds that a first sync of a large site may take."""
 
@@ -65,7 +67,7 @@ class ControlDoor:
                 *(web.post(f"/{name}", self._switch(name)) for name in SWITCHES),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS)
         await self._runner.setup()
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)

@@ -20,6 +20,7 @@ from .config import Settings
 from .control import ControlDoor
 from .domain.digest import digest
 from .domain.model import SiteFacts
+from .dryrun import DryGate, DryPauses, dry_rules, read_only, unanswered
 from .engine.accounts import AccountKeeper
 from .engine.alumni import Alumni
 from .engine.apply import Hands, Limits
@@ -91,15 +92,20 @@ from .web.health import Health
 from .web.metrics import Metrics
 
 log = logging.getLogger(__name__)
+LAST_ANSWERS = 3.0
+"""Seconds that requests to us have to end when the service stops."""
 
 
 class Service:
     """Everything that runs. `start` raises `AppError` and leaves nothing behind when it can't."""
 
-    def __init__(self, settings: Settings, registration: Registration) -> None:
+    def __init__(self, settings: Settings, registration: Registration, *, dry: bool = False) -> None:
+        self.dry = dry
+        """Whether everything is done but the writes."""
         self.settings = settings
         self.registration = registration
-        self.rules = rules_from(settings, registration)
+        rules = rules_from(settings, registration)
+        self.rules = dry_rules(rules) if dry else rules
         self.clock = SystemClock()
         self.health = Health(self._remarks)
         self.doctor: Callable[[], Awaitable[Sequence[Finding]]] | None = None
@@ -114,6 +120,8 @@ class Service:
         self.clustered = cluster_of(settings, self.clock)
         self._db = self.clustered.db if self.clustered else Db(address)
         self.store = Books(self._db, bot=self.rules.bot, prefix=settings.bot.prefix)
+        if dry:
+            self.store.pauses = DryPauses(self.store.pauses, self.clock)
         self.queue: Queue = self.clustered.queue if self.clustered else MemoryQueue(self.clock)
 
     async def start(self, *, timer: bool = True) -> None:
@@ -124,12 +132,14 @@ class Service:
             await self.listen()
             if self.clustered is not None:
                 await self.clustered.open(self.workers)
-            await self.matrix.ensure_registered(self.settings.bot.name)
+            if not self.dry:
+                await self.matrix.ensure_registered(self.settings.bot.name)
             await self._check_bot()
             await say_what_is_missing(self.accounts, self.rules)
             self.workers.start()
             self.source.moments.start()
-            await self.talk.start()
+            if not self.dry:
+                await self.talk.start()
             await self.door.start()
             self.sampler.start()
             if timer:
@@ -232,12 +242,20 @@ class Service:
         self.accounts = accounts_from(
             settings, self.registration, rules, session=session, store=store, clock=clock
         )
+        if self.dry:
+            self.matrix, self.accounts = read_only(self.matrix), read_only(self.accounts)
         self.waiting = WaitingList(self.accounts, store, queue, rules, clock)
         functions = Functions(self.facts, clock)
         self.inbox = MoodleMessages(self.moodle, functions, store)
+        if self.dry:
+            self.inbox = read_only(self.inbox)
         self.profile = ProfileField(self.moodle, functions, settings.identity.profile_field)
+        if self.dry:
+            self.profile = read_only(self.profile)
         self.write_back = (
-            WriteBack(self.profile, store, rules, clock) if settings.moodle.write_matrix_id else None
+            WriteBack(self.profile, store, rules, clock)
+            if settings.moodle.write_matrix_id and not self.dry
+            else None
         )
         self.picture_list = MoodlePictureList(self.moodle, self.facts)
         asks_for_pictures = self.source.reports is not None and settings.accounts.follow_avatar
@@ -246,7 +264,8 @@ class Service:
         )
         name = settings.cluster.name_of(settings.appservice.port) if clustered else ""
         reads = clustered.cluster.reads if clustered else lambda: True
-        self.gate = Gate(self.matrix, store, rules, process=name, makes_room=reads)
+        gate = DryGate if self.dry else Gate
+        self.gate = gate(self.matrix, store, rules, process=name, makes_room=reads)
         rooms = RoomFinder(self.matrix, store, rules, clock)
         pictures = MoodlePictures(self.moodle)
         images = CourseImages(pictures, self.matrix, store.settings)
@@ -317,7 +336,7 @@ class Service:
             urgency=courses.urgency_of,
             pace=self.pace,
             for_people=settings.sync.people_at_once,
-            pauses=self.pauses,
+            pauses=None if self.dry else self.pauses,
             observer=observer,
             ends=clustered.hall if clustered else None,
             for_others=clustered.facts if clustered else None,
@@ -401,7 +420,7 @@ class Service:
             queue,
             self.gate,
             on_commands=self.talk.router.hear,
-            on_invites=self.talk.chats,
+            on_invites=unanswered if self.dry else self.talk.chats,
         )
         self._is_built = True
 
@@ -415,7 +434,7 @@ class Service:
         if self.browsers.are_served:
             await self.browsers.pages.start()
             self.browsers.pages.hang_into(app)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS)
         await self._runner.setup()
         where = (self.settings.appservice.hostname, self.settings.appservice.port)
         try:

@@ -6,7 +6,7 @@ People whom nobody has looked at yet are sent through their own key first; the c
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 
 from ..domain.actions import Departure, Step, takes_out
@@ -191,6 +191,8 @@ class CourseSync:
         now = self._clock.now()
         self._troubles.keep_only(course_id, prepared.steps)
         steps = self._troubles.due(course_id, prepared.steps, now=now)
+        if steps and not self._gate.writes:
+            return await self._only_tell(course_id, steps)
         if steps:
             left = await self._slices(course_id, prepared, steps, taken, epoch)
             holds_more = prepared.is_held and any(takes_out(step.action) for step in steps)
@@ -242,6 +244,14 @@ class CourseSync:
         """With which priority a course comes back that has more to do; whoever waits for it goes on waiting."""
         found = self._urgency.pop(CourseId(taken.key.number), taken.priority)
         return taken.priority if taken.priority is Priority.WAITING_PERSON else found
+
+    async def _only_tell(self, course_id: CourseId, steps: Sequence[Step]) -> Outcome:
+        """In a dry run: what would be done now stands in the log."""
+        for step in steps:
+            kind = type(step.action).__name__
+            log.info("Dry run: %s: %s would be done. %s", step.room, kind, step.action.why)
+        await self._store.courses.synced(course_id, at=self._clock.now())
+        return Outcome.DONE
 
     async def _finish(self, course_id: CourseId, prepared: Prepared) -> None:
         """All that could be done is done; what was put aside is looked at again when its time comes."""

@@ -63,6 +63,8 @@ class Gate:
         self._store = store
         self._rules = rules
         self._patience = patience
+        self.writes = True
+        """Whether what is behind it is written at all; not in a dry run."""
         self.epoch = 0
         """How often we have seen the homeserver go back in time."""
         self._is_open = False

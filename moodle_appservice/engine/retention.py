@@ -31,12 +31,12 @@ class Retention:
 
     def __init__(self, book: AuditBook, keep: Keep, clock: Clock) -> None:
         self._book = book
-        self._keep = keep
+        self.keep = keep
         self._clock = clock
 
     async def run(self) -> None:
         """Delete what is too old."""
-        now, keep = self._clock.now(), self._keep
+        now, keep = self._clock.now(), self.keep
         limits = Limits(
             audit=None if keep.audit is None else now - keep.audit,
             commands=now - keep.commands,

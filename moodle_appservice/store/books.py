@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..domain.model import UserId
+from ..ports import PauseBook
 from .accounts import AccountBooks
 from .audit_book import AuditBooks
 from .choices import ChoiceBooks
@@ -54,7 +55,7 @@ class Books:
         self.journal = JournalBook(db)
         self.audit = AuditBooks(db)
         self.safety = SafetyBooks(db)
-        self.pauses = PauseBooks(db)
+        self.pauses: PauseBook = PauseBooks(db)
         self.spaces = SpaceBooks(db, bot=bot)
         self.drift = DriftBooks(db)
         self.settings = SettingBook(db)

@@ -45,11 +45,11 @@ async def ask(house: House, *words: str) -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def running(house: House) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(house: House, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The service as its own process, told to stop at the end."""
     with (house.folder / "service.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "moodle_appservice", "-c", str(house.config())),
+            *(sys.executable, "-m", "moodle_appservice", "-c", str(house.config()), *words),
             cwd=house.folder,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
             stdout=log,
