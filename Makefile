@@ -8,12 +8,13 @@
 #   make docs           write what docs/ takes from the code; make docs-check fails where that is out of date
 #   make translations   collect what people read from the code and compile the catalogues; says what is not translated
 #   make bench          the quick benchmarks, as listed in bench/QUICK
+#   make sbom           the bill of materials of a release, build/sbom.json
 #   make lock           choose new versions of all packages (needs PYTHON=python3.11)
 #   make clean          remove whatever these targets made
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-browser bench lint docs docs-check translations lock clean
+.PHONY: help venv demo test test-browser bench lint docs docs-check translations sbom lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,6 +70,10 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+sbom: venv
+	@mkdir -p build
+	$(BIN)/python -m release.sbom > build/sbom.json
 
 docs: venv
 	$(BIN)/python -m docs.generate

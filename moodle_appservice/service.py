@@ -90,6 +90,7 @@ from .talk import Talk, Talkers, invitations_of, readers_of
 from .web.admin_inside import Finding
 from .web.health import Health
 from .web.metrics import Metrics
+from .web.throttle import Limiter
 
 log = logging.getLogger(__name__)
 LAST_ANSWERS = 3.0
@@ -428,7 +429,8 @@ class Service:
         """Open the door for the homeserver's pushes, and for people where they have pages."""
         hs_token = self.registration.hs_token.get_secret_value()
         inbox = Inbox(hs_token, self.pushed, on_failure=self.gate.close)
-        app = web.Application(client_max_size=self.settings.appservice.max_body)
+        limits = Limiter(self.clock).middleware()
+        app = web.Application(client_max_size=self.settings.appservice.max_body, middlewares=[limits])
         app.add_routes([*inbox.routes(), *self.health.routes(), *self.machines.routes()])
         await self.machines.start()
         if self.browsers.are_served:

@@ -214,6 +214,18 @@ def test_every_word_of_the_command_line_is_documented(capsys: pytest.CaptureFixt
                 assert flag in text, f"{words} {flag}"
 
 
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    text = (DOCS / "threat-model.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 25
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "Wants to" not in line]
+    assert [row for row in rows if "`tests/" not in row] == [], "a row without a test"
+    for path, name in named:
+        file = DOCS.parent / path
+        assert file.exists(), path
+        assert not name or f"def {name}(" in file.read_text(encoding="utf-8"), f"{path}::{name}"
+
+
 def test_every_command_of_the_bot_is_documented() -> None:
     assert [row[0] for row in cells("commands.md", "bot-commands")] == [
         one.usage for one in COMMANDS.values()
