@@ -17,16 +17,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
-from . import app_operations, cli, config, generate, logs, registration
+from . import app_operations, app_rooms, cli, config, generate, logs, registration
 from .cli import Exit
 from .cli_operations import AuditExport, Backup, Explain, Files, Pause, Restore
+from .cli_rooms import Adopt, FindRooms, UpgradeRooms
 from .config import Settings
 from .control import about_user, ask
 from .doctor.checks import CHECKS
 from .doctor.examined import Examined, prepared
 from .doctor.frame import as_json as as_json_object
 from .doctor.frame import as_text, examine, exit_of
-from .domain.model import CourseId
 from .engine.operations import SyncReport
 from .engine.pauses import COMMAND_LINE
 from .errors import AppError, Problem
@@ -63,8 +63,8 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
             said = generate.generate(files.config, files.registration, force=force, environment=environment)
             print("\n".join(said))
             return Exit.DONE
-        case cli.Plan(files, course, as_json):
-            return await _plan(*_read(files, environment), course=course, as_json=as_json)
+        case cli.Plan():
+            return await _plan(*_read(command.files, environment), command)
         case cli.Sync(files):
             return await _sync(*_read(files, environment), command)
         case cli.Doctor(files, as_json, reports, accept):
@@ -83,6 +83,9 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
             from .demo.play import play
 
             return await play(command)
+        case Adopt() | FindRooms() | UpgradeRooms():
+            done = await app_rooms.carry_out(command, *_read(command.files, environment), sys.stdout)
+            return Exit.DONE if done else Exit.OTHER
         case Explain() | Pause() | AuditExport() | Backup() | Restore():
             await app_operations.carry_out(command, *_read(command.files, environment), sys.stdout)
             return Exit.DONE
@@ -131,18 +134,19 @@ async def _findings(service: Service) -> list[Finding]:
     return [Finding(one.name, one.state, one.found, one.hint) for one in await examine(CHECKS, at)]
 
 
-async def _plan(settings: Settings, found: Registration, *, course: CourseId | None, as_json: bool) -> Exit:
-    plan = await ask(settings.control_socket, "plan", course=course)
+async def _plan(settings: Settings, found: Registration, command: cli.Plan) -> Exit:
+    plan = await ask(settings.control_socket, "plan", course=command.course, compare=command.compare)
     if plan is None:
         service = Service(settings, found)
         await service.prepare()
         try:
-            operations = service.operations
+            operations, course = service.operations, command.course
             spaces = await operations.space_plans() if course is None else ()
-            plan = plan_json(await operations.plans(course), spaces, await operations.holds.groups(course))
+            views = await operations.plans(course, compare=command.compare)
+            plan = plan_json(views, spaces, await operations.holds.groups(course))
         finally:
             await service.stop()
-    print(json.dumps(plan, indent=2, ensure_ascii=False) if as_json else plan_text(plan))
+    print(json.dumps(plan, indent=2, ensure_ascii=False) if command.json else plan_text(plan))
     return Exit.HELD if plan["held"] else Exit.DONE
 
 

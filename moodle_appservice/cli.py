@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Never, TypeAlias
 
 from . import __doc__ as summary
-from . import __version__, cli_operations
+from . import __version__, cli_operations, cli_rooms
 from .cli_operations import DEFAULT_CONFIG, Files, Operation
+from .cli_rooms import RoomCommand
 from .domain.model import CourseId
 from .errors import AppError, ConfigError, Unreachable
 
@@ -77,11 +78,12 @@ class Doctor:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Show what would be done."""
+    """Show what would be done; `compare`: after reading every room anew."""
 
     files: Files
     course: CourseId | None
     json: bool
+    compare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class User:
     """Send the code as a Moodle message instead of showing it."""
 
 
-Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo | Operation
+Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo | Operation | RoomCommand
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -138,6 +140,8 @@ def parse(argv: Sequence[str]) -> Command:
         return Generate(_files(words), words.force)
     if words.command == "doctor" and words.accept and not words.reports:
         parser.error("--accept belongs to --reports")
+    if problem := cli_rooms.wrong(words):
+        parser.error(problem)
     if words.command == "demo":
         if words.config or words.registration:
             parser.error("the demo makes its own configuration: leave out -c and -r")
@@ -154,6 +158,9 @@ def exit_code(error: AppError) -> Exit:
 
 def _command(words: argparse.Namespace) -> Command:
     files = _files(words)
+    room_command = cli_rooms.command(words, files)
+    if room_command is not None:
+        return room_command
     operation = cli_operations.command(words, files)
     if operation is not None:
         return operation
@@ -161,7 +168,7 @@ def _command(words: argparse.Namespace) -> Command:
         case "doctor":
             return Doctor(files, words.json, words.reports, words.accept)
         case "plan":
-            return Plan(files, words.course, words.json)
+            return Plan(files, words.course, words.json, words.audit)
         case "sync":
             return Sync(files, words.course, words.confirm is not None, words.confirm or "")
         case "lti":
@@ -228,6 +235,7 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         "doctor": "check Moodle, the homeserver and this service, with a hint for whatever is wrong",
         "plan": "show what would be done; nothing is changed",
         "sync": "look at everything now and do what is to be done",
+        **cli_rooms.TEXTS,
         **cli_operations.TEXTS,
         "lti": "the link in Moodle's courses that leads into the chat (LTI 1.3)",
         "user": "show, export, erase, link or unlink one person",
@@ -238,7 +246,7 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         for name, text in texts.items()
     }
     made["invite"] = _add_invite(made["lti"])
-    for name in ("run", "doctor", "plan", "sync", "user", "invite", *cli_operations.TEXTS):
+    for name in ("run", "doctor", "plan", "sync", "user", "invite", *cli_rooms.TEXTS, *cli_operations.TEXTS):
         # Suppressed, so that the words before the command keep what they said.
         _add_files(made[name], default=argparse.SUPPRESS)
     for name in ("doctor", "plan"):
@@ -262,6 +270,10 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         made[name].add_argument(
             "--course", type=cli_operations.course, metavar="ID", help="only this Moodle course"
         )
+    made["plan"].add_argument(
+        "--audit", action="store_true", help="read every room anew first, and show where it differed"
+    )
+    cli_rooms.add(made["adopt"], made["doctor"])
     made["sync"].add_argument(
         "--confirm",
         nargs="?",

@@ -21,6 +21,7 @@ from .engine.operations import Operations
 from .engine.pauses import COMMAND_LINE
 from .engine.personal import Personal
 from .errors import AppError, PermanentFailure, Unreachable
+from .roomwork import ROOM_WORK, RoomWork
 from .show import plan_json, progress_json, report_json
 from .switches import SWITCHES, Switches
 from .web.lti_registration import LtiRegistrar
@@ -42,9 +43,11 @@ class ControlDoor:
         personal: Personal,
         accept_reports: Callable[[], Awaitable[Sequence[str]]],
         switches: Switches,
+        rooms: RoomWork,
         figures: FigureReader | None = None,
     ) -> None:
         self._figures = figures
+        self._rooms = rooms
         self._switches = switches
         self._accept_reports = accept_reports
         self._path = path
@@ -65,6 +68,7 @@ class ControlDoor:
                 web.post("/accept", self._accept),
                 web.post("/user", self._user),
                 *(web.post(f"/{name}", self._switch(name)) for name in SWITCHES),
+                *(web.post(f"/rooms/{name}", self._room_work(name)) for name in ROOM_WORK),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS)
@@ -89,12 +93,12 @@ class ControlDoor:
 
     async def _plan(self, request: web.Request) -> web.Response:
         asked = await request.json()
-        return await _answer(self._plans(_course(asked)))
+        return await _answer(self._plans(_course(asked), compare=bool(asked.get("compare"))))
 
-    async def _plans(self, course_id: CourseId | None) -> Mapping[str, Any]:
+    async def _plans(self, course_id: CourseId | None, *, compare: bool) -> Mapping[str, Any]:
         spaces = await self._operations.space_plans() if course_id is None else ()
         groups = await self._operations.holds.groups(course_id)
-        return plan_json(await self._operations.plans(course_id), spaces, groups)
+        return plan_json(await self._operations.plans(course_id, compare=compare), spaces, groups)
 
     async def _sync(self, request: web.Request) -> web.Response:
         asked = await request.json()
@@ -132,6 +136,12 @@ class ControlDoor:
     def _switch(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
             return await _answer(self._switches.do(name, await request.json()))
+
+        return answer
+
+    def _room_work(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            return await _answer(self._rooms.do(name, await request.json()))
 
         return answer
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from .config import Settings
 from .config.structure import KindSettings, differs
+from .domain.drift import DriftRules, Policy
 from .domain.model import CategoryId, CourseId, Role, Trust, UserId
 from .domain.rooms import RoomKind
 from .domain.rules import (
@@ -94,7 +95,14 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         ),
         safety=SafetyRules(**settings.safety.model_dump(exclude={"max_shrink"})),
         spaces=settings.spaces.rules,
+        drift=drift_rules(settings),
     )
+
+
+def drift_rules(settings: Settings) -> DriftRules:
+    """What is done about changes that people make in rooms."""
+    said = settings.drift.model_dump(exclude={"compare_every"})
+    return DriftRules(**{name: Policy(word) for name, word in said.items()})
 
 
 def identity_rules(settings: Settings) -> IdentityRules:

@@ -45,10 +45,7 @@ from .engine.personal import Outside, Personal
 from .engine.picture_turns import PictureTurns
 from .engine.planning import CoursePlanner
 from .engine.queues.memory import MemoryQueue
-from .engine.recovery import Recovery
-from .engine.replacing import Replacing
 from .engine.retention import DAY, Retention
-from .engine.returning import Returning
 from .engine.rooms import RoomFinder
 from .engine.sampling import Sampler
 from .engine.settled import Settled
@@ -78,6 +75,7 @@ from .observation import watched
 from .ports import Facts, Queue
 from .processes import cluster_of, new_session
 from .registration import Registration
+from .roomkeeping import RoomKeeping
 from .rulebook import keep_from, rules_from
 from .source import Source
 from .store import backup
@@ -145,6 +143,7 @@ class Service:
             self.sampler.start()
             if timer:
                 self.timer.start()
+                self.keeping.slow_audit.start()
         except BaseException:
             await self.stop()
             raise
@@ -164,6 +163,7 @@ class Service:
         self.health.ready = False
         if self._is_built:
             await self.timer.stop()
+            await self.keeping.slow_audit.stop()
             await self.sampler.stop()
             await self.machines.stop()
             await self.door.stop()
@@ -273,10 +273,10 @@ class Service:
         self.planner = CoursePlanner(
             self.facts, store, rooms, rules, clock, self.accounts.rights, digests, images
         )
-        self.recovery = Recovery(self.matrix, store, rules, clock)
-        self.replacing = Replacing(self.matrix, store, queue, rules, clock)
-        room_admin = SynapseRooms(self.accounts.admin)
-        returning = Returning(self.matrix, room_admin, store, rooms, self.replacing, rules, clock)
+        keeping = self.keeping = RoomKeeping(
+            *(self.matrix, SynapseRooms(self.accounts.admin), store, queue, rooms, rules, clock, self.facts),
+            compare_every=settings.drift.compare_every,
+        )
         limits = Limits(actions=settings.sync.slice_actions)
         messenger = MatrixMessenger(self.matrix, store)
         invitations = invitations_of(settings, store, clock, rules, messenger, self.inbox)
@@ -305,11 +305,11 @@ class Service:
             digests=digests,
             observer=observer,
             tree=tree,
-            recovery=self.recovery,
+            recovery=keeping.recovery,
         )
         courses = CourseSync(
             *(self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled),
-            returning,
+            keeping.returning,
             observer,
             images,
             tree,
@@ -331,7 +331,7 @@ class Service:
             ),
             courses=courses,
             spaces=SpaceSync(
-                self.spaces, tree, hands, store, queue, self.gate, clock, space_troubles, returning
+                self.spaces, tree, hands, store, queue, self.gate, clock, space_troubles, keeping.returning
             ),
             number=most,
             urgency=courses.urgency_of,
@@ -351,6 +351,7 @@ class Service:
             *(store, queue, self.workers, self.planner, site, status, troubles, self.facts),
             Holds(store, self.facts, queue, clock),
             SpaceReader(self.spaces, tree, site, self.facts, space_troubles),
+            keeping.slow_audit,
         )
         self.explainer = Explainer(
             *(store, self.planner, self.facts, troubles, self.pauses, rules, clock, self.workers)
@@ -360,7 +361,7 @@ class Service:
             clock,
         )
         book = SurveyBook(self._db, bot=rules.bot, site=rules.site)
-        survey = Survey(book, store, self.homeserver, queue, self.pauses)
+        survey = Survey(book, store, self.homeserver, queue, self.pauses, keeping.candidates, rules)
         self.switches = Switches(self.pauses, self.explainer, store, survey.take, self._save)
         self.linking = Linking(
             *(
@@ -407,6 +408,7 @@ class Service:
                 dashboard=self.browsers.dashboard.invite,
             ),
         )
+        self.room_work = keeping.work(self.planner, site, self.workers, self.choosing)
         self.door = ControlDoor(
             settings.control_socket,
             self.operations,
@@ -414,6 +416,7 @@ class Service:
             self.personal,
             self.source.accept_reports,
             self.switches,
+            self.room_work,
             self.figures,
         )
         self.pushed = Pushed(

@@ -38,7 +38,7 @@ def plan_json(
 ) -> dict[str, Any]:
     """The plan of each course, and of the spaces above them, as JSON.
 
-    `{"courses": [{course, shortname, room_id, rooms, actions, held, notes, trouble, paused}],
+    `{"courses": [{course, shortname, room_id, rooms, actions, held, notes, trouble, paused, differences}],
     "spaces": [{space, name, room_id, rooms, actions, held, notes}], "actions": n, "held": n,
     "groups": [{id, cause, title, since, users, parts: [{course, room, users, reason}]}]}`.
     """
@@ -107,6 +107,7 @@ def _course(view: PlanView) -> dict[str, Any]:
         "notes": [],
         "trouble": view.trouble,
         "paused": view.paused,
+        "differences": list(view.differences),
     }
     prepared = view.prepared
     if prepared is None:
@@ -156,6 +157,11 @@ def _action(action: Action) -> dict[str, Any]:
     return shown
 
 
+def action_sentence(action: Action) -> str:
+    """One action for people."""
+    return _sentence(_action(action))
+
+
 def plan_text(plan: Mapping[str, Any]) -> str:
     """The plan for people."""
     lines: list[str] = []
@@ -163,6 +169,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         lines.append(f"Course {course['course']} {course['shortname']}: {_summary(course)}")
         if course["paused"]:
             lines.append(f"  PAUSED: {course['paused']}")
+        lines.extend(f"  differed: {sentence}" for sentence in course["differences"])
         several = len(course["rooms"]) > 1
         lines.extend(
             f"  {_where(action) if several else ''}{_sentence(action)}" for action in course["actions"]

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .domain.rules import Rules
+from .engine.candidates import Candidates
 from .engine.overview import LAST_PASS
 from .engine.pauses import Pauses, sentence
+from .engine.replacing import is_older
 from .errors import AppError
 from .matrix.survey import HomeserverSurvey
 from .ports import Queue
@@ -29,7 +32,11 @@ class Survey:
         homeserver: HomeserverSurvey,
         queue: Queue,
         pauses: Pauses,
+        candidates: Candidates,
+        rules: Rules,
     ) -> None:
+        self._candidates = candidates
+        self._rules = rules
         self._book = book
         self._store = store
         self._homeserver = homeserver
@@ -37,7 +44,7 @@ class Survey:
         self._pauses = pauses
 
     async def take(self) -> dict[str, Any]:
-        """`{bot, last_pass, database, rooms, work, queue, orphans, paused, lti}`, see the parts."""
+        """`{bot, last_pass, database, rooms, work, queue, orphans, paused, lti, drift, nobodies, older}`."""
         platform = await self._store.lti.platform()
         return {
             "bot": await self._store.settings.get(BOT),
@@ -48,8 +55,22 @@ class Survey:
             "queue": {"keys": self._queue.depth(), "oldest": self._queue.oldest()},
             "orphans": await self._orphans(),
             "paused": [sentence(pause) for pause in await self._pauses.all()],
+            "drift": [
+                {"room": one.room_id, "what": one.what, "sentence": one.sentence}
+                for one in await self._store.drift.every()
+            ],
+            "nobodies": [
+                {"room": one.room_id, "number": len(one.users)} for one in await self._candidates.unmanaged()
+            ],
+            "older": await self._older(),
             "lti": {"registered": platform is not None, "keys": platform.keys_url if platform else ""},
         }
+
+    async def _older(self) -> list[str]:
+        """Rooms of a version older than that of new rooms."""
+        rooms = await self._store.mirror.rooms(list(await self._store.ledger.every()))
+        wanted = self._rules.room_version
+        return sorted(str(room_id) for room_id, room in rooms.items() if is_older(room.version, wanted))
 
     async def _orphans(self) -> list[str] | None:
         """Rooms in which the bot is, and of which our books know nothing; None where we can't see them."""

@@ -435,6 +435,12 @@ class FakeHomeserver:
         if not self._is_in(room_id):
             self.member(room_id, user_id, "invite", by=by)
 
+    async def state_of(self, room_id: RoomId) -> Sequence[Event]:
+        await self._arrives("state_of", room_id)
+        if not self.is_admin:
+            raise NoAdminRights("The bot is no server administrator. Nothing was changed.")
+        return list(self.rooms[room_id].values())
+
     async def upgrade(self, room_id: RoomId, version: str) -> RoomId:
         await self._arrives("upgrade", room_id, version)
         self._must_be_in(room_id)

@@ -18,6 +18,7 @@ from ..errors import Problem
 from ..problems import wrong
 from .audit import Audit
 from .cluster import Cluster
+from .drift import Drift
 from .homeserver import Homeserver
 from .identity import Identity
 from .people import Accounts, Membership, People
@@ -264,6 +265,7 @@ class Settings(Section):
     spaces: Spaces = Spaces()
     roles: Roles = Roles()
     safety: Safety = Safety()
+    drift: Drift = Drift()
     bot: Bot = Bot()
     web: Web = Web()
     sync: Sync = Sync()

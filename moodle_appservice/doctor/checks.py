@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import database, homeserver, machine, moodle, people, rooms, web
+from . import database, drift, homeserver, machine, moodle, people, rooms, web
 
 CHECKS = (
     *machine.CHECKS,
@@ -11,5 +11,6 @@ CHECKS = (
     *homeserver.CHECKS,
     *people.CHECKS,
     *rooms.CHECKS,
+    *drift.CHECKS,
     *web.CHECKS,
 )

@@ -19,6 +19,7 @@ from .holds import Holds
 from .pauses import sentence
 from .planning import CoursePlanner, Prepared
 from .site import SitePass
+from .slow_audit import SlowAudit
 from .space import PreparedSpace
 from .space_status import SpaceReader, SpaceStatus
 from .status import CourseStatus, StatusReader
@@ -54,6 +55,8 @@ class PlanView:
     trouble: str = ""
     paused: str = ""
     """Why nothing of it is carried out, as a sentence; empty where it is."""
+    differences: tuple[str, ...] = ()
+    """Where the homeserver's rooms were otherwise than ours, where somebody asked to compare them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,11 @@ class Operations:
         facts: Facts,
         holds: Holds,
         spaces: SpaceReader | None = None,
+        audit: SlowAudit | None = None,
     ) -> None:
         self.holds = holds
         self._spaces = spaces
+        self._audit = audit
         self._facts = facts
         self._troubles = troubles
         self._store = store
@@ -256,14 +261,17 @@ class Operations:
         """The announcements room of a course, where there is one."""
         return await self._store.ledger.room_of(RoomKey(RoomKind.ANNOUNCEMENTS, course_id))
 
-    async def plans(self, course_id: CourseId | None = None) -> Sequence[PlanView]:
-        """What a sync would do now, course by course; nothing is changed."""
+    async def plans(self, course_id: CourseId | None = None, *, compare: bool = False) -> Sequence[PlanView]:
+        """What a sync would do now, course by course; nothing is changed.
+
+        `compare`: every room is read anew before, and where it differs from what we knew the plan says so.
+        """
         rows = await self._site.preview()
         if course_id is not None:
             if course_id not in rows:
                 raise PermanentFailure(f"Moodle lists no course {course_id}. Nothing was changed.")
-            return [await self._plan(rows[course_id])]
-        return [await self._plan(row) for row in rows.values() if row.on and not row.gone]
+            return [await self._plan(rows[course_id], compare=compare)]
+        return [await self._plan(row, compare=compare) for row in rows.values() if row.on and not row.gone]
 
     async def space_plans(self) -> Sequence[PreparedSpace]:
         """What would be done now in the spaces above courses, from the top down; nothing is changed."""
@@ -273,13 +281,15 @@ class Operations:
         """How the spaces above courses stand, from the top down."""
         return await self._spaces.status() if self._spaces is not None else ()
 
-    async def _plan(self, row: CourseRow) -> PlanView:
+    async def _plan(self, row: CourseRow, *, compare: bool) -> PlanView:
         pause = await self._store.pauses.of(row.id)
         paused = sentence(pause) if pause is not None else ""
         if not row.on:
             return PlanView(row, None, row.reason, paused)
         try:
-            return PlanView(row, await self._planner.prepare(row.id, not_older_than=0.0), paused=paused)
+            found = await self._audit.compare_course(row.id) if compare and self._audit is not None else ()
+            prepared = await self._planner.prepare(row.id, not_older_than=0.0)
+            return PlanView(row, prepared, paused=paused, differences=found)
         except AppError as failure:
             return PlanView(row, None, str(failure), paused)
 

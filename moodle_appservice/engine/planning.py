@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from ..domain.actions import Note, Plan, Step
@@ -42,6 +43,9 @@ from .lastday import LastDay
 from .rooms import Absent, RoomFinder
 
 Rights = Callable[[], Awaitable[AccountRights]]
+Adopting = Mapping[RoomKey, tuple[ActualRoom, Ledger]]
+"""Rooms that are not in the books, with what these would begin with."""
+NOTHING_MORE: Adopting = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +186,10 @@ class CoursePlanner:
         self._rules = rules
         self._print = print_of_rules(rules)
 
-    async def prepare(self, course_id: CourseId, *, not_older_than: float) -> Prepared:
-        """Plan one course. Raises what the reading raises."""
+    async def prepare(
+        self, course_id: CourseId, *, not_older_than: float, adopting: Adopting = NOTHING_MORE
+    ) -> Prepared:
+        """Plan one course. Raises what the reading raises. `adopting`: rooms that it would have beside its own."""
         facts = await self._facts.course_facts(course_id, not_older_than=not_older_than)
         site = await self._facts.site(not_older_than=0.0)
         chosen = await self._store.choices.of(course_id)
@@ -192,7 +198,7 @@ class CoursePlanner:
         if row is not None and row.choice is not None and row.choice.on:
             # Kept in the marker alone, so that it survives the loss of our database.
             choices["on"] = MOODLE_FIELD if row.choice.by == MOODLE_FIELD else "people"
-        found = await self._find(course_id, generation=int(choices.get("generation", 1)))
+        found = await self._find(course_id, adopting, generation=int(choices.get("generation", 1)))
         rows, unseen, changed = await self._people(facts, found.everybody)
         resolutions = {user: row.resolution for user, row in rows.items()}
         # For a preview; the people's own keys decide before anything is done.
@@ -236,10 +242,11 @@ class CoursePlanner:
             return self._rules
         return replace(self._rules, how="invite")
 
-    async def _find(self, course_id: CourseId, *, generation: int) -> _Found:
+    async def _find(self, course_id: CourseId, adopting: Adopting, *, generation: int) -> _Found:
         rooms = await self._rooms.find(course_id)
         current = {key: own for key, own in rooms.items() if own.generation >= generation}
         actual, absent = await self._rooms.look(current)
+        actual.update({key: room for key, (room, _) in adopting.items()})
         ids = [room.room_id for room in actual.values()]
         ledgers = await self._store.ledger.read_many(ids)
         places = await self._store.ledger.places_in(ids)
@@ -253,6 +260,7 @@ class CoursePlanner:
             for key, room in actual.items()
         }
         books = {key: ledgers[room.room_id] for key, room in actual.items()}
+        books.update({key: ledger for key, (_, ledger) in adopting.items()})
         return _Found(actual, books, known, absent)
 
     async def _plan(

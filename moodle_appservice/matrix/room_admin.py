@@ -24,7 +24,7 @@ class SynapseRooms:
         path = SynapseAdminPath.v1.rooms[room_id].make_room_admin
         await self._admin.ask(Method.POST, path, {"user_id": user_id}, attempts=1)
 
-    async def read_state(self, room_id: RoomId) -> Sequence[Event]:
+    async def state_of(self, room_id: RoomId) -> Sequence[Event]:
         """`GET /_synapse/admin/v1/rooms/{id}/state`."""
         reply = await self._admin.ask(Method.GET, SynapseAdminPath.v1.rooms[room_id].state)
         raw = reply.body.get("state")

@@ -38,6 +38,10 @@ class DriftBook(Protocol):
         """The room that was compared longest ago, with the time (0: never); None where we have no rooms."""
         ...
 
+    async def found_rooms(self) -> Sequence[RoomId]:
+        """Rooms that were adopted, or found again after our books of them were lost."""
+        ...
+
     async def number_of_rooms(self) -> int:
         """How many rooms are to be compared."""
         ...

@@ -19,6 +19,6 @@ class RoomAdmin(Protocol):
         """
         ...
 
-    async def read_state(self, room_id: RoomId) -> Sequence[Event]:
+    async def state_of(self, room_id: RoomId) -> Sequence[Event]:
         """`GET /_synapse/admin/v1/rooms/{id}/state`: the state of a room in which the bot need not be."""
         ...

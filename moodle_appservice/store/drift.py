@@ -63,6 +63,11 @@ class DriftBooks:
         )
         return None if row is None else (RoomId(row["room_id"]), float(row["looked_at"]))
 
+    async def found_rooms(self) -> Sequence[RoomId]:
+        """Rooms whose books begin in the middle."""
+        rows = await self._db.fetch("SELECT room_id FROM room WHERE found_at IS NOT NULL ORDER BY room_id")
+        return [RoomId(row["room_id"]) for row in rows]
+
     async def number_of_rooms(self) -> int:
         """How many rooms are to be compared."""
         row = await self._db.fetch_one("SELECT COUNT(*) AS number FROM room WHERE kind <> 'control'")

@@ -26,6 +26,7 @@ from moodle_appservice.store.books import Books
 NOW = 1795204800
 NO_OPERATIONS, NO_REGISTRAR, NO_PERSONAL = cast(Any, None), cast(Any, None), cast(Any, None)
 NO_SWITCHES = cast(Any, None)
+NO_ROOMS = cast(Any, None)
 
 
 class HandClock:
@@ -64,7 +65,13 @@ async def test_what_is_accepted_is_what_the_next_run_compares_with(books: Books,
         with pytest.raises(report_errors.ReportChanged):
             await second.facts.site(not_older_than=NOW + 100)
         door = ControlDoor(
-            tmp_path / "s.sock", NO_OPERATIONS, NO_REGISTRAR, NO_PERSONAL, second.accept_reports, NO_SWITCHES
+            tmp_path / "s.sock",
+            NO_OPERATIONS,
+            NO_REGISTRAR,
+            NO_PERSONAL,
+            second.accept_reports,
+            NO_SWITCHES,
+            NO_ROOMS,
         )
         await door.start()
         try:
@@ -90,7 +97,13 @@ async def test_without_reports_there_is_nothing_to_accept(books: Books, tmp_path
         with pytest.raises(PermanentFailure, match="There are no reports"):
             await one.accept_reports()
         door = ControlDoor(
-            tmp_path / "s.sock", NO_OPERATIONS, NO_REGISTRAR, NO_PERSONAL, one.accept_reports, NO_SWITCHES
+            tmp_path / "s.sock",
+            NO_OPERATIONS,
+            NO_REGISTRAR,
+            NO_PERSONAL,
+            one.accept_reports,
+            NO_SWITCHES,
+            NO_ROOMS,
         )
         await door.start()
         try:

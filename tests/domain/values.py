@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from moodle_appservice.domain.actions import Action, Note
+from moodle_appservice.domain.drift import DriftRules, Policy
 from moodle_appservice.domain.members import Circumstances, Leaver
 from moodle_appservice.domain.model import (
     ActualMember,
@@ -133,6 +134,8 @@ def rules(given: Mapping[str, Any]) -> Rules:
         values["accounts"] = {**values["accounts"], "mode": AccountMode(values["accounts"]["mode"])}
     if "spaces" in values:
         values["spaces"] = space_rules(values["spaces"])
+    if isinstance(values.get("drift"), Mapping):
+        values["drift"] = DriftRules(**{name: Policy(word) for name, word in values["drift"].items()})
     for name, kind in SECTIONS.items():
         if name in values:
             values[name] = kind(**_sets(values[name]))
@@ -186,6 +189,8 @@ def ledger(given: Mapping[str, Any] | None) -> Ledger:
         places=frozenset(UserId(user) for user in given.get("places", ())),
         intended=frozenset(UserId(user) for user in given.get("intended", ())),
         bans=frozenset(UserId(user) for user in given.get("bans", ())),
+        departed=frozenset(UserId(user) for user in given.get("departed", ())),
+        kept=frozenset(given.get("kept", ())),
     )
 
 
