@@ -100,7 +100,8 @@ class _Case:
         if self.actual is None or not self.plan.actions:
             return None
         creator, mark = self.actual.creator, self.actual.content(MARKER)
-        if creator != self.rules.bot:
+        is_adopted = mark.get("adopted") is True
+        if creator != self.rules.bot and not is_adopted:
             reason = f"The room was made by {creator or 'nobody whom we know'} and not by the bot."
         elif mark and key_in(mark, self.rules) != self.desired.key:
             reason = "The marker in the room names another room or another site."

@@ -8,11 +8,11 @@ makes the room ours, also after the loss of our database. Whoever is in such a r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.links import room_in
 from ..domain.mapping import DesiredRoom
-from ..domain.markers import key_in
+from ..domain.markers import key_in, marker
 from ..domain.model import ActualRoom, CourseId, GroupId, Membership, RoomAlias, RoomId
 from ..domain.places import Ledger
 from ..domain.power import MARKER, creator_is_above
@@ -89,7 +89,9 @@ class Adoption:
         found = room_of(room_id, events)
         await self._refuse_unfit(key, found)
         books = books_of(events, self._rules.bot)
-        prepared = await self._planner.prepare(course_id, not_older_than=0.0, adopting={key: (found, books)})
+        mark = {**marker(key, self._rules), "adopted": True}
+        marked = replace(found, state={**found.state, (MARKER, ""): mark})
+        prepared = await self._planner.prepare(course_id, not_older_than=0.0, adopting={key: (marked, books)})
         desired = next((one.desired for one in prepared.rooms if one.key == key), None)
         if desired is None or (desired.key.kind is not RoomKind.MAIN and not _is_wanted(desired, prepared)):
             raise Refused(
