@@ -53,7 +53,7 @@ class AdminPages:
     async def _overview(self, request: web.Request) -> web.Response:
         session = await self._frame.see(request)
         figures = await self._admin.figures.read()
-        samples = dict(await self._admin.sampler.last_day())
+        samples = await self._admin.sampler.last_day()
         return self._frame.page(
             "admin_overview.html",
             request,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..languages import N_
@@ -41,7 +41,7 @@ _KINDS = (
 )
 
 
-def charts(samples: dict[str, Samples], *, now: float) -> list[Chart]:
+def charts(samples: Mapping[str, Samples], *, now: float) -> list[Chart]:
     """The charts of the overview page. `samples`: by name, in order of time."""
     made = []
     for kind in _KINDS:
