@@ -6,7 +6,7 @@ a Learner here (not so in a launch). Which courses there are, no list tells: tho
 those that the configuration allows, are asked for. Course 1 would be everybody: it never is.
 
 How people sign in is not told either, so that nothing is derived from their user names unless the configuration
-counts the method `lti` among those that a directory stands behind.
+counts the method `by-lti` among those that a directory stands behind.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from .parse import plain_text
 from .read import MoodleFacts
 from .shapes import FRONT_PAGE
 
-AUTH = "lti"
+AUTH = "by-lti"
 """What stands in the place of the way in which an account signs in to Moodle."""
 AT_ONCE = 4
 _ROLES: Mapping[str, Role] = {"Instructor": Role("editingteacher"), "Learner": Role("student")}
