@@ -19,6 +19,7 @@ from .engine.linking import Linking
 from .engine.operations import Operations
 from .engine.pauses import Pauses
 from .engine.planning import CoursePlanner
+from .engine.rejections import Rejections
 from .engine.roster import Roster
 from .engine.sampling import Sampler
 from .engine.troubles import Troubles
@@ -124,7 +125,10 @@ class Browsers:
                 TeacherPages(guard, self.cookies, inside, rights, links),
                 AdminDoor(guard, self.cookies, inside.permissions, store.sessions, clock),
                 AdminPages(guard, frame, inside, admin),
-                AdminHeld(guard, frame, HeldPlans(store, parts.operations, clock)),
+                AdminHeld(
+                    *(guard, frame, HeldPlans(store, parts.operations, clock)),
+                    Rejections(store.settings, store.journal, clock),
+                ),
                 AdminPeople(guard, frame, inside, admin, links),
             ],
         )

@@ -1,4 +1,4 @@
-"""`/admin/held`: what safety holds, grouped by cause; a group is approved with one button, as it was shown."""
+"""`/admin/held`: what safety holds, grouped by cause; a group is approved or rejected as it was shown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from functools import partial
 from aiohttp import web
 
 from ..engine.held import HeldPlans
+from ..engine.rejections import Rejections
 from ..errors import AppError, Refused
 from .admin_frame import AdminFrame, back
+from .cookies import Session
 from .forms import read_query, text
 from .guard import Guard
 from .refusals import Refusal, Why
@@ -21,9 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class AdminHeld:
-    """Shows and approves."""
+    """Shows, approves and rejects."""
 
-    def __init__(self, guard: Guard, frame: AdminFrame, held: HeldPlans) -> None:
+    def __init__(self, guard: Guard, frame: AdminFrame, held: HeldPlans, rejections: Rejections) -> None:
+        self._rejections = rejections
         self._guard = guard
         self._frame = frame
         self._held = held
@@ -37,15 +40,23 @@ class AdminHeld:
     async def _show(self, request: web.Request) -> web.Response:
         session = await self._frame.see(request)
         done = text(read_query(request), "done", longest=20)
+        groups, rejected = await self._held.groups(), await self._rejections.marks()
         return self._frame.page(
-            "admin_held.html", request, session, groups=await self._held.groups(), done=done
+            "admin_held.html",
+            request,
+            session,
+            groups=[group for group in groups if group.mark not in rejected],
+            rejected=[group for group in groups if group.mark in rejected],
+            done=done,
         )
 
     async def _answer(self, request: web.Request) -> web.Response:
         session, said = await self._frame.act(request)
-        mark = text(said, "group", longest=64)
-        if not mark:
+        mark, answer = text(said, "group", longest=64), text(said, "answer", longest=10)
+        if not mark or answer not in ("approve", "reject"):
             raise Refusal(Why.MALFORMED)
+        if answer == "reject":
+            return await self._reject(mark, session)
         task = asyncio.ensure_future(self._held.approve(mark, person=session.user_id))
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -57,6 +68,14 @@ class AdminHeld:
         except Refused:
             return back("/admin/held?done=failed")
         return back("/admin/held?done=confirmed")
+
+    async def _reject(self, mark: str, session: Session) -> web.Response:
+        waiting = [group.mark for group in await self._held.groups()]
+        try:
+            await self._rejections.reject(mark, waiting=waiting, person=session.user_id, by="page")
+        except Refused:
+            return back("/admin/held?done=failed")
+        return back("/admin/held?done=rejected")
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._running.discard(task)

@@ -253,7 +253,10 @@ async def test_a_held_plan_is_approved_and_then_carried_out(browser: Chromium, r
     await page.click(".notice a")
     await page.see(".card li", "Zoë O'Brien")
     await is_sound(page, "dashboard-held-plan")
-    await page.click("button", "Remove them")
+    await page.click("button", "Leave it as it is")
+    await page.see("h2", "You said no")
+    await is_sound(page, "dashboard-rejected")
+    await page.click("button", "Let it be done")
     await page.see(".notice", "Confirmed")
 
     async def are_gone() -> bool:

@@ -348,15 +348,36 @@ async def test_an_approval_of_something_else_than_was_shown_confirms_nothing(sch
 
 
 def _mark(page: Reply) -> str:
-    found = re.search(r'name="group" value="([0-9a-f]{32})"', page.text)
+    found = re.search(r'name="group" value="([0-9a-z-]{10,64})"', page.text)
     assert found, page.text
     return found[1]
 
 
+async def test_a_no_is_booked_for_what_was_shown_and_ends_when_that_changes(school: World) -> None:
+    room, browser = RoomId("!held"), await boss(school)
+    await school.books.journal.hold(
+        HERE, room, frozenset({UserId("@a:uni.test")}), "1 of 2 would go.", at=1.0
+    )
+    page = await browser.get("/admin/held")
+    sent = {"form_token": form_token(page), "group": _mark(page), "answer": "reject"}
+    assert (await browser.post("/admin/held", sent)).location == "/admin/held?done=rejected"
+    assert "You said no" in (await browser.get("/admin/held")).text
+    assert [row.confirmed for row in await school.books.journal.held()] == [False]
+    assert (await school.audit())[0].kind == "Rejected"
+    await school.books.journal.hold(
+        HERE, room, frozenset({UserId("@a:uni.test"), UserId("@b:uni.test")}), "2 of 2 would go.", at=2.0
+    )
+    assert "You said no" not in (await browser.get("/admin/held")).text
+    assert (await browser.post("/admin/held", sent)).location == "/admin/held?done=failed"
+
+
 async def test_an_answer_to_a_question_of_another_kind_of_page_is_refused(school: World) -> None:
     browser = await boss(school)
-    sent = {"form_token": form_token(await browser.get("/admin/held")), "group": ""}
-    await is_refused(school, await browser.post("/admin/held", sent), Why.MALFORMED)
+    token = form_token(await browser.get("/admin/held"))
+    for sent in ({"group": ""}, {"group": "x"}, {"group": "x", "answer": "maybe"}):
+        await is_refused(
+            school, await browser.post("/admin/held", {"form_token": token, **sent}), Why.MALFORMED
+        )
 
 
 async def test_pages_with_forms_are_never_framed_and_send_them_to_us_alone(school: World) -> None:
