@@ -98,7 +98,6 @@ class Browsers:
         )
         self._inside = inside
         self._keyring_is_loaded = False
-        self._counted = counted
         self.are_served = bool(web.public_url)
         http = PlatformHttp(self._session)
         self._keyring = keyring = Keyring(store.lti)
@@ -120,7 +119,7 @@ class Browsers:
         self.pages = Pages(
             keyring,
             [
-                LtiPages(guard, launches, self.registrar, self.cookies, keyring, self._launched),
+                LtiPages(guard, launches, self.registrar, self.cookies, keyring, self._launched, counted),
                 CoursePages(guard, self.cookies, inside, rights, links),
                 TeacherPages(guard, self.cookies, inside, rights, links),
                 AdminDoor(guard, self.cookies, inside.permissions, store.sessions, clock),
@@ -135,7 +134,6 @@ class Browsers:
 
     async def _launched(self, launch: Launch) -> str:
         """Somebody was signed in by Moodle, and wants to be in the rooms of the course; gives the next page."""
-        self._counted("signed in")
         if launch.course_id is None:
             return "/me"
         if self._lists is not None:

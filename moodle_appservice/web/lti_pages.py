@@ -22,6 +22,7 @@ from .lti_registration import LtiRegistrar
 from .lti_token import Launch
 from .origins import origin
 from .pages import harmless, language_of
+from .refusals import Refusal
 
 _LONGEST_TOKEN = 8192
 _CHECKED = "with_cookie"
@@ -30,7 +31,10 @@ OnLaunch = Callable[[Launch], Awaitable[str]]
 
 
 class LtiPages:
-    """`on_launch` is told of every person whom Moodle has signed in here, and says which page comes next."""
+    """`on_launch` is told of every person whom Moodle has signed in here, and says which page comes next.
+
+    `counted` is told of each launch: `signed in` or `refused`.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,9 @@ class LtiPages:
         cookies: Cookies,
         keyring: Keyring,
         on_launch: OnLaunch,
+        counted: Callable[[str], None],
     ) -> None:
+        self._counted = counted
         self._guard = guard
         self._launches = launches
         self._registrar = registrar
@@ -91,7 +97,11 @@ class LtiPages:
         return harmless(response)
 
     async def _launch(self, request: web.Request) -> web.Response:
-        launch = await self._launches.launch(await read_form(request), self._cookies.browser(request))
+        try:
+            launch = await self._launches.launch(await read_form(request), self._cookies.browser(request))
+        except Refusal:
+            self._counted("refused")
+            raise
         if isinstance(launch, Question):
             context = {
                 "return_url": launch.return_url,
@@ -99,6 +109,7 @@ class LtiPages:
             }
             posts_to = origin(launch.platform.issuer)
             return await self._guard.framed("choose.html", request, context, posts_to=posts_to)
+        self._counted("signed in")
         path = await self._on_launch(launch)
         response = web.Response(status=303, headers={"Location": path})
         await self._cookies.close_session(request, response)

@@ -13,6 +13,7 @@ from yarl import URL
 from moodle_appservice.observation import endpoint
 from moodle_appservice.web.metrics import METRICS, PREFIX, MetricsDoor
 from tests.web.campus import Campus, serving
+from tests.web.world import World
 
 CONTRIB = Path(__file__).parent.parent.parent / "contrib"
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -144,3 +145,11 @@ def test_the_dashboard_can_be_imported() -> None:
     assert board["title"] == "moodle-appservice"
     assert {target["expr"] for panel in board["panels"] for target in panel.get("targets", ())}
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+async def test_launches_are_counted_by_how_they_end(world: World) -> None:
+    await world.browser().click()
+    await world.browser().click(iss="https://evil.example")
+    await world.browser().post("/lti/launch", {"id_token": "x"})
+    found = await samples(world.campus)
+    assert (found["launches_total", "signed in"], found["launches_total", "refused"]) == (1, 2)
