@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import secrets
 from datetime import UTC, datetime
 from functools import partial
 
@@ -117,7 +118,8 @@ class AdminPeople:
     async def _unlink(self, request: web.Request) -> web.Response:
         await self._frame.act(request)
         user_id = _person(request)
-        await self._inside.linking.undo(user_id, reference="dashboard")
+        # Notices are sent once for each reference.
+        await self._inside.linking.undo(user_id, reference=f"dashboard-{secrets.token_hex(4)}")
         return back(f"/admin/people/{user_id}?done=linked")
 
     async def _audit(self, request: web.Request) -> web.Response:
