@@ -123,10 +123,20 @@ async def test_what_a_space_refuses_is_reported_and_tried_again(world: World, de
 
 
 def test_what_is_held_in_a_space_is_not_shown_as_a_course() -> None:
+    part = {"course": 0, "room": "!space:uni.test", "users": 7, "reason": "Why."}
+    group = {
+        "id": "removals-1",
+        "cause": "removals",
+        "title": "Many",
+        "since": 0,
+        "users": 7,
+        "parts": [part],
+    }
     report = {
         "courses": 1,
         "failures": [],
         "held": [{"course": 0, "users": 7, "reason": "Why."}],
+        "groups": [group],
         "note": "",
     }
-    assert "Held in the spaces above courses: 7 removals. Why." in report_text(report)
+    assert "  the spaces above courses: 7 people. Why." in report_text(report)

@@ -132,9 +132,11 @@ async def member_events(stage: Stage, room_id: str) -> list[dict[str, Any]]:
     while True:
         params = {"dir": "b", "limit": "500", "filter": only, **({"from": start} if start else {})}
         page = await _get(stage, f"rooms/{quote(room_id)}/messages", **params)
-        found += page["chunk"]
+        # A room of a state that the homeserver has lost, or that the bot has left, is not read.
+        chunk = page.get("chunk", [])
+        found += chunk
         start = page.get("end", "")
-        if not start or not page["chunk"]:
+        if not start or not chunk:
             return found
 
 
