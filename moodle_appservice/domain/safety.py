@@ -68,6 +68,15 @@ def judge(
     return Verdict(tuple(actions), tuple(holds))
 
 
+def _is_taken_over(room: ActualRoom) -> bool:
+    """Whether it became ours though another made it: after an upgrade by an administrator, or as found and adopted.
+
+    The books lead to such a room only once it was checked, see `engine/replacing.py` and `engine/rooms.py`.
+    """
+    before = room.content("m.room.create").get("predecessor")
+    return before is not None or room.content(MARKER).get("adopted") is True
+
+
 def uncounted(plan: Plan, desired: DesiredRoom, recent: Recent) -> frozenset[UserId]:
     """Whose removal explains itself."""
     return frozenset(action.matrix_id for action in plan.removals if _is_explained(action, desired, recent))
@@ -100,8 +109,7 @@ class _Case:
         if self.actual is None or not self.plan.actions:
             return None
         creator, mark = self.actual.creator, self.actual.content(MARKER)
-        is_adopted = mark.get("adopted") is True
-        if creator != self.rules.bot and not is_adopted:
+        if creator != self.rules.bot and not _is_taken_over(self.actual):
             reason = f"The room was made by {creator or 'nobody whom we know'} and not by the bot."
         elif mark and key_in(mark, self.rules) != self.desired.key:
             reason = "The marker in the room names another room or another site."
