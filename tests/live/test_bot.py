@@ -304,3 +304,61 @@ async def test_who_has_left_the_direct_chat_is_answered_in_a_new_one(cast: Cast)
         return bool(await cast.student.direct_rooms())
 
     await until(invited, "the bot opens another direct chat with the student")
+
+
+async def test_in_an_encrypted_direct_chat_the_bot_says_so_and_opens_one_that_it_can_read(cast: Cast) -> None:
+    encryption = {
+        "type": "m.room.encryption",
+        "state_key": "",
+        "content": {"algorithm": "m.megolm.v1.aes-sha2"},
+    }
+    made = await cast.student.client.room_create(
+        is_direct=True, invite=[cast.house.seat.sender], initial_state=[encryption]
+    )
+    assert isinstance(made, nio.RoomCreateResponse), made
+    found: list[str] = []
+
+    async def invited() -> bool:
+        found.extend(await cast.student.direct_rooms())
+        return bool(found)
+
+    await until(invited, "the bot opens another chat")
+    said = (await cast.student.answer(made.room_id))["body"]
+    assert "encrypted, and I can't read it" in said
+    assert "https://matrix.to/#/" in said
+    other = found[0]
+    await cast.student.client.join(other)
+
+    async def welcomed() -> bool:
+        return any(one["body"].startswith("Hello ") for one in await cast.student.everything(other))
+
+    await until(welcomed, "the welcome in the readable chat")
+    await cast.student.say(other, "whoami")
+    assert cast.student.account.user_id in (await cast.student.answer(other))["body"]
+    assert len(await cast.student.everything(made.room_id)) == 1
+
+
+async def test_edits_and_notices_are_not_answered(cast: Cast) -> None:
+    root = await cast.teacher.say(cast.room_id, "!help")
+    await cast.teacher.answer(cast.room_id)
+    edit = {"m.new_content": {"msgtype": "m.text", "body": "!status"}}
+    await cast.teacher.say(
+        cast.room_id, "* !status", **edit, **{"m.relates_to": {"rel_type": "m.replace", "event_id": root}}
+    )
+    await cast.teacher.say(cast.room_id, "!status", msgtype="m.notice")
+    await cast.teacher.say(cast.room_id, "!moodle whoami")
+    direct = await _direct(cast.teacher)
+    assert "user number" in (await cast.teacher.answer(direct))["body"]
+    assert len(await cast.teacher.messages(cast.room_id)) == 1
+
+
+async def _direct(who: Chatter) -> str:
+    found: list[str] = []
+
+    async def invited() -> bool:
+        found.extend(await who.direct_rooms())
+        return bool(found)
+
+    await until(invited, "the bot opens a direct chat")
+    await who.client.join(found[0])
+    return found[0]
