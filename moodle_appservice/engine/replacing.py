@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 
 from ..domain.model import ActualRoom, RoomId
+from ..domain.power import MARKER
 from ..domain.repairs import TOMBSTONE
 from ..domain.rights import POWER, level_in, needed_for_state, what_is_missing
 from ..domain.rooms import RoomKey
@@ -54,6 +55,8 @@ class Replacing:
             if came:
                 await self._matrix.leave(replacement)
             raise PermanentFailure(f"The tombstone in {room_id} ({key}) is not followed. {why}")
+        if room is not None and room.creator != self._rules.bot:
+            await self._mark(room_id, replacement)
         await self._store.ledger.move(room_id, replacement)
         course_id = key.course_id
         await self._store.journal.note(
@@ -64,6 +67,13 @@ class Replacing:
             room_id=replacement,
         )
         log.info("The room %s of %s was replaced by %s, which is ours now.", room_id, key, replacement)
+
+    async def _mark(self, room_id: RoomId, replacement: RoomId) -> None:
+        """A room that somebody else made in the place of ours is one that was adopted."""
+        old = await self._store.mirror.room(room_id)
+        content = {**old.content(MARKER), "adopted": True} if old is not None else {"adopted": True}
+        await self._matrix.set_state(replacement, MARKER, "", content)
+        await self._store.mirror.mark_stale(replacement)
 
     async def upgrade_all(self) -> list[str]:
         """Upgrade every room whose version is older than the configured one; a sentence for each.
