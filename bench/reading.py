@@ -29,6 +29,7 @@ import aiohttp
 from moodle_appservice.demo import house
 from moodle_appservice.domain.digest import digest
 from moodle_appservice.domain.model import CourseId
+from moodle_appservice.engine.endings import Endings
 from moodle_appservice.engine.freshness import Freshness
 from moodle_appservice.engine.gate import Gate
 from moodle_appservice.engine.settled import Settled
@@ -76,6 +77,7 @@ class Reading:
             service.clock,
             self._freshness,
             self._settled,
+            Endings(service.store, service.queue, service.rules, service.clock),
             after_reading=service.source.after_reading,
         )
 

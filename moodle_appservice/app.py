@@ -19,7 +19,7 @@ from typing import Any, TypeVar, assert_never
 
 from . import app_operations, app_rooms, cli, config, generate, logs, registration
 from .cli import Exit
-from .cli_operations import AuditExport, Backup, Explain, Files, Pause, Restore
+from .cli_operations import AuditExport, Backup, Explain, Files, OfCourse, Pause, Restore
 from .cli_rooms import Adopt, FindRooms, UpgradeRooms
 from .config import Settings
 from .control import about_user, ask
@@ -86,7 +86,7 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
         case Adopt() | FindRooms() | UpgradeRooms():
             done = await app_rooms.carry_out(command, *_read(command.files, environment), sys.stdout)
             return Exit.DONE if done else Exit.OTHER
-        case Explain() | Pause() | AuditExport() | Backup() | Restore():
+        case Explain() | Pause() | AuditExport() | Backup() | Restore() | OfCourse():
             await app_operations.carry_out(command, *_read(command.files, environment), sys.stdout)
             return Exit.DONE
         case _ as unreachable:

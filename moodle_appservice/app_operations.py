@@ -34,6 +34,14 @@ async def carry_out(command: cli.Operation, settings: Settings, found: Registrat
             name = "resume" if resume else "pause"
             said = await switch(settings, found, name, course=course, why=why)
             print(said["sentence"], file=out)
+        case cli.OfCourse(_, what, course, to, yes):
+            if what == "reset" and not yes:
+                raise Refused(
+                    f"A reset can't be undone: course {course} would get new, empty rooms. Nothing was changed. "
+                    "If that is meant, add --yes."
+                )
+            said = await switch(settings, found, "course", do=what, course=course, to=list(to))
+            print(said["sentence"], file=out)
         case cli.AuditExport():
             await _export(command, settings, found, out)
         case cli.Backup(_, into):

@@ -74,11 +74,27 @@ class Restore:
     replace: bool = False
 
 
-Operation: TypeAlias = Explain | Pause | AuditExport | Backup | Restore
+@dataclass(frozen=True, slots=True)
+class OfCourse:
+    """A person's decision about the life of a course: one of `DECISIONS`.
+
+    `to`: Matrix ids of who administers released rooms. `yes`: what can't be undone is meant.
+    """
+
+    files: Files
+    what: str
+    course: CourseId
+    to: tuple[str, ...] = ()
+    yes: bool = False
+
+
+Operation: TypeAlias = Explain | Pause | AuditExport | Backup | Restore | OfCourse
+DECISIONS = ("reset", "archive", "unarchive", "release", "manage", "fresh")
 TEXTS = {
     "explain": "say why somebody is, or is not, in the rooms of a course",
     "pause": "write nothing, in one course or anywhere, until it is resumed; survives restarts",
     "resume": "undo a pause and look at everything that it held",
+    "course": "archive the rooms of a course, begin anew with empty ones, or let them go",
     "audit": "hand out the log of everything that was done and why",
     "backup": "write all that the database holds into one file, while the service runs or not",
     "restore": "fill the database from such a file, while the service is stopped",
@@ -95,6 +111,8 @@ def command(words: argparse.Namespace, files: Files) -> Operation | None:
             return Pause(files, words.course, words.why)
         case "resume":
             return Pause(files, words.course, resume=True)
+        case "course":
+            return OfCourse(files, words.what, words.course, tuple(words.to), words.yes)
         case "audit":
             return AuditExport(files, words.csv, words.course, words.person, words.since)
         case "backup":
@@ -114,6 +132,7 @@ def add(made: Mapping[str, argparse.ArgumentParser]) -> None:
     for name in ("pause", "resume"):
         made[name].add_argument("--course", type=course, metavar="ID", help="only this Moodle course")
     made["pause"].add_argument("--why", default="", metavar="TEXT", help="shown wherever the pause is shown")
+    _add_of_course(made["course"])
     _add_audit(made["audit"])
     made["backup"].add_argument(
         "file", type=Path, metavar="FILE", help="the new file; it holds names and secrets"
@@ -121,6 +140,25 @@ def add(made: Mapping[str, argparse.ArgumentParser]) -> None:
     made["restore"].add_argument("file", type=Path, metavar="FILE", help="what `backup` has written")
     made["restore"].add_argument(
         "--replace", action="store_true", help="throw away what the database holds now, if it holds anything"
+    )
+
+
+def _add_of_course(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        choices=DECISIONS,
+        help="reset: new rooms, the old ones lead there and become read-only; archive: read-only, marked and out of "
+        "the space tree; unarchive: undo that, also where the dates of the course would archive it; release: manage "
+        "its rooms no more; manage: undo that; fresh: new rooms for a course that looks restored from one that is gone",
+    )
+    parser.add_argument("course", type=course, metavar="ID", help="the number in the course's address")
+    parser.add_argument("--yes", action="store_true", help="with reset, which can't be undone: it is meant")
+    parser.add_argument(
+        "--to",
+        nargs="+",
+        default=(),
+        metavar="USER",
+        help="with release: Matrix ids of members who administer the rooms from then on",
     )
 
 

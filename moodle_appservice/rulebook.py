@@ -16,6 +16,7 @@ from .domain.rules import (
     FieldRules,
     IdentityRules,
     KindRules,
+    LifeRules,
     PeopleRules,
     Rewrite,
     Rules,
@@ -96,6 +97,25 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         safety=SafetyRules(**settings.safety.model_dump(exclude={"max_shrink"})),
         spaces=settings.spaces.rules,
         drift=drift_rules(settings),
+        life=life_rules(settings),
+    )
+
+
+def life_rules(settings: Settings) -> LifeRules:
+    """What the dates of a course mean for its rooms."""
+    life = settings.life
+    return LifeRules(
+        before_start=life.before_start,
+        hidden=life.hidden,
+        read_only_after=life.read_only_after,
+        archive_after=life.archive_after,
+        archived_name=life.archived_name,
+        export_after=life.export_after,
+        purge_after=life.purge_after,
+        when_deleted=life.when_deleted,
+        when_unselected=life.when_unselected,
+        grace_period=life.grace_period,
+        release_to=tuple(UserId(user) for user in life.release_to),
     )
 
 

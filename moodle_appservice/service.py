@@ -28,11 +28,14 @@ from .engine.avatars import AvatarKeeper
 from .engine.choosing import Choosing
 from .engine.course import CourseSync
 from .engine.course_images import CourseImages
+from .engine.departed import Departed
+from .engine.endings import Endings
 from .engine.explain import Explainer
 from .engine.figures import FigureReader
 from .engine.freshness import Freshness
 from .engine.gate import Gate
 from .engine.holds import Holds
+from .engine.lifecycle import Lifecycle
 from .engine.linking import Linking
 from .engine.notices import Notices
 from .engine.observers import Observers
@@ -280,14 +283,15 @@ class Service:
         limits = Limits(actions=settings.sync.slice_actions)
         messenger = MatrixMessenger(self.matrix, store)
         invitations = invitations_of(settings, store, clock, rules, messenger, self.inbox)
+        office = self.accounts.office(settings.life.export_folder, rules.site)
         hands = Hands(
-            *(self.matrix, self.accounts, store, rooms, rules, clock, limits, observer),
+            *(self.matrix, self.accounts, store, rooms, rules, clock, limits, office, observer),
             on_invited=invitations.invited,
         )
         self.pauses = Pauses(store, queue, clock)
         self.retention = Retention(store.audit, keep_from(settings), clock)
         self.alumni = Alumni(self.facts, store, clock)
-        tree, space_troubles = SpaceTree(self.facts, store, queue, rules), SpaceTroubles()
+        tree, space_troubles = SpaceTree(self.facts, store, queue, rules, clock), SpaceTroubles()
         self.spaces = SpacePlanner(tree, store, rooms, rules, clock, self.accounts.rights)
         site = SitePass(
             self.facts,
@@ -298,6 +302,7 @@ class Service:
             clock,
             freshness,
             settled,
+            Endings(store, queue, rules, clock),
             before_courses=self._before_courses,
             after_reading=self._after_reading,
             turns=self.source.turns,
@@ -310,6 +315,7 @@ class Service:
         courses = CourseSync(
             *(self.planner, hands, store, queue, self.gate, clock, freshness, troubles, settled),
             keeping.returning,
+            Departed(rooms, hands, store, self.gate, troubles, rules, clock),
             observer,
             images,
             tree,
@@ -347,9 +353,11 @@ class Service:
         self.sampler = Sampler(self.figures, store.samples, clock)
         status = StatusReader(self.planner, store, troubles, self.facts)
         self.choosing = Choosing(store, self.facts, site, self.workers, rules, clock)
+        self.lifecycle = Lifecycle(store, queue, rules, clock)
         self.operations = Operations(
             *(store, queue, self.workers, self.planner, site, status, troubles, self.facts),
             Holds(store, self.facts, queue, clock),
+            self.lifecycle,
             SpaceReader(self.spaces, tree, site, self.facts, space_troubles),
             keeping.slow_audit,
         )
@@ -362,7 +370,7 @@ class Service:
         )
         book = SurveyBook(self._db, bot=rules.bot, site=rules.site)
         survey = Survey(book, store, self.homeserver, queue, self.pauses, keeping.candidates, rules)
-        self.switches = Switches(self.pauses, self.explainer, store, survey.take, self._save)
+        self.switches = Switches(self.pauses, self.explainer, store, survey.take, self._save, self.lifecycle)
         self.linking = Linking(
             *(
                 store,

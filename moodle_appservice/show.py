@@ -13,9 +13,12 @@ from .domain.actions import (
     Action,
     Ban,
     CreateRoom,
+    Export,
     ForceJoin,
     Invite,
     Join,
+    MoveAlias,
+    Purge,
     PutAlias,
     Remove,
     SetPower,
@@ -142,8 +145,10 @@ def _action(action: Action) -> dict[str, Any]:
             shown.update(alias=alias, name=content.get("name"), topic=content.get("topic"))
         case SetState(event_type, _, content):
             shown.update(type=event_type, content=dict(content))
-        case PutAlias(alias):
+        case PutAlias(alias) | MoveAlias(alias):
             shown.update(alias=alias)
+        case Export() | Purge():
+            pass
         case SetPower(levels=levels):
             shown.update(levels=dict(levels))
         case Invite(matrix_id, person, level) | ForceJoin(matrix_id, person, level):
@@ -241,8 +246,12 @@ def _sentence(action: Mapping[str, Any]) -> str:
             what = f"ban {action['user']}"
         case "Unban":
             what = f"lift the ban of {action['user']}"
-        case "PutAlias":
+        case "PutAlias" | "MoveAlias":
             what = f"let {action['alias']} lead to the room"
+        case "Export":
+            what = "write the messages into a file"
+        case "Purge":
+            what = "delete the room at the homeserver with everything in it"
         case "SetPower":
             what = f"set power levels for {len(action['levels'])} people"
         case _:
@@ -307,7 +316,7 @@ def _where_held(course: int) -> str:
 
 
 def _how_many(users: int | None) -> str:
-    if users is None:
+    if not users:
         return "nobody is removed"
     return "1 person" if users == 1 else f"{users} people"
 

@@ -3,6 +3,7 @@
 explain   {person, course?}       → {person, name, account, courses, lines}
 pause     {course?, why?, by?}    → {sentence}
 resume    {course?, by?}          → {sentence}
+course    {do, course, to?, by?}  → {sentence}; do: reset, archive, unarchive, release, manage or fresh
 paused    {}                      → {paused: [{course, since, by, why, sentence}]}
 """
 
@@ -13,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .domain.model import CourseId
+from .domain.model import CourseId, UserId
 from .engine.explain import Explainer, as_json
+from .engine.lifecycle import Lifecycle
 from .engine.pauses import COMMAND_LINE, Pauses, sentence
 from .errors import PermanentFailure
 from .ports import AuditLine, Pause, Store
 
-SWITCHES = ("explain", "pause", "resume", "paused", "survey", "audit", "backup")
+SWITCHES = ("explain", "pause", "resume", "paused", "survey", "audit", "backup", "course")
 AUDIT_COLUMNS = ("at", "key", "course", "room", "person", "kind", "why", "signal", "result", "reference")
 """What is handed out of each line of the audit log."""
 MOST_LINES = 1000
@@ -35,7 +37,9 @@ class Switches:
         store: Store,
         survey: Callable[[], Awaitable[dict[str, Any]]],
         backup: Callable[[Path], Awaitable[str]],
+        life: Lifecycle,
     ) -> None:
+        self._life = life
         self._survey = survey
         self._backup = backup
         self._store = store
@@ -62,9 +66,31 @@ class Switches:
                 return {"sentence": await self._backup(Path(str(asked.get("file", ""))))}
             case "survey":
                 return await self._survey()
+            case "course" if course_id is not None:
+                return {"sentence": await self._decide(asked, course_id, by)}
             case "paused":
                 return {"paused": [_pause(pause) for pause in await self._pauses.all()]}
         raise PermanentFailure(f"This service knows no “{name}”. Nothing was done. Is it an older version?")
+
+    async def _decide(self, asked: Mapping[str, Any], course_id: CourseId, by: str) -> str:
+        what = str(asked.get("do"))
+        match what:
+            case "reset":
+                return await self._life.reset(course_id, by=by)
+            case "archive":
+                return await self._life.archive(course_id, by=by)
+            case "unarchive":
+                return await self._life.unarchive(course_id, by=by)
+            case "release":
+                to = [UserId(str(user)) for user in asked.get("to") or ()]
+                return await self._life.release(course_id, by=by, to=to)
+            case "manage":
+                return await self._life.manage(course_id, by=by)
+            case "fresh":
+                return await self._life.fresh(course_id, by=by)
+        raise PermanentFailure(
+            f"This service knows no “course {what}”. Nothing was done. Is it an older version?"
+        )
 
     async def _lines(self, asked: Mapping[str, Any], course_id: CourseId | None) -> Sequence[AuditLine]:
         words = str(asked.get("person") or "")

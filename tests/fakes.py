@@ -33,6 +33,7 @@ from moodle_appservice.domain.model import (
     UserId,
 )
 from moodle_appservice.domain.power import power_levels
+from moodle_appservice.domain.rooms import RoomKey
 from moodle_appservice.domain.rules import Rules
 from moodle_appservice.errors import (
     AliasTaken,
@@ -220,7 +221,7 @@ class FakeFacts:
 
 
 class FakeHomeserver:
-    """Implements `ports.Matrix`; `at` is the milliseconds of its clock, one more with every event."""
+    """Implements `ports.Matrix` and `ports.RoomOffice`; `at`: its clock in milliseconds, one more with every event."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -337,17 +338,19 @@ class FakeHomeserver:
         alias: str | None = None,
         version: str = "12",
         predecessor: RoomId | None = None,
+        content: Mapping[str, Any] = MappingProxyType({}),
     ) -> RoomId:
         """A room with nothing in it but its creator."""
         room_id = RoomId(f"!r{next(self._numbers)}")
         self.rooms[room_id] = {}
-        content: dict[str, Any] = {"room_version": version}
+        created: dict[str, Any] = {**content, "room_version": version}
         if predecessor is not None:
-            content["predecessor"] = {"room_id": predecessor}
-        self.act(room_id, creator, "m.room.create", "", content)
+            created["predecessor"] = {"room_id": predecessor}
+        self.act(room_id, creator, "m.room.create", "", created)
         self.member(room_id, creator, "join")
         if alias is not None:
             self.aliases[alias] = room_id
+            self.act(room_id, creator, "m.room.canonical_alias", "", {"alias": alias})
         return room_id
 
     def upgraded(self, room_id: RoomId, version: str, *, by: str, into: RoomId | None = None) -> RoomId:
@@ -388,7 +391,8 @@ class FakeHomeserver:
         if alias in self.aliases:
             raise AliasTaken(f"The alias {alias} exists already.")
         version = content["room_version"]
-        room_id = self.found(creator=self.bot, alias=alias, version=version)
+        creation = content.get("creation_content", {})
+        room_id = self.found(creator=self.bot, alias=alias, version=version, content=creation)
         levels = {**power_levels(version, self.rules, {}), "historical": 100}
         levels.update(content.get("power_level_content_override", {}))
         self.act(room_id, self.bot, "m.room.power_levels", "", levels)
@@ -492,6 +496,15 @@ class FakeHomeserver:
         if self.members(room_id).get(user_id) != "ban":
             raise NotThere(f"{user_id} is not banned.")
         self.act(room_id, self.bot, MEMBER, user_id, {"membership": "leave"})
+
+    async def purge(self, room_id: RoomId) -> None:
+        await self._arrives("purge", room_id)
+        if room_id in self.rooms:
+            self.lose(room_id)
+
+    async def export(self, room_id: RoomId, key: RoomKey) -> None:
+        await self._arrives("export", room_id, str(key))
+        self._must_be_in(room_id)
 
     async def join_as(self, room_id: RoomId, user_id: UserId) -> None:
         await self._arrives("join_as", room_id, user_id)

@@ -21,6 +21,7 @@ from .cluster import Cluster
 from .drift import Drift
 from .homeserver import Homeserver
 from .identity import Identity
+from .life import Life
 from .people import Accounts, Membership, People
 from .permissions import PermissionMap
 from .roles import Roles
@@ -263,6 +264,7 @@ class Settings(Section):
     )
     rooms: Rooms = Rooms()
     spaces: Spaces = Spaces()
+    life: Life = Life()
     roles: Roles = Roles()
     safety: Safety = Safety()
     drift: Drift = Drift()

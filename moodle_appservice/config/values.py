@@ -201,6 +201,10 @@ def _duration(value: object) -> object:
     return float(match[1]) * _SPANS[unit]
 
 
+def _delay(value: object) -> object:
+    return None if value is None or str(value).strip().lower() == "never" else _duration(value)
+
+
 def _allowed_domain(value: str) -> str:
     return value if value == "*" else _domain(value)
 
@@ -358,6 +362,7 @@ Rewrites = Annotated[Mapping[str, str], AfterValidator(_rewrites)]
 AuthMethods = tuple[Annotated[str, AfterValidator(_auth_method)], ...]
 Moment = Annotated[float | None, BeforeValidator(_moment)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+Delay = Annotated[float | None, BeforeValidator(_delay)]
 Usernames = tuple[Annotated[str, AfterValidator(_lower)], ...]
 AllowedDomains = tuple[Annotated[str, AfterValidator(_allowed_domain)], ...]
 Words = tuple[Annotated[str, AfterValidator(_word)], ...]

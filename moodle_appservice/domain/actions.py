@@ -35,6 +35,28 @@ class SetState:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveAlias:
+    """Let an alias of ours lead to this room, wherever it led before. Up to three requests, the last one sets it."""
+
+    alias: RoomAlias
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Write what the bot may read of the room into a file."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Delete the room at the homeserver with everything in it, for good."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetPower:
     """The one power-level event of a change set. `levels`: the people to whom we give a level with it."""
 
@@ -125,7 +147,7 @@ Arrival = Invite | Join | ForceJoin
 """What lets somebody in."""
 Departure = Remove | Ban
 """What takes somebody out of the room."""
-Action = CreateRoom | SetState | SetPower | PutAlias | OfPerson
+Action = CreateRoom | SetState | SetPower | PutAlias | MoveAlias | Export | Purge | OfPerson
 
 
 def takes_out(action: Action) -> bool:
@@ -144,8 +166,8 @@ class Note:
 
     Not in the room: `unresolved`, `waiting`, `blocked`, `unasked`, `left`, `banned`. In it or not: `unusable`,
     `excluded`. In it: `untrusted` (without the level of the role), `guest`, `stranger`, `above` (beyond the bot's
-    reach). The room itself: `renamed`, `encrypted` (against the rules), `crowded` (more people with a level than an
-    event holds), and what else was changed there: see `drift`.
+    reach). The room itself: `renamed`, `phase`, `encrypted` (against the rules), `crowded` (more people with a level
+    than an event holds), and what else was changed there: see `drift`.
     """
 
 

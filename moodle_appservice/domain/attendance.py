@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import assert_never
 
+from .life import Invited
 from .members import DesiredMember, Members, level_of, roles_in
 from .model import CourseFacts, Group, MoodleUserId, Role, UserId
 from .power import MUTED_LEVEL, STAFF_LEVEL
@@ -45,10 +47,11 @@ class Attendances:
         self._groups = {group.id: group for group in facts.groups}
         self._in_groups = {one.user_id: one.groups for one in facts.enrolments}
 
-    def of(self, key: RoomKey, *, closed: bool = False) -> Attendance:
+    def of(self, key: RoomKey, *, closed: bool = False, invited: Invited = Invited.EVERYBODY) -> Attendance:
         """The members of one room. `closed`: nobody is invited any more, and who is there may stay.
 
-        Of a group that is gone nobody knows any more who was in it, so everybody in the course may stay.
+        Of a group that is gone nobody knows any more who was in it, so everybody in the course may stay. `invited`:
+        whom the stage of the course lets in; the others may stay where they are.
         """
         free = self._is_free(key) and not closed
         everybody = closed and key.kind is RoomKind.GROUP and key.group not in self._groups
@@ -56,11 +59,17 @@ class Attendances:
         for user, member in self._course.members.items():
             if not everybody and not self._belongs(key, member):
                 continue
-            required = member.required and not closed and (not free or self._is_invited(key, member))
-            level, is_free = self._level(key, member), free and not member.virtual and not member.guest
+            comes = not closed and self._is_let_in(member, invited)
+            required = member.required and comes and (not free or self._is_invited(key, member))
+            level = self._level(key, member)
+            is_free = free and comes and not member.virtual and not member.guest
+            welcome = member.welcome and comes
             # A copy of each of thousands takes longer than everything else here.
-            same = (level, required, is_free) == (member.level, member.required, member.free)
-            found[user] = member if same else replace(member, level=level, required=required, free=is_free)
+            same = (level, required, is_free, welcome)
+            if same == (member.level, member.required, member.free, member.welcome):
+                found[user] = member
+            else:
+                found[user] = replace(member, level=level, required=required, free=is_free, welcome=welcome)
         belonging = {member.person for member in found.values()} | {
             person for person in self._course.counted if everybody or self._admits(key, person)
         }
@@ -77,6 +86,18 @@ class Attendances:
                 return group is not None and is_open(group, self._facts.course.group_mode)
             case _:
                 return False
+
+    def _is_let_in(self, member: DesiredMember, invited: Invited) -> bool:
+        """Whether the stage of the course lets somebody in: staff by their roles, whatever level the account has."""
+        match invited:
+            case Invited.EVERYBODY:
+                return True
+            case Invited.STAFF:
+                return level_of(self._roles.get(member.person, ()), self._rules) >= STAFF_LEVEL
+            case Invited.NOBODY:
+                return False
+            case _ as unreachable:
+                assert_never(unreachable)
 
     def _is_invited(self, key: RoomKey, member: DesiredMember) -> bool:
         """Whether somebody is invited although the room lets them in."""

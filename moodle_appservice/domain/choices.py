@@ -16,8 +16,8 @@ from .rules import FieldRules
 
 MAX_TEXT: Final = 1000
 MAX_EXPRESSIONS: Final = 20
-INTERNAL: Final = frozenset({"generation", "archived"})
-"""Settings that follow from commands of their own, and are not chosen by name."""
+INTERNAL: Final = frozenset({"generation"})
+"""Settings that follow from commands of their own and are not kept in a room's marker: it says them otherwise."""
 
 
 def checked(setting: str, value: Any, course: Course, fields: FieldRules) -> Any:

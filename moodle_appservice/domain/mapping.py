@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .actions import Note
-from .attendance import NOT_IN_ROOM, Attendances, group_of
+from .attendance import NOT_IN_ROOM, Attendance, Attendances, group_of
 from .choices import INTERNAL, chosen_text
+from .life import GENERATION, RUNNING, Phase, Stage, marked, stage_of, strictest, word_of
 from .markers import alias_of, marker, stand_in
 from .members import Circumstances, DesiredMember, Members, Treatment, members_of
 from .model import (
@@ -35,6 +36,8 @@ from .tree import entry_of
 
 MAX_NAME = 200
 MAX_TOPIC = 1000
+TOMBSTONE = "m.room.tombstone"
+REPLACED = "This room has been replaced. The course goes on in another one."
 MEGOLM = {"algorithm": "m.megolm.v1.aes-sha2"}
 _GROUP_ORDER = 1000
 
@@ -70,6 +73,19 @@ class DesiredRoom:
     """Whether who is in the space, or in the main room, may join without an invite."""
     is_listed: bool = True
     """Whether it hangs in the space above it."""
+    is_frozen: bool = False
+    """Whether people stay in it who do not belong to the course any more, with their levels."""
+    is_made: bool = True
+    """Whether it is made where there is none."""
+    why: str = ""
+    """Why it is not simply open, a sentence."""
+    next_look: float | None = None
+    """Unix seconds: when the clock alone makes something else of it."""
+
+    @property
+    def address(self) -> RoomAlias:
+        """The alias under which people find it, whatever its generation."""
+        return alias_of(self.key, self.rules)
 
     @property
     def levels(self) -> dict[UserId, int]:
@@ -90,6 +106,7 @@ class DesiredCourse:
     rules: Rules
     rooms: tuple[DesiredRoom, ...]
     course: Members
+    stage: Stage = RUNNING
 
     @property
     def entry(self) -> RoomKey:
@@ -114,14 +131,19 @@ def desired_course(
     `resolutions` holds what is known about the Matrix ids of the people in `facts`; `choices` what people have chosen
     for the course; `existing` the rooms that there are; `image` the picture of the course at the homeserver. A room
     that the course is not to have any more is closed: nobody writes there, nobody is invited, and it hangs in no space.
+    One that another has replaced after a reset says so.
     """
     own = rules_for(facts.course, category, rules, choices)
-    course = members_of(facts, resolutions, own, circumstances or Circumstances())
-    builder = _Builder(facts, category, own, choices or {}, dict(existing or {}), course, image, above)
+    around = circumstances or Circumstances()
+    course = members_of(facts, resolutions, own, around)
+    stage = stage_of(facts.course, own.life, now=around.now, archived=word_of(choices or {}))
+    builder = _Builder(facts, category, own, choices or {}, dict(existing or {}), course, stage, image, above)
     wanted = rooms_of(facts, own)
-    closed = sorted(set(existing or {}) - set(wanted), key=lambda key: key.rank)
-    rooms = [builder.room(key) for key in wanted] + [builder.room(key, closed=True) for key in closed]
-    return DesiredCourse(facts.course.id, own, tuple(builder.with_children(rooms)), course)
+    others = sorted(set(existing or {}) - set(wanted), key=lambda key: key.rank)
+    rooms = [builder.room(key) for key in wanted]
+    rooms += [builder.room(key, closed=True) for key in others if not key.retired]
+    rooms += [builder.retired(key) for key in others if key.retired]
+    return DesiredCourse(facts.course.id, own, tuple(builder.with_children(rooms)), course, stage)
 
 
 def desired_room(
@@ -148,9 +170,11 @@ class _Builder:
         choices: Mapping[str, Any],
         existing: Mapping[RoomKey, RoomId],
         course: Members,
+        stage: Stage,
         image: str,
         above: RoomId | None,
     ) -> None:
+        self._stage = stage
         self._image = image if rules.avatar else ""
         self._above = above
         self._facts = facts
@@ -161,19 +185,21 @@ class _Builder:
         self._course = course
         self._attendances = Attendances(facts, course, rules)
         self._has_space = rules.layout == "space"
-        self._generation = int(choices.get("generation", 1))
+        self._generation = int(choices.get(GENERATION, 1))
 
     def room(self, key: RoomKey, *, closed: bool = False) -> DesiredRoom:
-        attendance = self._attendances.of(key, closed=closed)
+        stage = self._stage
+        attendance = self._attendances.of(key, closed=closed, invited=stage.invited)
+        is_top = key.kind is (RoomKind.SPACE if self._has_space else RoomKind.MAIN)
         return DesiredRoom(
             key=key,
             alias=alias_of(key, self._rules, self._generation),
-            name=cut(self._name(key), MAX_NAME),
+            name=self._marked(cut(self._name(key), MAX_NAME)),
             topic=cut(self._topic(key), MAX_TOPIC),
             avatar=self._image if key.kind in (RoomKind.SPACE, RoomKind.MAIN) else "",
             members=attendance.members,
             # Each person is spoken of once, and not in every room again.
-            notes=tuple(self._course.notes) if key.kind is RoomKind.MAIN else (),
+            notes=self._notes() if key.kind is RoomKind.MAIN else (),
             rules=self._rules,
             enrolled=self._course.counted,
             belonging=attendance.belonging,
@@ -183,8 +209,52 @@ class _Builder:
             generation=self._generation,
             voice=self._voice(key, closed=closed),
             is_free=attendance.is_free,
-            is_listed=not closed,
+            is_listed=not closed and (stage.is_listed or not is_top),
+            is_frozen=stage.is_frozen,
+            is_made=stage.is_made,
+            why=stage.why,
+            next_look=stage.until,
         )
+
+    def retired(self, key: RoomKey) -> DesiredRoom:
+        """A room that another has replaced: it leads there, and nobody writes in it any more."""
+        nobody = Attendance({}, frozenset(), is_free=False)
+        current = key.current if key.current in self._existing or self._is_wanted(key.current) else self._main
+        said = {"body": REPLACED, "replacement_room": self._id(current)}
+        return DesiredRoom(
+            key=key,
+            alias=alias_of(key, self._rules, key.retired),
+            name="",
+            topic="",
+            avatar="",
+            members=nobody.members,
+            notes=(),
+            rules=self._rules,
+            enrolled=self._course.counted,
+            state={(TOMBSTONE, ""): said},
+            generation=key.retired,
+            voice=Voice.NOBODY,
+            is_listed=False,
+            is_frozen=True,
+            is_made=False,
+            why=REPLACED,
+        )
+
+    def _is_wanted(self, key: RoomKey) -> bool:
+        return key in rooms_of(self._facts, self._rules)
+
+    @property
+    def _main(self) -> RoomKey:
+        return main_room(self._facts.course.id)
+
+    def _marked(self, name: str) -> str:
+        """The name, which says of an archived room that it is one."""
+        return marked(name, self._rules.life) if self._stage.is_marked else name
+
+    def _notes(self) -> tuple[Note, ...]:
+        if self._stage.phase is Phase.RUNNING:
+            return tuple(self._course.notes)
+        return (*self._course.notes, Note(None, self._stage.why, "phase"))
 
     def with_children(self, rooms: list[DesiredRoom]) -> list[DesiredRoom]:
         """Hang the rooms into the space of the course, each at its place."""
@@ -194,7 +264,10 @@ class _Builder:
             if self._has_space and room.key.kind is not RoomKind.SPACE and room.is_listed
         }
         return [
-            replace(room, children=children) if room.key.kind is RoomKind.SPACE else room for room in rooms
+            replace(room, children=children)
+            if room.key.kind is RoomKind.SPACE and not room.key.retired
+            else room
+            for room in rooms
         ]
 
     def _child(self, key: RoomKey) -> dict[str, Any]:
@@ -251,7 +324,11 @@ class _Builder:
         if self._has_space and key.kind is not RoomKind.SPACE and not closed:
             parent = self._id(course_space(self._facts.course.id))
             state["m.space.parent", parent] = {"via": [rules.domain], "canonical": True}
-        if self._above is not None and key == entry_of(self._facts.course.id, rules.layout):
+        if (
+            self._above is not None
+            and self._stage.is_listed
+            and key == entry_of(self._facts.course.id, rules.layout)
+        ):
             state["m.space.parent", self._above] = {"via": [rules.domain], "canonical": True}
         if rules.retention is not None and not key.kind.is_space:
             state["m.room.retention", ""] = {"max_lifetime": int(rules.retention * 1000)}
@@ -290,12 +367,23 @@ class _Builder:
             content["type"] = "m.space"
         if self._rules.additional_creators and creator_is_above(self._rules.room_version):
             content["additional_creators"] = list(self._rules.additional_creators)
+        before = [
+            (old.retired, room_id)
+            for old, room_id in self._existing.items()
+            if old.retired and old.current == key
+        ]
+        if before:
+            content["predecessor"] = {"room_id": max(before)[1]}
         return content
 
     def _voice(self, key: RoomKey, *, closed: bool) -> Voice:
         if closed or key.kind.is_space:
             return Voice.NOBODY
-        return Voice.STAFF if key.kind is RoomKind.ANNOUNCEMENTS else Voice.ALL
+        if key.kind is RoomKind.STAFF and self._stage.phase is not Phase.ARCHIVED:
+            # What staff say to each other does not end with the course.
+            return Voice.ALL
+        usual = Voice.STAFF if key.kind is RoomKind.ANNOUNCEMENTS else Voice.ALL
+        return strictest(usual, self._stage.voice)
 
     def _id(self, key: RoomKey) -> RoomId:
         return self._existing.get(key, stand_in(key))

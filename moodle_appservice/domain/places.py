@@ -212,8 +212,12 @@ class Places:
     def managed(self) -> frozenset[UserId]:
         """Whose level is ours to say: whom we know, but for guests, and for those who are not managed."""
         # Whom we know is ours even where the ledger has lost the level: nobody who is removed keeps it.
-        ours = (set(self._desired.members) | set(self._known)) - set(self._strangers())
-        return frozenset(user for user in ours | set(self._ledger.levels) if not self._is_unmanaged(user))
+        ours = set(self._desired.members)
+        if not self._desired.is_frozen:
+            ours |= set(self._known)
+        ours -= set(self._strangers())
+        given = set() if self._desired.is_frozen else set(self._ledger.levels)
+        return frozenset(user for user in ours | given if not self._is_unmanaged(user))
 
     # How somebody stands
 
@@ -226,7 +230,7 @@ class Places:
             action = None if person is None else self._farewell(user, person)
             if action is not None:
                 found.append(action)
-        if self._is_strict:
+        if self._is_strict and not self._desired.is_frozen:
             found.extend(
                 Remove(user, self._known.get(user), UNINVITED)
                 for user in self._strangers()
@@ -245,6 +249,8 @@ class Places:
                     return Remove(user, person, treatment.why)
                 case _:
                     return None
+        if self._desired.is_frozen:
+            return None
         if person not in self._desired.enrolled:
             return Remove(user, person, NOT_ENROLLED)
         if person not in self._desired.belonging:

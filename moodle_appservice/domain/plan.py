@@ -20,6 +20,7 @@ from .actions import (
     Departure,
     ForceJoin,
     Join,
+    MoveAlias,
     Note,
     OfPerson,
     Plan,
@@ -44,6 +45,7 @@ JOIN_RULES = "m.room.join_rules"
 NO_ROOM_YET = "The course is on and has no room yet."
 NO_SPACE_YET = "A course below is on, and there is no space yet."
 ENCRYPTION = "m.room.encryption"
+CANONICAL = "m.room.canonical_alias"
 
 
 def plan_room(
@@ -63,7 +65,10 @@ def plan_room(
     `admitted`: who stays in a room whose members this one lets in. `ours`: every room that we may take out of a space.
     """
     places = places_of(desired, actual, ledger, known, rules, admitted)
-    next_look = min((one.until for one in desired.treatments.values() if one.until is not None), default=None)
+    looks = [desired.next_look, *(one.until for one in desired.treatments.values())]
+    next_look = min((look for look in looks if look is not None), default=None)
+    if actual is None and not desired.is_made:
+        return Plan(desired.key, (), desired.notes, next_look)
     if actual is None:
         power = power_levels(
             rules.room_version,
@@ -79,11 +84,18 @@ def plan_room(
             creation_content(desired, fitting(power)[0]),
             NO_ROOM_YET if desired.key.kind.is_of_course else NO_SPACE_YET,
         )
-        actions: tuple[Action, ...] = (create, *_children(desired, {}, ours, []), *places.arrivals(waiting))
+        actions: tuple[Action, ...] = (
+            create,
+            *_children(desired, {}, ours, []),
+            *places.arrivals(waiting),
+            *_address(desired, None),
+        )
         return Plan(desired.key, actions, desired.notes, next_look)
-    notes = [*places.unasked(desired.notes), *places.notes, *places.guests(), *places.strange()]
+    notes = [*places.unasked(desired.notes), *places.notes]
     names: dict[str, str] = {}
-    repairs.replaced(actual, notes)
+    if not desired.key.retired:
+        notes += [*places.guests(), *places.strange()]
+        repairs.replaced(actual, notes)
     actions = (
         *places.removals(),
         *_power(desired, actual, places, rules, notes),
@@ -94,6 +106,7 @@ def plan_room(
         *_children(desired, actual.state, ours, notes),
         *places.unbans(),
         *places.arrivals(waiting),
+        *_address(desired, actual),
     )
     passing = repairs.possible(actions, actual, rules, notes)
     bookings = replace(places.bookings(), names=names)
@@ -123,9 +136,9 @@ def steps_of(
 
     `plans`: room after room, each with those of its actions that may be carried out. First people go, from the space
     first, because whoever is in it can come back into the rooms below; then rooms are made and set up; then they are
-    hung into the space; then people come, each into all rooms before the next.
+    hung into the space; then people come, each into all rooms before the next. Last of all aliases are moved.
     """
-    going, making, hanging = [], [], []
+    going, making, hanging, moving = [], [], [], []
     coming: dict[MoodleUserId | None, list[Step]] = {}
     for plan, actions in plans:
         arriving = False
@@ -136,12 +149,17 @@ def steps_of(
                 coming.setdefault(action.person, []).append(step)
             elif isinstance(action, Departure):
                 going.append(step)
+            elif isinstance(action, MoveAlias) or (
+                isinstance(action, SetState) and action.event_type == CANONICAL
+            ):
+                moving.append(step)
             elif isinstance(action, SetState) and action.event_type == CHILD:
                 hanging.append(step)
             else:
                 making.append(step)
     order = sorted(coming, key=lambda person: (person != waiting, -_highest(coming[person])))
-    return (*going, *making, *hanging, *(step for person in order for step in coming[person]))
+    arrivals = (step for person in order for step in coming[person])
+    return (*going, *making, *hanging, *arrivals, *moving)
 
 
 def _highest(steps: Sequence[Step]) -> int:
@@ -176,7 +194,24 @@ def _power(
     content = repairs.powers(content, current, rules, notes)
     if same_power(content, current):
         return []
+    if content["events_default"] != current.get("events_default") and desired.why:
+        return [SetPower(content, levels, desired.why)]
     return [SetPower(content, levels, _why_power(levels, current))]
+
+
+def _address(desired: DesiredRoom, actual: ActualRoom | None) -> list[MoveAlias | SetState]:
+    """After a reset, let the alias without a generation lead to the new room, and have that say so when it does."""
+    if desired.key.retired or not desired.key.kind.is_of_course:
+        return []
+    said = actual.content(CANONICAL) if actual is not None else {}
+    has = said.get("alias", desired.alias)
+    if desired.alias == desired.address or has != desired.alias:
+        return []
+    why = "The alias of the course leads to its newest room."
+    return [
+        MoveAlias(desired.address, why),
+        SetState(CANONICAL, "", {**said, "alias": desired.address}, why),
+    ]
 
 
 def _why_power(levels: Mapping[UserId, int], current: Mapping[str, Any]) -> str:
@@ -201,6 +236,8 @@ def _naming(
     notes: list[Note],
     names: dict[str, str],
 ) -> list[SetState]:
+    if desired.key.retired:
+        return []
     keep = not rules.strict and rules.drift.names is not Policy.REPAIR
     actions = []
     for (event_type, key), want, wrote in (
@@ -263,6 +300,8 @@ def _parents(desired: DesiredRoom, actual: ActualRoom, ours: frozenset[RoomId]) 
 
     A room has one canonical parent (specification, `m.space.parent`): another one is that of a space that is lost.
     """
+    if desired.key.retired:
+        return []
     has_parent = any(event_type == PARENT for event_type, _ in desired.state)
     return [
         SetState(PARENT, state_key, {}, "The room does not belong to this space any more.")
@@ -281,6 +320,8 @@ def _children(
     notes: list[Note],
 ) -> list[SetState]:
     """Hang rooms into a space and take out those of ours that do not belong there; what others hung there stays."""
+    if desired.key.retired:
+        return []
     found = []
     for room_id, want in desired.children.items():
         has = state.get((CHILD, room_id), {})

@@ -35,6 +35,8 @@ def alias(
     A room that the bot has made names it from the first moment; where it names none at all, nobody has taken it away.
     """
     has = actual.content(CANONICAL_ALIAS)
+    if desired.key.retired:
+        return []
     if (CANONICAL_ALIAS, "") not in actual.state and actual.creator == rules.bot:
         return []
     if has.get("alias") in (desired.alias, alias_of(desired.key, rules)):

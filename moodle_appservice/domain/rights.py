@@ -15,9 +15,12 @@ from .actions import (
     Action,
     Ban,
     CreateRoom,
+    Export,
     ForceJoin,
     Invite,
     Join,
+    MoveAlias,
+    Purge,
     PutAlias,
     Remove,
     SetPower,
@@ -85,7 +88,7 @@ def may(action: Action, room: ActualRoom, bot: UserId) -> bool:
     """Whether the homeserver would let the bot do this in the room as it is."""
     own = level_in(room, bot)
     match action:
-        case CreateRoom() | PutAlias():
+        case CreateRoom() | PutAlias() | MoveAlias() | Export() | Purge():
             return True
         case SetPower():
             return own >= needed_for_state(room, POWER)

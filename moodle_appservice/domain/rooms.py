@@ -9,7 +9,7 @@ What the homeserver holds of a key, its alias and its marker, is in `markers`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from .model import CategoryId, CourseId, GroupId
@@ -44,24 +44,37 @@ _ORDER = {kind: number for number, kind in enumerate(RoomKind)}
 
 @dataclass(frozen=True, slots=True)
 class RoomKey:
-    """One room of ours. `owner`: the id of the course or category, 0 for the site; `group`: of a room of a group."""
+    """One room of ours. `owner`: the id of the course or category, 0 for the site; `group`: of a room of a group.
+
+    `retired`: of a room that another has replaced, its generation; 0 for the room that the key stands for now.
+    """
 
     kind: RoomKind
     owner: int
     group: GroupId = NO_GROUP
+    retired: int = 0
 
     def __str__(self) -> str:
-        """Such as `course 42 main`, `course 42 group 7`, `category 3`, `site`."""
+        """Such as `course 42 main`, `course 42 group 7`, `category 3`, `site`, `course 42 main, generation 1`."""
         if self.kind is RoomKind.SITE:
             return "site"
         if self.kind is RoomKind.CATEGORY:
             return f"category {self.owner}"
-        return f"course {self.owner} {self.kind}" + (f" {self.group}" if self.group else "")
+        words = f"course {self.owner} {self.kind}" + (f" {self.group}" if self.group else "")
+        return f"{words}, generation {self.retired}" if self.retired else words
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """The order in which rooms are made, and people removed from them: what others hang on comes first."""
-        return _ORDER[self.kind], self.owner, self.group
+    def rank(self) -> tuple[int, int, int, int]:
+        """The order in which rooms are made, and people removed from them: what others hang on comes first.
+
+        Rooms that others have replaced come last.
+        """
+        return _ORDER[self.kind] + (len(_ORDER) if self.retired else 0), self.owner, self.group, self.retired
+
+    @property
+    def current(self) -> RoomKey:
+        """The key of the room that has replaced a retired one; any other key is its own."""
+        return replace(self, retired=0) if self.retired else self
 
     @property
     def course_id(self) -> CourseId | None:

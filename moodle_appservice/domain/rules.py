@@ -160,6 +160,36 @@ class SafetyRules:
     max_new_moderators: int = 10
 
 
+DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class LifeRules:
+    """What the dates and the visibility of a course mean for its rooms, and what follows when it is gone.
+
+    Delays are seconds; None: never. `read_only_after` and `archive_after` count from the end of the course,
+    `export_after` and `purge_after` from the day on which it was archived.
+    """
+
+    before_start: str = "staff"
+    """`staff` (nobody else is invited or writes), `muted` (everybody is invited, staff write) or `open`."""
+    hidden: str = "keep"
+    """`keep`, `read-only` (only staff write) or `hide` (only staff write and are invited; in no space)."""
+    read_only_after: float | None = 30 * DAY
+    archive_after: float | None = 180 * DAY
+    archived_name: str = "{name} (archived)"
+    export_after: float | None = None
+    purge_after: float | None = None
+    when_deleted: str = "archive"
+    """`keep`, `archive`, `release` or `delete`: what happens to the rooms of a course that Moodle lists no more."""
+    when_unselected: str = "keep"
+    """The same for a course that is switched off, or not selected any more."""
+    grace_period: float = 30 * DAY
+    """Seconds between that and what follows."""
+    release_to: tuple[UserId, ...] = ()
+    """Who gets level 100 in rooms that are released, as far as they are members there."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoomRule:
     """An institution's own rule for courses, from an entry point: a pure function of Moodle's facts.
@@ -259,6 +289,7 @@ class Rules:
     safety: SafetyRules = field(default_factory=SafetyRules)
     spaces: SpaceRules = field(default_factory=SpaceRules)
     drift: DriftRules = field(default_factory=DriftRules)
+    life: LifeRules = field(default_factory=LifeRules)
 
     def virtual_user(self, person: MoodleUserId) -> UserId:
         """The virtual user that holds this person's places, `@moodle_<site>_<user id>:domain`: no name is in it."""

@@ -111,7 +111,7 @@ class _Case:
         creator, mark = self.actual.creator, self.actual.content(MARKER)
         if creator != self.rules.bot and not _is_taken_over(self.actual):
             reason = f"The room was made by {creator or 'nobody whom we know'} and not by the bot."
-        elif mark and key_in(mark, self.rules) != self.desired.key:
+        elif mark and key_in(mark, self.rules) != self.desired.key.current:
             reason = "The marker in the room names another room or another site."
         else:
             return None

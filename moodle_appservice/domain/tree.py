@@ -15,9 +15,6 @@ from .model import Category, CategoryId, Course, CourseId, nothing
 from .rooms import SITE_SPACE, RoomKey, RoomKind, category_space, course_space, main_room
 from .space_rules import SpaceRules
 
-ARCHIVED = "archived"
-"""The choice that takes a course out of the tree."""
-
 
 @dataclass(frozen=True, slots=True)
 class Tree:
@@ -135,5 +132,5 @@ class _Places:
         return category.sort_order, False, category.name, category.id
 
 
-def _rank(key: RoomKey) -> tuple[int, int, int]:
+def _rank(key: RoomKey) -> tuple[int, int, int, int]:
     return key.rank

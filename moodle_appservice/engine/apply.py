@@ -19,10 +19,13 @@ from ..domain.actions import (
     Action,
     Ban,
     CreateRoom,
+    Export,
     ForceJoin,
     Invite,
     Join,
+    MoveAlias,
     OfPerson,
+    Purge,
     PutAlias,
     Remove,
     SetPower,
@@ -31,7 +34,7 @@ from ..domain.actions import (
     Unban,
 )
 from ..domain.markers import waited_for, with_ids
-from ..domain.model import CourseId, EventId, RoomId, UserId
+from ..domain.model import CourseId, EventId, RoomAlias, RoomId, UserId
 from ..domain.power import MARKER
 from ..domain.rooms import RoomKey
 from ..domain.rules import Rules
@@ -44,7 +47,7 @@ from ..errors import (
     TemporaryFailure,
     Unreachable,
 )
-from ..ports import UNOBSERVED, Before, Clock, Done, Matrix, Observer, Store
+from ..ports import UNOBSERVED, Before, Clock, Done, Matrix, Observer, RoomOffice, Store
 from .rooms import RoomFinder
 from .troubles import after, name_of
 
@@ -99,9 +102,11 @@ class Hands:
         rules: Rules,
         clock: Clock,
         limits: Limits,
+        office: RoomOffice,
         observer: Observer = UNOBSERVED,
         on_invited: Callable[[RoomKey, RoomId, Invite], None] | None = None,
     ) -> None:
+        self._office = office
         self._observer = observer
         self._on_invited = on_invited
         self._matrix = matrix
@@ -218,6 +223,15 @@ class Hands:
                 return await self._matrix.set_state(room_id, event_type, state_key, content)
             case SetPower(content):
                 return await self._matrix.set_state(room_id, "m.room.power_levels", "", content)
+            case MoveAlias(alias):
+                await self._move(room_id, alias)
+                return None
+            case Export():
+                await self._office.export(room_id, room)
+                return None
+            case Purge():
+                await self._office.purge(room_id)
+                return None
             case Invite(matrix_id):
                 await self._matrix.invite(room_id, matrix_id)
                 return None
@@ -249,6 +263,15 @@ class Hands:
             case _ as unreachable:
                 assert_never(unreachable)
 
+    async def _move(self, room_id: RoomId, alias: RoomAlias) -> None:
+        """Each request by itself leaves something from which the next look goes on."""
+        leads_to = await self._matrix.resolve_alias(alias)
+        if leads_to == room_id:
+            return
+        if leads_to is not None:
+            await self._matrix.delete_alias(alias)
+        await self._matrix.put_alias(alias, room_id)
+
     async def _before(self, room_id: RoomId, action: Action) -> Before:
         if isinstance(action, OfPerson):
             return await self._store.mirror.before(room_id, "m.room.member", action.matrix_id)
@@ -257,7 +280,7 @@ class Hands:
                 return await self._store.mirror.before(room_id, "m.room.power_levels", "")
             case SetState(event_type, state_key):
                 return await self._store.mirror.before(room_id, event_type, state_key)
-            case CreateRoom() | PutAlias():
+            case CreateRoom() | PutAlias() | MoveAlias() | Export() | Purge():
                 return Before(None, False)
             case _ as unreachable:
                 assert_never(unreachable)

@@ -31,7 +31,9 @@ from ..ports import (
 )
 from .apply import Hands, SliceResult
 from .course_images import CourseImages
-from .freshness import Freshness
+from .departed import Departed
+from .endings import ENDING
+from .freshness import CONTINUED, Freshness
 from .gate import Gate
 from .people import FOR_COURSE
 from .planning import CoursePlanner, Prepared, PreparedRoom, facts_hash
@@ -74,12 +76,14 @@ class CourseSync:
         troubles: Troubles,
         settled: Settled,
         returning: Returning,
+        departed: Departed,
         observer: Observer = UNOBSERVED,
         images: CourseImages | None = None,
         tree: SpaceTree | None = None,
     ) -> None:
         self._images = images
         self._tree = tree
+        self._departed = departed
         self._observer = observer
         self._returning = returning
         self._settled = settled
@@ -98,6 +102,10 @@ class CourseSync:
         course_id = CourseId(taken.key.number)
         row = await self._store.courses.get(course_id)
         self._settled.unsettle(course_id)
+        if row is not None and ENDING in {signal.removesuffix(CONTINUED) for signal in taken.signals}:
+            if not await self._departed.run(row, taken):
+                return Outcome.MORE
+            row = await self._store.courses.get(course_id)
         if row is None or not row.on or row.gone:
             self._observer.forgot(course_id)
             if self._tree is not None:

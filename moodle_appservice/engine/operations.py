@@ -16,6 +16,7 @@ from ..domain.rooms import RoomKey, RoomKind
 from ..errors import AppError, PermanentFailure
 from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
 from .holds import Holds
+from .lifecycle import Lifecycle
 from .pauses import sentence
 from .planning import CoursePlanner, Prepared
 from .site import SitePass
@@ -82,10 +83,13 @@ class Operations:
         troubles: Troubles,
         facts: Facts,
         holds: Holds,
+        life: Lifecycle,
         spaces: SpaceReader | None = None,
         audit: SlowAudit | None = None,
     ) -> None:
         self.holds = holds
+        self.life = life
+        """What people decide about the life of a course."""
         self._spaces = spaces
         self._audit = audit
         self._facts = facts

@@ -15,6 +15,7 @@ from typing import Any
 from ..domain.actions import Note, Plan, Step
 from ..domain.digest import digest
 from ..domain.identity import fingerprint, print_of_rules, resolve
+from ..domain.life import GENERATION, stage_of, word_of
 from ..domain.mapping import DesiredCourse, DesiredRoom, desired_course
 from ..domain.markers import stand_in
 from ..domain.members import Circumstances, Leaver, roles_in, why_unusable
@@ -35,7 +36,7 @@ from ..domain.rooms import RoomKey, RoomKind
 from ..domain.rules import Rules
 from ..domain.safety import Verdict, judge
 from ..domain.selection import MOODLE_FIELD
-from ..domain.tree import ARCHIVED, space_of_course
+from ..domain.tree import space_of_course
 from ..ports import AccountRights, Clock, Facts, PersonRow, Store
 from .course_images import CourseImages
 from .digests import Digest
@@ -102,7 +103,7 @@ class Prepared:
     @property
     def main(self) -> PreparedRoom:
         """The room of everybody: every course has one."""
-        return next(room for room in self.rooms if room.key.kind is RoomKind.MAIN)
+        return next(room for room in self.rooms if room.key.kind is RoomKind.MAIN and not room.key.retired)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -156,6 +157,7 @@ class _Found:
         return {
             person
             for key, known in self.known.items()
+            if not key.retired
             for user, person in known.items()
             if user in self.ledgers[key].places | self.ledgers[key].intended | self.ledgers[key].bans
         }
@@ -198,7 +200,7 @@ class CoursePlanner:
         if row is not None and row.choice is not None and row.choice.on:
             # Kept in the marker alone, so that it survives the loss of our database.
             choices["on"] = MOODLE_FIELD if row.choice.by == MOODLE_FIELD else "people"
-        found = await self._find(course_id, adopting, generation=int(choices.get("generation", 1)))
+        found = await self._find(course_id, adopting, generation=int(choices.get(GENERATION, 1)))
         rows, unseen, changed = await self._people(facts, found.everybody)
         resolutions = {user: row.resolution for user, row in rows.items()}
         # For a preview; the people's own keys decide before anything is done.
@@ -232,7 +234,8 @@ class CoursePlanner:
         )
 
     def _above(self, facts: CourseFacts, site: SiteFacts, choices: Mapping[str, Any]) -> RoomKey | None:
-        if choices.get(ARCHIVED):
+        stage = stage_of(facts.course, self._rules.life, now=self._clock.now(), archived=word_of(choices))
+        if not stage.is_listed:
             return None
         return space_of_course(facts.course, site.categories, self._rules.spaces)
 
@@ -245,7 +248,14 @@ class CoursePlanner:
     async def _find(self, course_id: CourseId, adopting: Adopting, *, generation: int) -> _Found:
         rooms = await self._rooms.find(course_id)
         current = {key: own for key, own in rooms.items() if own.generation >= generation}
+        older: dict[RoomKey, ActualRoom] = {}
+        if generation > 1:
+            every = await self._store.ledger.generations(course_id)
+            older = await self._rooms.replaced(
+                {key: own for key, own in every.items() if own.generation < generation}
+            )
         actual, absent = await self._rooms.look(current)
+        actual = {**actual, **older}
         actual.update({key: room for key, (room, _) in adopting.items()})
         ids = [room.room_id for room in actual.values()]
         ledgers = await self._store.ledger.read_many(ids)

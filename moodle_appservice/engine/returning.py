@@ -112,4 +112,7 @@ class Returning:
 
 
 def _needs_something(room: PreparedRoom) -> bool:
+    if room.key.retired:
+        # It says itself where it leads, and nothing hangs on it.
+        return False
     return room.absent is not None or room.replacement is not None or room.lacks_power

@@ -89,10 +89,14 @@ class RoomFinder:
         return marked.room_id
 
     async def actual(self, rooms: Mapping[RoomKey, OwnRoom]) -> dict[RoomKey, ActualRoom]:
-        """The rooms as they are, as in `look`. Raises `PermanentFailure` where the bot is not in one of them."""
+        """The rooms as they are, as in `look`; one that the homeserver has lost is forgotten.
+
+        Raises `PermanentFailure` where the bot is not in one of them.
+        """
         found, absent = await self.look(rooms)
         for one in absent.values():
-            raise PermanentFailure(one.sentence)
+            if not await self.give_up_lost(one):
+                raise PermanentFailure(one.sentence)
         return found
 
     async def look(
@@ -111,6 +115,15 @@ class RoomFinder:
             else:
                 absent[key] = Absent(key, own, await self._store.mirror.room(own.room_id))
         return found, absent
+
+    async def replaced(self, rooms: Mapping[RoomKey, OwnRoom]) -> dict[RoomKey, ActualRoom]:
+        """Rooms that others have replaced. One in which the bot is not any more is forgotten: nothing hangs on it."""
+        found, absent = await self.look(rooms)
+        for one in absent.values():
+            log.warning("The bot is not in the replaced room %s (%s) any more.", one.own.room_id, one.key)
+            await self._store.mirror.forget(one.own.room_id)
+            await self._store.ledger.release(one.own.room_id)
+        return found
 
     async def take_alias(self, key: RoomKey, alias: RoomAlias, *, generation: int = 1) -> None:
         """The alias of a room to be made exists: adopt that room if it is ours, finish or replace a torso.

@@ -17,7 +17,7 @@ from dataclasses import replace
 from ..domain.digest import digest
 from ..domain.model import CourseId, SiteFacts
 from ..domain.rules import Rules
-from ..domain.selection import read_choice, select
+from ..domain.selection import Selection, read_choice, select
 from ..errors import PermanentFailure
 from ..ports import (
     UNOBSERVED,
@@ -34,6 +34,7 @@ from ..ports import (
 )
 from .avatars import PicturesSeen
 from .digests import Digest
+from .endings import Endings
 from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
 from .gate import BASELINE, Gate
 from .recovery import Recovery
@@ -59,6 +60,7 @@ class SitePass:
         clock: Clock,
         freshness: Freshness,
         settled: Settled,
+        endings: Endings,
         *,
         before_courses: Callable[[SiteFacts], Awaitable[None]] | None = None,
         after_reading: Callable[[], Awaitable[None]] | None = None,
@@ -78,6 +80,7 @@ class SitePass:
         self._after_reading = after_reading
         self._turns = turns
         self._settled = settled
+        self._endings = endings
         self._pictures = PicturesSeen()
         self._freshness = freshness
         self._facts = facts
@@ -215,6 +218,9 @@ class SitePass:
         if course_id not in site.courses or before is None:
             return
         row = self._row(course_id, site, before, await self._baseline(site, save=True))
+        question = (await self._endings.waiting()).get(course_id)
+        if question is not None:
+            row = replace(row, on=False, reason=question)
         if row != before:
             await self._store.courses.save([row])
         self._settled.unsettle(course_id)
@@ -241,7 +247,13 @@ class SitePass:
         }
         for course_id, row in known.items():
             if course_id not in rows and course_id not in site.unreadable:
-                rows[course_id] = replace(row, gone=True)
+                since = row.left_at if row.left_at is not None or not row.on else self._clock.now()
+                rows[course_id] = replace(row, gone=True, left_at=since)
+        if save:
+            await self._endings.look(rows, site)
+        for course_id, question in (await self._endings.waiting()).items():
+            if course_id in site.courses:
+                rows[course_id] = replace(rows[course_id], on=False, reason=question)
         changed = [row for course_id, row in rows.items() if row != known.get(course_id)]
         if save:
             await self._store.courses.save(changed)
@@ -265,15 +277,27 @@ class SitePass:
         # A field that has vanished (rights, renamed) says nothing; what it said last is still known.
         seen = course.custom_fields.get(fields.enabled, before.field_seen if before else None)
         row = before or CourseRow(course_id, course.shortname, False, "")
+        if row.released:
+            selection = Selection(False, row.reason)
         return replace(
             row,
             shortname=course.shortname,
+            idnumber=course.idnumber,
+            left_at=self._left_at(before, is_on=selection.on),
             on=selection.on,
             reason=selection.reason,
             choice=choice,
             field_seen=seen,
             gone=False,
         )
+
+    def _left_at(self, before: CourseRow | None, *, is_on: bool) -> float | None:
+        """Since when a course that was on is off; it is not gone, whatever it was before."""
+        if is_on or before is None:
+            return None
+        if before.on and not before.gone:
+            return self._clock.now()
+        return before.left_at
 
     async def _baseline(self, site: SiteFacts, *, save: bool) -> CourseId:
         """The highest course id of the first complete listing: what is above it is new."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..domain.actions import ForceJoin, Invite
+from ..domain.life import Invited
+from ..domain.members import DesiredMember
 from ..domain.model import CourseId, Membership, MoodleUserId, RoomAlias, RoomId
 from ..domain.rooms import RoomKey
 from ..ports import Facts, Store
@@ -97,6 +99,8 @@ class CourseStatus:
 
     paused: str = ""
     """Why nothing is written for the course, as a sentence; empty where it is not paused."""
+    phase: str = ""
+    """What is different because the course has not begun, is hidden, or has ended, as a sentence; empty: nothing."""
 
 
 class StatusReader:
@@ -144,12 +148,13 @@ class StatusReader:
             ),
             guests=sum(1 for note in notes if note.kind == "guest"),
             to_do=sum(len(room.plan.actions) for room in prepared.rooms),
+            phase=prepared.course.stage.why,
             held=holds[0].reason if holds else self._facts.held.get(course_id, ""),
             last_sync=row.last_sync,
             last_error=row.last_error,
             own_room=bool(prepared.facts.course.own_room_url),
             paused=paused,
-            rooms=tuple(_room(room) for room in prepared.rooms),
+            rooms=tuple(_room(room) for room in prepared.rooms if not room.key.retired),
         )
 
     async def _missing(self, prepared: Prepared) -> tuple[Missing, ...]:
@@ -174,7 +179,15 @@ class StatusReader:
                 reasons[member.person] = ("The invite has not been sent yet.", "due")
             elif member.free and member.welcome:
                 reasons[member.person] = (FREE, "free")
+            elif self._is_kept_out(prepared, member):
+                reasons[member.person] = (prepared.course.stage.why, "phase")
         return await self._named(prepared, reasons)
+
+    def _is_kept_out(self, prepared: Prepared, member: DesiredMember) -> bool:
+        """Whether somebody would be invited if the course were in another phase of its life."""
+        stage = prepared.course.stage
+        is_simple = not member.guest and member.person not in prepared.course.course.treatments
+        return is_simple and stage.invited is not Invited.EVERYBODY
 
     async def _named(
         self, prepared: Prepared, reasons: Mapping[MoodleUserId, tuple[str, str]]

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..domain.life import ARCHIVED, stage_of, word_of
 from ..domain.model import CourseId, MoodleUserId, RoomId, SiteFacts
 from ..domain.rooms import SITE_SPACE, RoomKey
 from ..domain.rules import Rules
 from ..domain.spaces import Grove, print_of_space
 from ..domain.structure import CHOOSABLE, rules_for
-from ..domain.tree import ARCHIVED, NO_TREE, Tree, entry_of, tree_of
-from ..ports import Changed, CourseRow, Facts, Priority, Queue, Store, course_key, space_key
+from ..domain.tree import NO_TREE, Tree, entry_of, tree_of
+from ..ports import Changed, Clock, CourseRow, Facts, Priority, Queue, Store, course_key, space_key
 
 SIGNAL = "tree"
 SITE_URL = "site_url"
@@ -39,8 +40,9 @@ class Concerned:
 class SpaceTree:
     """Shared by the pass, the courses and the spaces."""
 
-    def __init__(self, facts: Facts, store: Store, queue: Queue, rules: Rules) -> None:
+    def __init__(self, facts: Facts, store: Store, queue: Queue, rules: Rules, clock: Clock) -> None:
         self._facts = facts
+        self._clock = clock
         self._store = store
         self._queue = queue
         self._rules = rules
@@ -74,7 +76,8 @@ class SpaceTree:
         entries = {}
         for course_id, course in site.courses.items():
             row, chosen = rows.get(course_id), choices.get(course_id, {})
-            if row is not None and row.on and not row.gone and not chosen.get(ARCHIVED):
+            stage = stage_of(course, self._rules.life, now=self._clock.now(), archived=word_of(chosen))
+            if row is not None and row.on and not row.gone and stage.is_listed:
                 category = site.categories.get(course.category_id)
                 own = rules_for(course, category, self._rules, chosen)
                 entries[course_id] = entry_of(course_id, own.layout)
@@ -109,8 +112,11 @@ class SpaceTree:
 
         `above`: the space in which it belongs; `room_id` None: the room is not made yet.
         """
-        if self._tree is not None and self._tree.parents.get(entry) != above:
+        before = self._tree.parents.get(entry) if self._tree is not None else above
+        if before != above:
             self._tree = None
+            if before is not None:
+                await self._queue.add(space_key(before), priority=Priority.HINT, signal=SIGNAL)
         if above is None or room_id is None:
             return
         space = (await self._store.spaces.spaces()).get(above)

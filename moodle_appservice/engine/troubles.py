@@ -15,9 +15,12 @@ from ..domain.actions import (
     Action,
     Ban,
     CreateRoom,
+    Export,
     ForceJoin,
     Invite,
     Join,
+    MoveAlias,
+    Purge,
     PutAlias,
     Remove,
     SetPower,
@@ -124,7 +127,9 @@ def after(step: Step) -> frozenset[str]:
     if isinstance(action, SetState):
         made.update(_name(other, "CreateRoom") for other in waited_for(action.state_key))
     if isinstance(action, SetState) and action.event_type == ALIAS:
-        made.add(_name(str(room), "PutAlias"))
+        made.update(_name(str(room), kind) for kind in ("PutAlias", "MoveAlias"))
+    if isinstance(action, Purge):
+        made.add(_name(str(room), "Export"))
     if isinstance(action, Remove) and action.instead is not None:
         made.update(_name(str(room), f"{kind} {action.instead}") for kind in ("Invite", "Join", "ForceJoin"))
     return frozenset(made)
@@ -145,7 +150,7 @@ def name_of(step: Step) -> str:
             what = f"{type(action).__name__} {matrix_id}"
         case SetState(event_type, state_key):
             what = f"SetState {event_type} {state_key}"
-        case CreateRoom() | SetPower() | PutAlias():
+        case CreateRoom() | SetPower() | PutAlias() | MoveAlias() | Export() | Purge():
             what = type(action).__name__
     return _name(str(step.room), what)
 

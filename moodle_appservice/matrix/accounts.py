@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Protocol
 
 from mautrix.api import Method, Path, SynapseAdminPath
@@ -21,6 +22,7 @@ from ..ports import Account, AccountRights, Attributes, Clock, Picture
 from .admin import REMEMBERED, AdminApi
 from .http import HomeserverApi, HomeserverRefused
 from .media import upload
+from .office import SynapseOffice
 
 
 class RealAccounts(Protocol):
@@ -64,6 +66,10 @@ class MatrixAccounts:
     def admin(self) -> AdminApi:
         """The door to the homeserver's admin API."""
         return self._admin
+
+    def office(self, folder: FilePath | None, site: str) -> SynapseOffice:
+        """Who deletes rooms and writes them down, with the same rights."""
+        return SynapseOffice(self._api, self._admin, folder, site)
 
     async def rights(self) -> AccountRights:
         """What we may do, asked once and remembered for ten minutes."""

@@ -18,6 +18,7 @@ from .audit import AuditBook, AuditLine, Forgotten, Limits
 from .choices import ChoiceBook, Chosen
 from .counts import CountBook, Counts
 from .drift import DriftBook, Drifted
+from .endings import EndingBook, EndingRow
 from .groups import GroupBook
 from .inbox import MoodleInbox
 from .journal import AuditRow, CommandRow, HeldRow, Journal
@@ -25,6 +26,7 @@ from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
 from .mirror import Before, Mirror, OwnRoom, Seen
 from .observer import UNOBSERVED, Observer
+from .office import RoomOffice
 from .pages import SampleBook, SessionBook, SignedIn
 from .pauses import Pause, PauseBook
 from .people import PeopleBook, PersonRow, Saved
@@ -84,6 +86,8 @@ __all__ = [
     "Done",
     "DriftBook",
     "Drifted",
+    "EndingBook",
+    "EndingRow",
     "Event",
     "Facts",
     "Forgotten",
@@ -118,6 +122,7 @@ __all__ = [
     "ReaderBook",
     "ReaderRow",
     "RoomAdmin",
+    "RoomOffice",
     "SafetyBook",
     "SampleBook",
     "Saved",

@@ -28,6 +28,10 @@ class ChoiceBook(Protocol):
         """Every setting of one course on which somebody has had a word."""
         ...
 
+    async def everywhere(self, setting: str) -> Mapping[CourseId, Chosen]:
+        """One setting in every course in which somebody has had a word on it."""
+        ...
+
     async def choose(self, course_id: CourseId, setting: str, chosen: Chosen | None) -> None:
         """Book the last word on a setting; None: as the site, from now on."""
         ...

@@ -20,6 +20,7 @@ from .audit import AuditBook
 from .choices import ChoiceBook
 from .counts import CountBook
 from .drift import DriftBook
+from .endings import EndingBook
 from .groups import GroupBook
 from .journal import Journal
 from .links import LinkBook
@@ -58,6 +59,18 @@ class LedgerBook(Protocol):
 
     async def rooms_of(self, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
         """All rooms of a course, of the newest generation each."""
+        ...
+
+    async def generations(self, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
+        """Every room that a course has ever had, the newest too; the keys say of which generation each is."""
+        ...
+
+    async def courses(self) -> frozenset[CourseId]:
+        """The courses that have rooms."""
+        ...
+
+    async def hand_over(self, old: CourseId, new: CourseId) -> None:
+        """Let the rooms, choices and groups of a course that is gone be those of one that was restored from it."""
         ...
 
     async def key_of(self, room_id: RoomId) -> RoomKey | None:
@@ -157,6 +170,11 @@ class CourseRow:
     last_error: str = ""
     last_error_at: float | None = None
     gone: bool = False
+    idnumber: str = ""
+    left_at: float | None = None
+    """Since when a course that had been on is off, or gone: Unix seconds."""
+    released: bool = False
+    """Whether a person, or the policy for courses that are gone, has ended our managing of its rooms."""
 
 
 class CourseBook(Protocol):
@@ -226,6 +244,8 @@ class Store(Protocol):
     def choices(self) -> ChoiceBook: ...
     @property
     def counts(self) -> CountBook: ...
+    @property
+    def endings(self) -> EndingBook: ...
     @property
     def people(self) -> PeopleBook: ...
     @property

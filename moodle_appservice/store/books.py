@@ -11,6 +11,7 @@ from .counts import CountBooks
 from .courses import CourseBooks
 from .db import Db
 from .drift import DriftBooks
+from .endings import EndingBooks
 from .groups import GroupBooks
 from .journal import JournalBook
 from .ledger import LedgerBooks
@@ -50,6 +51,7 @@ class Books:
         self.accounts = AccountBooks(db)
         self.courses = CourseBooks(db)
         self.choices = ChoiceBooks(db)
+        self.endings = EndingBooks(db)
         self.people = PeopleBooks(db)
         self.personal = PersonalBooks(db)
         self.journal = JournalBook(db)

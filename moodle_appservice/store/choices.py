@@ -26,6 +26,16 @@ class ChoiceBooks:
             for row in rows
         }
 
+    async def everywhere(self, setting: str) -> Mapping[CourseId, Chosen]:
+        """One setting in every course in which somebody has had a word on it."""
+        rows = await self._db.fetch(
+            "SELECT course_id, value, chosen_by, chosen_at FROM course_choice WHERE setting = $1", setting
+        )
+        return {
+            CourseId(row["course_id"]): Chosen(json.loads(row["value"]), row["chosen_by"], row["chosen_at"])
+            for row in rows
+        }
+
     async def choose(self, course_id: CourseId, setting: str, chosen: Chosen | None) -> None:
         """Book the last word on a setting."""
         if chosen is None:

@@ -42,6 +42,9 @@ class CourseBooks:
                 row.choice.at if row.choice else None,
                 row.field_seen,
                 int(row.gone),
+                row.idnumber,
+                row.left_at,
+                int(row.released),
             )
             for row in rows
         ]
@@ -49,11 +52,12 @@ class CourseBooks:
         async def work(connection: Connection) -> None:
             await connection.executemany(
                 "INSERT INTO course "
-                "(id, shortname, is_on, reason, choice_on, choice_by, choice_at, field_seen, gone) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET "
+                "(id, shortname, is_on, reason, choice_on, choice_by, choice_at, field_seen, gone, idnumber, left_at, "
+                "released) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO UPDATE SET "
                 "shortname = excluded.shortname, is_on = excluded.is_on, reason = excluded.reason, "
                 "choice_on = excluded.choice_on, choice_by = excluded.choice_by, choice_at = excluded.choice_at, "
-                "field_seen = excluded.field_seen, gone = excluded.gone",
+                "field_seen = excluded.field_seen, gone = excluded.gone, idnumber = excluded.idnumber, "
+                "left_at = excluded.left_at, released = excluded.released",
                 values,
             )
 
@@ -130,4 +134,7 @@ def _course(row: Row) -> CourseRow:
         last_error=row["last_error"],
         last_error_at=row["last_error_at"],
         gone=bool(row["gone"]),
+        idnumber=row["idnumber"],
+        left_at=row["left_at"],
+        released=bool(row["released"]),
     )

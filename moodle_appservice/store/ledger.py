@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from mautrix.util.async_db import Connection
@@ -14,10 +15,13 @@ from mautrix.util.async_db import Connection
 from ..domain.actions import (
     Ban,
     CreateRoom,
+    Export,
     ForceJoin,
     Invite,
     Join,
+    MoveAlias,
     OfPerson,
+    Purge,
     PutAlias,
     Remove,
     SetPower,
@@ -77,6 +81,46 @@ class LedgerBooks:
             "SELECT * FROM room WHERE kind = $1 AND course_id = $2 ORDER BY generation", COURSE, course_id
         )
         return {_key(row): OwnRoom(RoomId(row["room_id"]), row["generation"]) for row in rows}
+
+    async def generations(self, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
+        """Every room that a course has ever had, the newest too, each as the generation that it is."""
+        rows = await self._db.fetch(
+            "SELECT * FROM room WHERE kind = $1 AND course_id = $2", COURSE, course_id
+        )
+        return {
+            replace(_key(row), retired=row["generation"]): OwnRoom(RoomId(row["room_id"]), row["generation"])
+            for row in rows
+        }
+
+    async def courses(self) -> frozenset[CourseId]:
+        """The courses that have rooms."""
+        rows = await self._db.fetch("SELECT DISTINCT course_id FROM room WHERE kind = $1", COURSE)
+        return frozenset(CourseId(row["course_id"]) for row in rows)
+
+    async def hand_over(self, old: CourseId, new: CourseId) -> None:
+        """Let what belongs to one course belong to another.
+
+        Moodle gives the groups of a restored course new ids: they are known again by id number or name.
+        """
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(
+                "UPDATE room SET course_id = $2 WHERE kind = $3 AND course_id = $1", old, new, COURSE
+            )
+            await connection.execute("DELETE FROM course_group WHERE course_id = $1", new)
+            await connection.execute(
+                "UPDATE course_group SET course_id = $2, moodle_id = NULL WHERE course_id = $1", old, new
+            )
+            await connection.execute(
+                "INSERT INTO course_choice (course_id, setting, value, chosen_by, chosen_at) "
+                "SELECT $2, setting, value, chosen_by, chosen_at FROM course_choice WHERE course_id = $1 "
+                "ON CONFLICT (course_id, setting) DO NOTHING",
+                old,
+                new,
+            )
+            await connection.execute("DELETE FROM course_choice WHERE course_id = $1", old)
+
+        await self._db.transaction(work)
 
     async def key_of(self, room_id: RoomId) -> RoomKey | None:
         """Which of our rooms this is."""
@@ -251,6 +295,12 @@ async def _book(connection: Connection, done: Done, bot: UserId) -> None:
         case SetState(event_type, state_key, content):
             await assume_state(connection, done, event_type, state_key, content, bot)
             await book_name(connection, done.room_id, event_type, content)
+        case Purge():
+            for table in ("place", "room", "hold", "mirror_state", "mirror_member", "mirror_room"):
+                await connection.execute(f"DELETE FROM {table} WHERE room_id = $1", done.room_id)
+        case MoveAlias() | Export():
+            # Neither is state of the room.
+            pass
         case SetPower(content, levels):
             await assume_state(connection, done, "m.room.power_levels", "", content, bot)
             await connection.execute(

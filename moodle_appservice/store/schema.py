@@ -9,7 +9,7 @@ from __future__ import annotations
 from mautrix.util.async_db import Connection, UpgradeTable
 
 from .keys import name_by_keys
-from .upgrades import found_rooms, safety, several_rooms
+from .upgrades import endings, found_rooms, safety, several_rooms
 from .upgrades.board import board
 from .upgrades.conversations import conversations
 from .upgrades.operations import operations
@@ -322,3 +322,4 @@ upgrades.register(conversations, description="How people read, what they asked f
 upgrades.register(board, description="What several processes tell each other")
 upgrades.register(found_rooms.upgrade, description=found_rooms.DESCRIPTION)
 upgrades.register(safety.upgrade, description=safety.DESCRIPTION)
+upgrades.register(endings.upgrade, description=endings.DESCRIPTION)

@@ -23,7 +23,7 @@ from moodle_appservice.cli import (
     exit_code,
     parse,
 )
-from moodle_appservice.cli_operations import AuditExport, Backup, Explain, Files, Pause, Restore
+from moodle_appservice.cli_operations import AuditExport, Backup, Explain, Files, OfCourse, Pause, Restore
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.errors import (
     AppError,
@@ -76,6 +76,9 @@ THERE = Files(Path("/etc/c.yaml"), Path("r.yaml"))
         ),
         ("backup -c /etc/c.yaml -r r.yaml b.gz", Backup(THERE, Path("b.gz"))),
         ("restore b.gz --replace", Restore(HERE, Path("b.gz"), replace=True)),
+        ("course archive 7", OfCourse(HERE, "archive", CourseId(7))),
+        ("course reset 7 --yes", OfCourse(HERE, "reset", CourseId(7), yes=True)),
+        ("course release 7 --to @a:b @c:d", OfCourse(HERE, "release", CourseId(7), ("@a:b", "@c:d"))),
         ("resume --course 7", Pause(HERE, CourseId(7), resume=True)),
         ("demo", Demo(once=False, port=0, homeserver_port=0)),
         ("demo --once --port 8080 --homeserver-port 8008", Demo(once=True, port=8080, homeserver_port=8008)),

@@ -93,7 +93,7 @@ class House:
         pauses = Pauses(store, world.queue, clock)
         self.operations = Operations(
             *(store, world.queue, workers, world.planner, world.site, world.status, world.troubles),
-            *(world.facts, Holds(store, world.facts, world.queue, clock)),
+            *(world.facts, Holds(store, world.facts, world.queue, clock), world.life),
         )
         self.inbox = FakeInbox()
         linking = Linking(

@@ -17,11 +17,14 @@ import yaml
 FOLDER = Path(__file__).parent / "cases"
 
 
-def cases(kind: str, *, keys: Iterable[str]) -> list[Any]:
-    """All cases of one kind as parameters of a test. `keys`: what a case may hold beside its `case`."""
+def cases(kind: str, *, keys: Iterable[str], only: str = "[0-9][0-9]-*") -> list[Any]:
+    """All cases of one kind as parameters of a test. `keys`: what a case may hold beside its `case`.
+
+    `only`: a pattern for the names of the files, where files of one kind are read by several tests.
+    """
     allowed = {"case", *keys}
     found = []
-    files = sorted((FOLDER / kind).glob("[0-9][0-9]-*.yaml"))
+    files = sorted((FOLDER / kind).glob(f"{only}.yaml"))
     assert files, f"no cases of the kind {kind}"
     for file in files:
         for number, case in enumerate(read(file)["cases"], start=1):

@@ -46,6 +46,7 @@ async def operations(world: World) -> AsyncIterator[Operations]:
         status=world.status,
         troubles=world.troubles,
         holds=Holds(world.store, world.facts, world.queue, world.clock),
+        life=world.life,
     )
     await workers.stop()
 

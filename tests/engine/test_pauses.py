@@ -49,6 +49,7 @@ class Site:
             status=world.status,
             troubles=world.troubles,
             holds=Holds(world.store, world.facts, world.queue, world.clock),
+            life=world.life,
         )
         self.workers.start()
 

@@ -63,7 +63,8 @@ async def office(world: World) -> Office:
     chat = Chat(world)
     accounts, profile = Deactivating(), Profile()
     hands = Hands(
-        *(world.matrix, world.matrix, world.store, world.rooms, world.rules, world.clock, world.limits)
+        *(world.matrix, world.matrix, world.store, world.rooms, world.rules, world.clock, world.limits),
+        world.matrix,
     )
     outside = Outside(world.matrix, accounts, hands, world.gate, chat.inbox, profile)  # type: ignore[arg-type]
 

@@ -47,6 +47,7 @@ class Desk:
             status=world.status,
             troubles=world.troubles,
             holds=Holds(world.store, world.facts, world.queue, world.clock),
+            life=world.life,
             spaces=reader,
         )
 

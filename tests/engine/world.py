@@ -15,9 +15,12 @@ from moodle_appservice.engine.apply import Hands, Limits
 from moodle_appservice.engine.avatars import AvatarKeeper
 from moodle_appservice.engine.course import CourseSync, Outcome
 from moodle_appservice.engine.course_images import CourseImages
+from moodle_appservice.engine.departed import Departed
 from moodle_appservice.engine.direct import DirectChats
+from moodle_appservice.engine.endings import Endings
 from moodle_appservice.engine.freshness import Freshness, continued
 from moodle_appservice.engine.gate import Gate
+from moodle_appservice.engine.lifecycle import Lifecycle
 from moodle_appservice.engine.people import PersonFinder
 from moodle_appservice.engine.picture_turns import PictureTurns
 from moodle_appservice.engine.planning import CoursePlanner
@@ -74,12 +77,28 @@ class World:
             *(self.facts, self.store, self.rooms, self.rules, self.clock, self.accounts.rights),
             images=images,
         )
-        hands = Hands(self.matrix, self.matrix, self.store, self.rooms, self.rules, self.clock, self.limits)
+        hands = Hands(
+            *(
+                self.matrix,
+                self.matrix,
+                self.store,
+                self.rooms,
+                self.rules,
+                self.clock,
+                self.limits,
+                self.matrix,
+            )
+        )
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
-        self.tree = SpaceTree(self.facts, self.store, self.queue, self.rules)
+        self.tree = SpaceTree(self.facts, self.store, self.queue, self.rules, self.clock)
         self.replacing = Replacing(self.matrix, self.store, self.queue, self.rules, self.clock)
         self.returning = Returning(
             *(self.matrix, self.matrix, self.store, self.rooms, self.replacing, self.rules, self.clock)
+        )
+        self.endings = Endings(self.store, self.queue, self.rules, self.clock)
+        self.life = Lifecycle(self.store, self.queue, self.rules, self.clock)
+        departed = Departed(
+            *(self.rooms, hands, self.store, self.gate, self.troubles, self.rules, self.clock)
         )
         self.courses = CourseSync(
             self.planner,
@@ -92,6 +111,7 @@ class World:
             self.troubles,
             self.settled,
             self.returning,
+            departed,
             images=images,
             tree=self.tree,
         )
@@ -126,6 +146,7 @@ class World:
             self.clock,
             self.freshness,
             self.settled,
+            self.endings,
             turns=self.turns,
             tree=self.tree,
             recovery=Recovery(self.matrix, self.store, self.rules, self.clock),

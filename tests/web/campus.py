@@ -64,6 +64,7 @@ class Campus:
             *(engine.store, engine.queue, self.workers, engine.planner, engine.site, engine.status),
             *(engine.troubles, engine.facts),
             Holds(engine.store, engine.facts, engine.queue, engine.clock),
+            engine.life,
         )
         self.explainer = Explainer(
             *(engine.store, engine.planner, engine.facts, engine.troubles, self.pauses, engine.rules),

@@ -9,10 +9,13 @@ from ...domain.actions import (
     Action,
     Ban,
     CreateRoom,
+    Export,
     ForceJoin,
     Invite,
     Join,
+    MoveAlias,
     OfPerson,
+    Purge,
     PutAlias,
     Remove,
     SetPower,
@@ -66,7 +69,8 @@ def _what(call: Call, action: Action) -> str:
     match action:
         case CreateRoom():
             return _("make a room")
-        case SetState() | PutAlias():
+        case SetState() | PutAlias() | MoveAlias() | Export() | Purge():
+            # Whole rooms are written down and deleted for courses that are over, which are in no plan.
             return _("change a setting")
         case SetPower():
             return _("change levels")
