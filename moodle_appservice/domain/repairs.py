@@ -92,7 +92,8 @@ def possible(
         (passing if may(action, actual, rules.bot) else refused).append(action)
     missing = what_is_missing(actual, rules.bot)
     if missing and refused:
-        notes.append(Note(None, f"{missing} {len(refused)} changes wait for that.", "powerless"))
+        waiting = f"{len(refused)} changes wait for that."
+        notes.append(Note(None, f"{missing} {waiting}", "powerless"))
         return tuple(passing)
     notes.extend(Note(one.person, OUT_OF_REACH, "above") for one in refused if isinstance(one, OfPerson))
     return tuple(passing)
