@@ -31,6 +31,6 @@ async def test_without_a_hint_of_its_own_the_usual_one_is_given() -> None:
 
 def test_where_no_course_is_on_the_plan_and_the_sync_say_how_to_find_out_why() -> None:
     hint = "No course is on. To see why one is off: moodle-appservice plan --course ID"
-    assert hint in plan_text({"courses": [], "actions": 0, "held": 0})
+    assert hint in plan_text({"courses": [], "spaces": [], "actions": 0, "held": 0})
     assert hint in report_text({"courses": 0, "failures": [], "held": [], "groups": []})
     assert hint not in report_text({"courses": 1, "failures": [], "held": [], "groups": []})

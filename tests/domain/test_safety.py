@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from moodle_appservice.domain.actions import Remove, SetPower
 from moodle_appservice.domain.mapping import DesiredRoom, desired_room
+from moodle_appservice.domain.members import Fate, Treatment
 from moodle_appservice.domain.model import ActualRoom, MoodleUserId, UserId
 from moodle_appservice.domain.plan import Ledger, plan_room
 from moodle_appservice.domain.power import power_levels
@@ -163,3 +165,19 @@ def test_who_is_held_and_who_is_removed_are_together_who_is_gone(
     assert removed | held == {user(number) for number in range(1, gone + 1)}
     assert not removed & held
     assert not held & {user(number) for number in range(1, confirmed + 1)}
+
+
+@pytest.mark.parametrize(("gone", "held"), [(False, 0), (True, 8)])
+def test_a_suspended_account_explains_its_removal_and_one_that_vanished_does_not(
+    gone: bool, held: int
+) -> None:
+    rules = values.rules({})
+    wanted = desired(people(range(9, 11)), rules)
+    leavers = {MoodleUserId(number): Treatment(Fate.REMOVE, "Why.", gone=gone) for number in range(1, 9)}
+    wanted = replace(wanted, treatments=leavers)
+    actual = room([user(number) for number in range(1, 11)], rules, wanted)
+    known = values.known({user(number): number for number in range(1, 11)})
+    verdict = judge(
+        plan_room(wanted, actual, Ledger(places=frozenset(known)), known, rules), wanted, actual, rules
+    )
+    assert sum(len(hold.users) for hold in verdict.holds) == held
