@@ -87,8 +87,8 @@ def _is_explained(action: Departure, desired: DesiredRoom, recent: Recent) -> bo
     if recent.is_over or not action.counted:
         return True
     treatment = desired.treatments.get(person) if person is not None else None
-    # Whom Moodle shows no more may be gone, or our account has lost a right: that explains nothing. Above courses nobody
-    # knows which of the two it is.
+    # Whom Moodle shows no more may be gone, or our account has lost a right: that explains nothing. Above courses it is
+    # not known which of the two it is.
     is_known = treatment is not None and not treatment.gone and desired.key.kind.is_of_course
     return person in recent.explained or is_known
 
