@@ -53,9 +53,9 @@ def of_lost(*, gone: bool, left_at: float, rules: LifeRules, now: float) -> tupl
     ends = left_at + rules.grace_period
     if policy == "keep" or now < ends:
         return ()
-    what = "Moodle has not listed the course" if gone else "The course has been off"
     name = "life.when_deleted" if gone else "life.when_unselected"
-    first = Due(Ending(policy), f"{what} since {day(left_at)} ({name}).", True)
+    why = f"{'Moodle has not listed the course' if gone else 'The course has been off'} since {day(left_at)} ({name})."
+    first = Due(Ending(policy), why, True)
     return (first, *of_archive(ends, rules, now)) if first.ending is Ending.ARCHIVE else (first,)
 
 

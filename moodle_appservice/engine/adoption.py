@@ -204,8 +204,10 @@ class Adoption:
             )
         is_space = room.content("m.room.create").get("type") == "m.space"
         if is_space != key.kind.is_space:
-            what = "a space" if is_space else "no space"
-            raise Refused(f"The room {room.room_id} is {what}, so it can't be that of {key}. {NOTHING_DONE}")
+            raise Refused(
+                f"The room {room.room_id} is {'a space' if is_space else 'no space'}, so it can't be that of {key}. "
+                f"{NOTHING_DONE}"
+            )
 
     async def _read(self, room_id: RoomId) -> list[Event]:
         """The state of the room, as the bot sees it or else as an administrator does."""
