@@ -409,6 +409,7 @@ class Service:
                 operations=self.operations,
                 choosing=self.choosing,
                 explainer=self.explainer,
+                lifecycle=self.lifecycle,
                 linking=self.linking,
                 personal=self.personal,
                 invitations=invitations,

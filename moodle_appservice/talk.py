@@ -21,6 +21,7 @@ from .engine.direct import DirectChats
 from .engine.explain import Explainer
 from .engine.gate import Gate
 from .engine.invitations import Invitations, Ways
+from .engine.lifecycle import Lifecycle
 from .engine.linking import Linking
 from .engine.management import Management
 from .engine.mine import Mine
@@ -60,6 +61,7 @@ class Talkers:
     operations: Operations
     choosing: Choosing
     explainer: Explainer
+    lifecycle: Lifecycle
     linking: Linking
     personal: Personal
     invitations: Invitations
@@ -99,6 +101,7 @@ class Talk:
         )
         self.desk = Desk(
             operations=parts.operations,
+            lifecycle=parts.lifecycle,
             linking=parts.linking,
             personal=parts.personal,
             explainer=parts.explainer,

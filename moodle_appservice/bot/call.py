@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
@@ -150,6 +150,10 @@ class Call:
         if self.is_direct:
             return self.place.room_id
         return await self.desk.chats.open(self.sender)
+
+    def about(self, course: str) -> Call:
+        """The same command, about this course."""
+        return replace(self, arguments=Arguments({}, course=course))
 
     # Who asks
 

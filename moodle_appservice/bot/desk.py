@@ -11,6 +11,7 @@ from ..domain.permissions import Permissions
 from ..domain.rules import Rules
 from ..engine.choosing import Choosing
 from ..engine.explain import Explainer
+from ..engine.lifecycle import Lifecycle
 from ..engine.linking import Linking
 from ..engine.mine import Mine
 from ..engine.operations import Operations
@@ -48,6 +49,7 @@ class Desk:
     pauses: Pauses
     overview: Overview
     choosing: Choosing
+    lifecycle: Lifecycle
     mine: Mine
     reminders: Reminders
     examine: Callable[[], Awaitable[Sequence[Finding]]]

@@ -15,7 +15,7 @@ from moodle_appservice.domain.permissions import Level, Permissions
 from moodle_appservice.domain.rooms import NO_GROUP, RoomKey, RoomKind
 from moodle_appservice.engine.choosing import Choosing
 from moodle_appservice.engine.explain import Explainer
-from moodle_appservice.engine.holds import Holds
+from moodle_appservice.engine.lifecycle import Lifecycle
 from moodle_appservice.engine.linking import Linking
 from moodle_appservice.engine.management import ROOM
 from moodle_appservice.engine.mine import Mine
@@ -124,6 +124,7 @@ class House:
             pauses=pauses,
             overview=self.overview,
             choosing=Choosing(store, world.facts, world.site, workers, rules, clock),
+            lifecycle=Lifecycle(store, world.queue, rules, clock),
             mine=Mine(store, workers),
             reminders=Reminders(*(world.matrix, store, world.planner, world.gate, pauses, readers, clock)),
             examine=self._examine,

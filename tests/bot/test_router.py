@@ -385,3 +385,23 @@ async def test_a_flood_of_a_thousand_commands_does_not_hold_up_a_sync(house: Hou
     members = world.matrix.members(house.main)
     assert all(members[world.user(number)] == "invite" for number in range(300, 360))
     assert len(house.messenger.messages) <= 2 * (12 + 2)
+
+
+async def test_a_course_is_reset_and_archived_and_opened_again_each_after_a_word(house: House) -> None:
+    told = await house.say(TEACHER, "course", "!archive")
+    assert "C42 is to be archived" in told
+    word = told.split("yes ")[1].split(" ")[0]
+    assert "is archived: nobody writes" in await house.say(TEACHER, "direct", f"yes {word}")
+    assert "archived already" in await house.say(
+        TEACHER, "direct", f"yes {await word_for(house, 'archive C42')}"
+    )
+    assert "is open again" in await house.say(TEACHER, "direct", "archive off")
+    told = await house.say(TEACHER, "direct", f"yes {await word_for(house, 'reset')}")
+    assert "gets new rooms" in told
+    status = await house.operations.status(COURSE)
+    assert status is not None and status.room_id != house.main
+
+
+async def word_for(house: House, command: str) -> str:
+    """Give a dangerous command; its word."""
+    return (await house.say(TEACHER, "direct", command)).split("yes ")[1].split(" ")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...languages import N_
 from ..call import Call
 from ..command import Command, For, Where, Word
-from . import admin, announce, choices, courses, dashboard, help, holds, link, me, status, sync, why
+from . import admin, announce, choices, courses, dashboard, help, holds, life, link, me, status, sync, why
 
 TEXT = Word("text", N_("what is to stand there"), rest=True)
 PERSON = Word("person", N_("a name, a user name, a Moodle number or a Matrix id"), rest=True)
@@ -212,6 +212,29 @@ _TEACHERS = (
         examples=("off MATH101",),
     ),
 )
+_ENDS = (
+    Command(
+        "reset",
+        N_("give the course new, empty rooms; asks first"),
+        life.reset,
+        For.STAFF,
+        Where.DISCREET,
+        of_course=True,
+        changes=True,
+        examples=("reset MATH101",),
+    ),
+    Command(
+        "archive",
+        N_("close the rooms of the course, or open them again; asks first"),
+        life.archive,
+        For.STAFF,
+        Where.DISCREET,
+        words=(Word("off", N_("off: open them again"), required=False),),
+        of_course=True,
+        changes=True,
+        examples=("archive", "archive off", "archive -c MATH101 off"),
+    ),
+)
 _ADMINS = (
     Command(
         "overview",
@@ -334,7 +357,7 @@ _ANSWERS = (
     ),
     Command("no", N_("disagree with what I asked"), link.no, For.ANYBODY, listed=False),
 )
-COMMANDS = {command.name: command for command in (*_STUDENTS, *_TEACHERS, *_ADMINS, *_ANSWERS)}
+COMMANDS = {command.name: command for command in (*_STUDENTS, *_TEACHERS, *_ENDS, *_ADMINS, *_ANSWERS)}
 
 
 def agreed(call: Call) -> Call | None:

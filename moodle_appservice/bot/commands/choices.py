@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ...domain.model import CourseId
 from ...domain.rooms import RoomKind
 from ...languages import N_
 from ..call import Call
-from ..command import Arguments
 from ..render import Answer, Item
 from . import status
 from .which import staffed_course
@@ -39,7 +37,7 @@ async def rooms(call: Call) -> CourseId | None:
     which, word = call.arguments["which"], call.arguments["switch"].lower()
     if which and not word and which.lower() not in FURTHER:
         # `rooms MATH101` names a course.
-        call, which = replace(call, arguments=Arguments({}, course=which)), ""
+        call, which = call.about(which), ""
     which = which.lower()
     course_id = await staffed_course(call)
     if not which:
