@@ -48,7 +48,7 @@ class Chatter:
 
     async def everything(self, room_id: str) -> list[dict[str, Any]]:
         """The bot's notices in a room, oldest first."""
-        answer = await self.client.room_messages(room_id, "", limit=50)
+        answer = await self.client.room_messages(room_id, "", limit=300)
         assert isinstance(answer, nio.RoomMessagesResponse), answer
         events = [event.source for event in reversed(answer.chunk)]
         return [

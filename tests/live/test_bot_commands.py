@@ -174,6 +174,11 @@ async def _teacher(cast: Cast) -> None:
     assert "The test is on\nMonday." in str(
         [event["content"].get("body") for event in said["chunk"]]
     ).replace("\\n", "\n")
+    told = await teacher.says("archive", "C1 is to be archived")
+    await teacher.says(f"yes {_word(told)}", "is archived: nobody writes")
+    await teacher.says("archive off", "is open again")
+    told = await teacher.says("reset", "C1 is to be reset")
+    await teacher.says(f"yes {_word(told)}", "gets new rooms")
     told = await teacher.says("off", "C1 is to be switched off")
     await teacher.says(f"yes {_word(told)}", "C1 is off")
     await teacher.says("on C1", "The room is ready.")
@@ -189,6 +194,7 @@ async def _admin(cast: Cast) -> None:
     await admin.says("audit -c 2", "course 2")
     await admin.says("stats", "Invite")
     await admin.says("doctor", "1 of 2 checks are in order.", "It is small. Make room.")
+    await _dashboard(admin)
     await admin.says("pause 2", "Course 2 is paused")
     await admin.says("resume 2", "is resumed")
     university = cast.house.moodle.university
@@ -200,6 +206,21 @@ async def _admin(cast: Cast) -> None:
     await admin.says(f"yes {_word(told)}", "Confirmed and done.")
     assert set((await cast.house.members(2)).values()) == {"leave"}
     await admin.says("sync all", "2 courses were looked at.")
+
+
+async def _dashboard(admin: Talk) -> None:
+    """The link, or why there is none, stands in the direct chat alone."""
+    await admin.who.say(admin.room_id, "!dashboard")
+    GIVEN.add("dashboard")
+    found: list[str] = []
+
+    async def invited() -> bool:
+        found.extend(await admin.who.direct_rooms())
+        return bool(found)
+
+    await until(invited, "a direct chat for the link")
+    await admin.who.client.join(found[0])
+    assert "Not done" in (await admin.who.answer(found[0]))["body"]
 
 
 def _word(told: str) -> str:
