@@ -22,7 +22,8 @@ from aiohttp import web
 
 from ..domain.model import CourseId
 from ..engine.roster import Attendee
-from ..errors import AppError, Refused
+from ..errors import AppError, PermanentFailure, Refused
+from ..languages import N_
 from .cookies import Cookies, Session
 from .course_pages import COURSE, course_of
 from .forms import read_form, read_query, text
@@ -40,6 +41,7 @@ PAGE = 50
 PATIENCE = 8.0
 """Seconds that a page waits for what it has begun; it goes on after that."""
 BY = "page"
+WRONG_NAME = N_("That is not the short name of the course. Nothing was changed.")
 log = logging.getLogger(__name__)
 
 
@@ -157,17 +159,25 @@ class TeacherPages:
 
     async def _ask(self, request: web.Request) -> web.Response:
         session = await self._see(request, EDITOR)
-        return await self._page("step.html", request, session, step=_step(request), problem=False)
+        return await self._page("step.html", request, session, step=_step(request), problem="")
 
     async def _step(self, request: web.Request) -> web.Response:
         session, said = await self._act(request, EDITOR)
         course_id, step = course_of(request), _step(request)
         row = await self._inside.store.courses.get(course_id)
         assert row is not None, "a right in a course that is not known was refused"
-        if text(said, "confirm").strip() != row.shortname.strip():
-            return await self._page("step.html", request, session, step=step, problem=True, code=400)
-        failure, done = await self._waited(step.run(self._inside, course_id, session))
-        return self._back(request, "failed" if failure else step.name if done else "going")
+        problem, code = WRONG_NAME, 400
+        if text(said, "confirm").strip() == row.shortname.strip():
+            try:
+                await step.decide(self._inside.operations.life, course_id, session.user_id)
+            except Refused:
+                problem, code = step.already, 409
+            except PermanentFailure as failure:
+                problem, code = str(failure), 409
+            else:
+                stopped, done = await self._waited(self._inside.operations.sync_course(course_id))
+                return self._back(request, "failed" if stopped else step.name if done else "going")
+        return await self._page("step.html", request, session, step=step, problem=problem, code=code)
 
     async def _see(self, request: web.Request, level: int) -> Session:
         session = await self._cookies.require(request)
