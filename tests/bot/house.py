@@ -15,6 +15,7 @@ from moodle_appservice.domain.permissions import Level, Permissions
 from moodle_appservice.domain.rooms import NO_GROUP, RoomKey, RoomKind
 from moodle_appservice.engine.choosing import Choosing
 from moodle_appservice.engine.explain import Explainer
+from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.lifecycle import Lifecycle
 from moodle_appservice.engine.linking import Linking
 from moodle_appservice.engine.management import ROOM
