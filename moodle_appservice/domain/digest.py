@@ -6,9 +6,10 @@ every course is looked at anyway. Several processes compare `lasting` digests, w
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from collections.abc import Mapping
+from hashlib import blake2b, sha256
 
-from .model import Category, CourseFacts, Group, Person
+from .model import Category, CourseFacts, Group, MoodleUserId, Person, Role
 
 
 def digest(facts: CourseFacts, category: Category | None) -> int:
@@ -64,3 +65,9 @@ def _of_person(person: Person) -> tuple[object, ...]:
         (person.username, person.full_name, person.email, person.idnumber, person.language, person.timezone),
         tuple(sorted(person.profile_fields.items())),
     )
+
+
+def facts_hash(roles: Mapping[MoodleUserId, frozenset[Role]]) -> str:
+    """Changes when the people who count in a course or their roles change."""
+    parts = sorted(f"{user_id}:{','.join(sorted(held))}" for user_id, held in roles.items())
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]

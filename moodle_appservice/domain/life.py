@@ -27,7 +27,7 @@ GENERATION = "generation"
 class Phase(StrEnum):
     """Where a course stands in its life."""
 
-    NOT_STARTED = "not started"
+    NOT_STARTED = "not-started"
     RUNNING = "running"
     HIDDEN = "hidden"
     READ_ONLY = "read-only"

@@ -28,8 +28,9 @@ from .actions import (
     SetState,
     Step,
 )
+from .creation import creation_content
 from .drift import Policy
-from .mapping import DesiredRoom, creation_content
+from .mapping import DesiredRoom
 from .model import ActualRoom, Membership, MoodleUserId, RoomId, UserId
 from .places import PRESENT, Ledger, Places, places_of
 from .power import MARKER, creators_of, fitting, power_levels, same_power

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 
 from ..domain.actions import Departure, Step, takes_out
+from ..domain.digest import facts_hash
 from ..domain.drift import reported
 from ..domain.holds import REMOVAL_CAUSES
 from ..domain.markers import stand_in
@@ -36,7 +37,7 @@ from .endings import ENDING
 from .freshness import CONTINUED, Freshness
 from .gate import Gate
 from .people import FOR_COURSE
-from .planning import CoursePlanner, Prepared, PreparedRoom, facts_hash
+from .planning import CoursePlanner, Prepared, PreparedRoom
 from .returning import Returning
 from .settled import Settled
 from .tree import SpaceTree

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
@@ -396,9 +395,3 @@ def _usability(
         for user, is_unusable in unusable.items()
         if user in rows and is_unusable != (rows[user].unusable_since is not None)
     }
-
-
-def facts_hash(roles: Mapping[MoodleUserId, frozenset[Role]]) -> str:
-    """Changes when the people who count in a course or their roles change."""
-    parts = sorted(f"{user_id}:{','.join(sorted(held))}" for user_id, held in roles.items())
-    return sha256("\n".join(parts).encode()).hexdigest()[:32]
