@@ -24,7 +24,7 @@ from urllib.parse import quote
 import aiohttp
 
 from bench.installation import DOMAIN, Installation
-from bench.sync import at_rest, make_accounts, tell
+from bench.sync import ON, at_rest, switch, tell
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
 
@@ -65,8 +65,12 @@ class Scene:
         self.session = aiohttp.ClientSession()
         for course in self.early:
             alias = quote(f"#moodle_{self.home.site}_course_{course}:{DOMAIN}")
-            _, body = await self.ask("GET", f"directory/room/{alias}")
-            self._rooms[course] = str(body["room_id"])
+            status, body = await self.ask("GET", f"directory/room/{alias}")
+            if status == 200:
+                self._rooms[course] = str(body["room_id"])
+        self.early = sorted(self._rooms)
+        if not self.early:
+            raise RuntimeError(f"there is no room.\n{self.home.log_end()}")
 
     async def close(self) -> None:
         """No more questions."""
@@ -112,6 +116,7 @@ class Scene:
 async def one_way(way: str, courses: int, people: int, hints: int) -> dict[str, Any]:
     """All of it with one way of reading."""
     university = generate(EARLY, people)
+    switch(university, ON)
     early = sorted(university.courses)
     later = generate(courses, people)
     with tempfile.TemporaryDirectory(prefix="moodle-appservice-bench-") as folder:
@@ -123,8 +128,9 @@ async def one_way(way: str, courses: int, people: int, hints: int) -> dict[str, 
             if way == "reports":
                 service = moodle.site.service
                 service.functions = [name for name in service.functions if name not in SINGLE]
-            for one in (university, later):
-                await make_accounts(synapse, one)
+            tell(f"Synapse answers at {synapse.url}; making accounts")
+            for name in sorted(names_of(university) | names_of(later)):
+                await synapse.register(name, "a password that nobody uses")
             hooks: dict[str, dict[str, Any]] = {
                 "web": {"hooks": {"secret": SECRET}},
                 "moodle": {"source": "reports"},
@@ -141,6 +147,14 @@ async def one_way(way: str, courses: int, people: int, hints: int) -> dict[str, 
                     await scene.close()
             finally:
                 await asyncio.to_thread(home.stop)
+
+
+def names_of(university: University) -> set[str]:
+    """Everybody who is in a course."""
+    now = university.now()
+    return {
+        person.username for person in university.people.values() if any(university.courses_of(person.id, now))
+    }
 
 
 def grow(university: University, later: University) -> None:
