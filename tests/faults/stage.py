@@ -149,7 +149,11 @@ class Stage:
 
     async def supervise(self) -> None:
         """Start the service again where it has ended."""
-        if self.service is None or not self.service.running:
+        if self.service is not None and not self.service.running:
+            # Gives back what held it.
+            await asyncio.to_thread(self.service.end)
+            self.service = None
+        if self.service is None:
             await self._start_service()
 
     def ask_for_a_pass(self) -> None:

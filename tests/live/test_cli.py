@@ -94,7 +94,10 @@ async def test_the_plan_of_a_new_installation_shows_rooms_and_invites_and_change
     kinds = [action["kind"] for action in plan["courses"][0]["actions"]]
     assert kinds == ["CreateRoom", "Invite", "Invite", "Invite", "Invite"]
     assert plan["actions"] == 10
-    assert house.sent_since(mark) == []
+    # In a database that is new it is looked for rooms of an older one.
+    assert {(one.method, one.path) for one in house.sent_since(mark)} <= {
+        ("GET", "/_matrix/client/v3/joined_rooms")
+    }
     code, out = await ask(house, "plan", "--course", "2")
     assert "make the room “C1: Course number 1”" in out
 
