@@ -6,6 +6,7 @@ server started by a session-wide fixture can be talked to from any test.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from aioresponses import aioresponses
 _HERE = Path(__file__).parent
 
 # The machine may be slow and shared; a time limit per example would only measure that.
-hypothesis.settings.register_profile("shared-machine", deadline=None, print_blob=True)
+# Where a change is judged, the same examples each time; what is new is looked for elsewhere.
+hypothesis.settings.register_profile(
+    "shared-machine", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))
+)
 hypothesis.settings.load_profile("shared-machine")
 
 

@@ -259,12 +259,12 @@ class CoursePlanner:
         ids = [room.room_id for room in actual.values()]
         ledgers = await self._store.ledger.read_many(ids)
         places = await self._store.ledger.places_in(ids)
-        members = {user for room in actual.values() for user in room.members}
-        people = await self._store.people.by_matrix_id(list(members))
+        seen = {key: room.members.keys() | _with_a_level(room) for key, room in actual.items()}
+        people = await self._store.people.by_matrix_id(sorted(set().union(*seen.values())))
         known = {
             key: {
                 **places[room.room_id],
-                **{user: people[user] for user in room.members if user in people},
+                **{user: people[user] for user in seen[key] if user in people},
             }
             for key, room in actual.items()
         }
@@ -368,6 +368,12 @@ def left_alone(desired: DesiredRoom, absent: Absent) -> PreparedRoom:
     """The plan of a room in which the bot is not."""
     plan = Plan(desired.key, (), (*desired.notes, Note(None, absent.sentence, "put_out")))
     return PreparedRoom(desired, absent.own.room_id, None, plan, Verdict(()), absent)
+
+
+def _with_a_level(room: ActualRoom) -> set[UserId]:
+    """Who stands among the levels, there or not: somebody may have given one to whom we know and nobody invited."""
+    users = room.content("m.room.power_levels").get("users")
+    return {UserId(user) for user in users} if isinstance(users, Mapping) else set()
 
 
 def _admitted(desired: DesiredRoom, staying: Mapping[RoomKind, frozenset[UserId]]) -> frozenset[UserId]:

@@ -251,6 +251,15 @@ async def check(world: World, room_id: RoomId, let_in_by_admin: set[int]) -> Non
         ("unenrol", 1, ""),
     ]
 )
+@example(
+    [
+        ("enrol", 1, "student"),
+        ("suspend", 1, "teacher"),
+        ("work", 1, ""),
+        ("give_level", 1, ""),
+        ("push", 1, ""),
+    ]
+)
 @given(STORIES)
 async def test_when_the_trouble_is_over_the_room_is_what_moodle_says(
     steps: list[tuple[str, int, str]],
