@@ -78,6 +78,7 @@ from .observation import watched
 from .ports import Facts, Queue
 from .processes import cluster_of, new_session
 from .registration import Registration
+from .relaying import relay_from
 from .roomkeeping import RoomKeeping
 from .rulebook import keep_from, rules_from
 from .source import Source
@@ -147,6 +148,8 @@ class Service:
             if timer:
                 self.timer.start()
                 self.keeping.slow_audit.start()
+                if self.relaying.relay is not None:
+                    self.relaying.relay.start()
         except BaseException:
             await self.stop()
             raise
@@ -169,6 +172,8 @@ class Service:
             await self.keeping.slow_audit.stop()
             await self.sampler.stop()
             await self.machines.stop()
+            if self.relaying.relay is not None:
+                await self.relaying.relay.stop()
             await self.door.stop()
             await self.talk.stop()
             await self.workers.stop()
@@ -371,6 +376,17 @@ class Service:
         book = SurveyBook(self._db, bot=rules.bot, site=rules.site)
         survey = Survey(book, store, self.homeserver, queue, self.pauses, keeping.candidates, rules)
         self.switches = Switches(self.pauses, self.explainer, store, survey.take, self._save, self.lifecycle)
+        self.relaying = relay_from(
+            *(settings, rules),
+            session=session,
+            beside=self.moodle,
+            facts=self.facts,
+            matrix=self.matrix,
+            store=store,
+            clock=clock,
+            reads=reads,
+        )
+        self.source.beside = lambda: self.relaying.requests
         self.linking = Linking(
             *(
                 store,
@@ -413,6 +429,8 @@ class Service:
                 linking=self.linking,
                 personal=self.personal,
                 invitations=invitations,
+                relay_scope=self.relaying.scope,
+                relay=self.relaying.relay,
                 examine=self._examined,
                 dashboard=self.browsers.dashboard.invite,
             ),

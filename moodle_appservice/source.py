@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from .config import Settings
@@ -61,6 +62,8 @@ class Source:
         self._stored_at = 0.0
         self._stored_held: frozenset[CourseId] = frozenset()
         self.moments = Moments(queue, clock)
+        self.beside: Callable[[], int] = int
+        """How many requests were made to Moodle beside those of the source: they count for the same budget."""
         self._clock = clock
         self._interval = settings.moodle.interval
         profile = profile_fields_for(rules.identity)
@@ -110,7 +113,7 @@ class Source:
         if self.reports is None and self.lists is None and moodle.slowest_interval > moodle.interval:
             self.turn = max(SHORTEST_TURN, moodle.interval / TURNS)
             turn_rules = TurnRules(moodle.interval, moodle.slowest_interval, self.turn, batch=moodle.batch)
-            self.turns = Turns(store, clock, turn_rules, _budget(settings, client))
+            self.turns = Turns(store, clock, turn_rules, _budget(settings, client, self))
 
     @property
     def facts(self) -> Facts:
@@ -230,9 +233,11 @@ class Source:
         await self.courses.close()
 
 
-def _budget(settings: Settings, client: MoodleClient) -> Budget | None:
+def _budget(settings: Settings, client: MoodleClient, source: Source) -> Budget | None:
     per_minute = settings.moodle.requests_per_minute
-    return Budget(per_minute, lambda: client.requests, batch=client.batch) if per_minute else None
+    if not per_minute:
+        return None
+    return Budget(per_minute, lambda: client.requests + source.beside(), batch=client.batch)
 
 
 def report_names(settings: Settings) -> dict[str, int | str]:

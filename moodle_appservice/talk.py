@@ -31,6 +31,8 @@ from .engine.pauses import Pauses
 from .engine.personal import Personal
 from .engine.planning import CoursePlanner
 from .engine.readers import Reader, Readers
+from .engine.relay import Relay
+from .engine.relay_scope import RelayScope
 from .engine.reminders import Reminders
 from .engine.troubles import Troubles
 from .engine.worker import Workers
@@ -65,6 +67,8 @@ class Talkers:
     linking: Linking
     personal: Personal
     invitations: Invitations
+    relay_scope: RelayScope
+    relay: Relay | None
     examine: Examine
     """What `doctor` finds."""
     dashboard: Dashboard
@@ -112,6 +116,8 @@ class Talk:
             reminders=Reminders(
                 *(parts.matrix, store, parts.planner, parts.gate, parts.pauses, readers, clock),
             ),
+            relay_scope=parts.relay_scope,
+            relay=parts.relay,
             examine=parts.examine,
             dashboard=parts.dashboard,
             messenger=parts.messenger,

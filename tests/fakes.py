@@ -7,7 +7,7 @@ to `sink`. Every request of the bot is in `requests`; `refuse` makes one of them
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 from types import MappingProxyType
 from typing import Any
@@ -233,6 +233,8 @@ class FakeHomeserver:
         self.requests: list[tuple[str, ...]] = []
         self.sent: list[Mapping[str, Any]] = []
         """Contents of messages."""
+        self.timeline: list[Event] = []
+        """Messages that are there, the oldest first."""
         self.at = 1_000_000_000
         self.pushes_on_ping = True
         self.is_admin = False
@@ -537,10 +539,31 @@ class FakeHomeserver:
         await self._arrives("leave", room_id)
         self.member(room_id, self.bot, "leave")
 
-    async def send(self, room_id: RoomId, content: Mapping[str, Any], txn_id: str) -> EventId:
+    async def send(
+        self, room_id: RoomId, content: Mapping[str, Any], txn_id: str, *, as_user: UserId | None = None
+    ) -> EventId:
         await self._arrives("send", room_id, txn_id, str(content.get("body")))
         self.sent.append(content)
-        return EventId(f"$m{next(self._numbers)}")
+        event_id = EventId(f"$m{next(self._numbers)}")
+        sender = as_user or self.bot
+        self.timeline.append(Event(event_id, room_id, "m.room.message", sender, content, self.at))
+        return event_id
+
+    async def redact(
+        self, room_id: RoomId, event_id: EventId, txn_id: str, *, as_user: UserId | None = None
+    ) -> None:
+        await self._arrives("redact", room_id, event_id)
+        self.timeline = [event for event in self.timeline if event.event_id != event_id]
+
+    async def messages(
+        self, room_id: RoomId, *, senders: Collection[UserId], since: float, most: int = 1000
+    ) -> Sequence[Event]:
+        await self._arrives("messages", room_id)
+        return [
+            event
+            for event in reversed(self.timeline)
+            if event.room_id == room_id and event.sender in senders and event.timestamp >= since * 1000
+        ][:most]
 
     async def react(self, room_id: RoomId, event_id: EventId, key: str, txn_id: str) -> EventId:
         await self._arrives("react", room_id, event_id, key, txn_id)

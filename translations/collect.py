@@ -40,6 +40,8 @@ _MACHINERY = (
 NOT_FOR_PEOPLE: frozenset[str] = frozenset(
     {
         r"\(user id \d+\)",
+        "<li><strong>{escape}</strong>: {shown}{escape_2}</li>",
+        "<li>{anchor} ({escape})</li>",
         "Control room of {site}",
         "Moodle chat: management ({site})",
         "Moodle inbox",

@@ -19,6 +19,8 @@ from ..engine.overview import Overview
 from ..engine.pauses import Pauses
 from ..engine.personal import Personal
 from ..engine.readers import Readers
+from ..engine.relay import Relay
+from ..engine.relay_scope import RelayScope
 from ..engine.reminders import Reminders
 from ..ports import Clock, Messenger, Store
 from .chats import Chats
@@ -52,6 +54,9 @@ class Desk:
     lifecycle: Lifecycle
     mine: Mine
     reminders: Reminders
+    relay_scope: RelayScope
+    relay: Relay | None
+    """None where there is no token by which announcements and dates can be read."""
     examine: Callable[[], Awaitable[Sequence[Finding]]]
     dashboard: Callable[[UserId, MoodleUserId | None], Awaitable[str]]
     """Makes a link to the dashboard for an administrator's account."""

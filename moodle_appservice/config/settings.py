@@ -24,6 +24,7 @@ from .identity import Identity
 from .life import Life
 from .people import Accounts, Membership, People
 from .permissions import PermissionMap
+from .relay import Relay
 from .roles import Roles
 from .rooms import Rooms
 from .safety import Safety
@@ -66,6 +67,11 @@ class Moodle(Section):
     token: Secret = Field(
         description="The token of the web service user, from Moodle's page Site administration > Server > "
         "Web services > Manage tokens."
+    )
+    content_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="The token of a second, weaker account that reads announcements and dates as participants see them "
+        "(relay); see the page on announcements.",
     )
     source: Literal["courses", "reports", "lti"] = Field(
         default="courses",
@@ -133,6 +139,16 @@ class Moodle(Section):
                 "Write https://, or set moodle.allow_http to on if nobody can listen in between.",
             )
         return url
+
+    @field_validator("content_token")
+    @classmethod
+    def _weaker(cls, token: SecretStr, info: ValidationInfo) -> SecretStr:
+        if token.get_secret_value() and token == info.data.get("token"):
+            raise wrong(
+                "is moodle.token, which sees hidden courses and every group",
+                "Make an account of its own with fewer rights; see the page on announcements.",
+            )
+        return token
 
 
 class Appservice(Section):
@@ -269,6 +285,7 @@ class Settings(Section):
     safety: Safety = Safety()
     drift: Drift = Drift()
     bot: Bot = Bot()
+    relay: Relay = Relay()
     web: Web = Web()
     sync: Sync = Sync()
     audit: Audit = Audit()
@@ -312,6 +329,17 @@ class Settings(Section):
             )
         return accounts
 
+    @field_validator("relay")
+    @classmethod
+    def _can_read(cls, relay: Relay, info: ValidationInfo) -> Relay:
+        moodle = info.data.get("moodle")
+        if isinstance(moodle, Moodle) and not moodle.content_token.get_secret_value() and relay.is_wanted:
+            raise wrong(
+                "is on, and there is no token to read announcements and dates with",
+                "Set moodle.content_token, or switch relay off.",
+            )
+        return relay
+
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
 
     @property
@@ -331,6 +359,7 @@ class Settings(Section):
         password = urlsplit(self.database.get_secret_value()).password or ""
         found = (
             self.moodle.token.get_secret_value(),
+            self.moodle.content_token.get_secret_value(),
             *self.homeserver.secrets(),
             *self.web.secrets(),
             password,

@@ -27,6 +27,7 @@ class Actor:
         self.user_id = user_id
         self.membership: dict[RoomId, str] = {}
         self._notices: dict[RoomId, list[str]] = {}
+        self._texts: dict[RoomId, list[str]] = {}
         self._client = nio.AsyncClient(homeserver, user_id)
 
     async def log_in(self, password: str) -> None:
@@ -72,6 +73,13 @@ class Actor:
         heard = await self.until(lambda: self._notices.get(room_id, []))
         return heard[0].splitlines()
 
+    async def until_told(self, room_id: RoomId, words: str) -> list[str]:
+        """Wait for a message with these words in a room; gives its lines."""
+        text = await self.until(
+            lambda: next((text for text in self._texts.get(room_id, []) if words in text), None)
+        )
+        return text.splitlines()
+
     async def ask(self, room_id: RoomId, text: str) -> list[str]:
         """Write into a chat and wait for the next notice in it; gives its lines."""
         before = len(self._notices.get(room_id, []))
@@ -99,6 +107,8 @@ class Actor:
                 event.body for event in room.timeline.events if isinstance(event, nio.RoomMessageNotice)
             ]
             self._notices.setdefault(RoomId(room_id), []).extend(notices)
+            texts = [event.body for event in room.timeline.events if isinstance(event, nio.RoomMessageText)]
+            self._texts.setdefault(RoomId(room_id), []).extend(texts)
 
     async def _must(self, request: Any) -> Any:
         answer = await request

@@ -86,6 +86,8 @@ async def _perform(stage: Stage, witness: Witness, screen: Screen, began: float)
     await make_accounts(people, witness, screen)
     await first_sync(stage, witness, screen)
     service.timer.start()
+    if service.relaying.relay is not None:
+        service.relaying.relay.start()
     players = cast_of(university, people)
     screen.heading(f"The course “{players.course_name}”:")
     async with Story(stage, witness, players, screen) as story:

@@ -37,6 +37,8 @@ MANY_COMMANDS = 200
 """The demo's visitors try out everything at once."""
 PASS_EVERY = 10
 """Seconds between two looks at the whole sandbox: the least that the configuration allows."""
+LOOK_EVERY = 5
+"""Seconds between two looks at announcements."""
 
 
 class Stage:
@@ -99,7 +101,12 @@ class Stage:
             domain=DOMAIN,
             port=push_port,
             overrides={
-                "moodle": {"interval": PASS_EVERY, "slowest_interval": PASS_EVERY},
+                "moodle": {
+                    "interval": PASS_EVERY,
+                    "slowest_interval": PASS_EVERY,
+                    "content_token": self.sandbox.add_reader().token,
+                },
+                "relay": {"site": True, "hours": "0-24", "announcements_interval": LOOK_EVERY},
                 "bot": {"commands_at_once": MANY_COMMANDS},
             },
         )

@@ -73,6 +73,7 @@ class Story:
             ("an invite for the newly enrolled student", self._enrolled),
             ("the removal of the student who is not enrolled any more", self._unenrolled),
             ("an answer of the bot to the teacher's !sync", self._teacher_syncs),
+            ("the teacher's announcement in the room", self._announced),
         ):
             began = time.monotonic()
             async with within(LONGEST_STEP, what):
@@ -135,6 +136,20 @@ class Story:
     async def _teacher_syncs(self) -> Seen:
         answer = await self._teacher.ask(self._chat, "!sync")
         return Seen(f"{self._teacher.name} asks for a look at the course right now: !sync", _short(answer))
+
+    async def _announced(self) -> Seen:
+        shelf, subject = self._stage.sandbox.activities, "The exam is on Monday"
+        changed = time.monotonic()
+        text = "<p>At <b>ten</b>, in room 101.</p>"
+        shelf.announce(self._cast.course_id, self._cast.teacher.moodle_id, subject, text)
+        told = await self._student.until_told(self._room_id, subject)
+        seconds = time.monotonic() - changed
+        return Seen(
+            f"{self._teacher.name} posts an announcement in Moodle: {self._student.name} reads it in the room after "
+            f"{seconds:.1f} s",
+            tuple(line for line in told[:4] if line),
+            seconds,
+        )
 
     async def _press(self, button: str, **fields: str) -> None:
         """Do for the newcomer what a visitor does on the course's page."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import database, drift, homeserver, machine, moodle, people, rooms, web
+from . import database, drift, homeserver, machine, moodle, people, relay, rooms, web
 
 CHECKS = (
     *machine.CHECKS,
@@ -10,6 +10,7 @@ CHECKS = (
     *moodle.CHECKS,
     *homeserver.CHECKS,
     *people.CHECKS,
+    *relay.CHECKS,
     *rooms.CHECKS,
     *drift.CHECKS,
     *web.CHECKS,

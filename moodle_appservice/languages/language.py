@@ -54,6 +54,11 @@ class Language:
         time = format_time(local, "short", locale=_LOCALES[self.code])
         return f"{self.day(at, zone)}, {time}" + ("" if known_zone(zone) else " UTC")
 
+    def weekday_moment(self, at: float, zone: str = "") -> str:
+        """A date and a time of day with the day of the week: `Saturday, 28 Nov 2026, 18:22`."""
+        day = format_date(_local(at, zone), "EEEE", _LOCALES[self.code])
+        return f"{day}, {self.moment(at, zone)}"
+
     def ago(self, seconds: float) -> str:
         """How long ago something was: `3 minutes ago`."""
         if seconds < _JUST_NOW:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiohttp import ClientSession
@@ -20,7 +21,7 @@ from ..errors import (
     TemporaryFailure,
 )
 from ..ports import Event
-from .events import parse_state
+from .events import parse_event, parse_state
 from .http import HomeserverApi, HomeserverRefused
 from .media import upload
 
@@ -216,9 +217,37 @@ class MatrixClient:
         """`POST /rooms/{id}/leave`."""
         await self._api.call(Method.POST, Path.v3.rooms[room_id].leave)
 
-    async def send(self, room_id: RoomId, content: Mapping[str, Any], txn_id: str) -> EventId:
+    async def send(
+        self, room_id: RoomId, content: Mapping[str, Any], txn_id: str, *, as_user: UserId | None = None
+    ) -> EventId:
         """`PUT /rooms/{id}/send/m.room.message/{txn_id}`."""
-        return await self._send(room_id, "m.room.message", content, txn_id)
+        return await self._send(room_id, "m.room.message", content, txn_id, as_user)
+
+    async def redact(
+        self, room_id: RoomId, event_id: EventId, txn_id: str, *, as_user: UserId | None = None
+    ) -> None:
+        """`PUT /rooms/{id}/redact/{event}/{txn_id}`."""
+        path = Path.v3.rooms[room_id].redact[event_id][txn_id]
+        await self._api.call(Method.PUT, path, {}, as_user=as_user)
+
+    async def messages(
+        self, room_id: RoomId, *, senders: Collection[UserId], since: float, most: int = 1000
+    ) -> Sequence[Event]:
+        """`GET /rooms/{id}/messages`, backwards, page by page."""
+        wanted = {"types": ["m.room.message"], "senders": sorted(senders), "lazy_load_members": True}
+        query = {"dir": "b", "limit": "100", "filter": json.dumps(wanted)}
+        found: list[Event] = []
+        while len(found) < most:
+            answer = await self._api.call(Method.GET, Path.v3.rooms[room_id].messages, query=query)
+            chunk = answer.get("chunk")
+            read = (parse_event(raw, room_id=room_id) for raw in (chunk if isinstance(chunk, list) else ()))
+            page = [event for event in read if event is not None]
+            found += [event for event in page if event.timestamp >= since * 1000]
+            end = answer.get("end")
+            if not isinstance(end, str) or any(event.timestamp < since * 1000 for event in page):
+                break
+            query["from"] = end
+        return found
 
     async def react(self, room_id: RoomId, event_id: EventId, key: str, txn_id: str) -> EventId:
         """Send an `m.reaction`."""
@@ -266,9 +295,15 @@ class MatrixClient:
             ) from None
 
     async def _send(
-        self, room_id: RoomId, event_type: str, content: Mapping[str, Any], txn_id: str
+        self,
+        room_id: RoomId,
+        event_type: str,
+        content: Mapping[str, Any],
+        txn_id: str,
+        as_user: UserId | None = None,
     ) -> EventId:
-        answer = await self._api.call(Method.PUT, Path.v3.rooms[room_id].send[event_type][txn_id], content)
+        path = Path.v3.rooms[room_id].send[event_type][txn_id]
+        answer = await self._api.call(Method.PUT, path, content, as_user=as_user)
         return EventId(_told(answer, "event_id"))
 
 

@@ -95,9 +95,7 @@ async def _in_bulk(
     while todo:
         part = todo[:size]
         try:
-            answer = await client.call(
-                BULK, {"requests": [_request(calls[i], client.language) for i in part]}
-            )
+            answer = await client.call(BULK, {"requests": [_request(calls[i], client) for i in part]})
         except _MAKE_SMALLER as error:
             if len(part) > 1:
                 size = len(part) // 2
@@ -127,14 +125,15 @@ async def _alone(client: MoodleClient, calls: Sequence[Call], index: int, outcom
         outcomes[index] = error
 
 
-def _request(call: Call, language: str) -> dict[str, Json]:
+def _request(call: Call, client: MoodleClient) -> dict[str, Json]:
     """Settings count per call here; those of the bulk request itself do not reach inside."""
     function, params = call
     return {
         "function": function,
         "arguments": json.dumps(_plain(params), separators=(",", ":")),
-        "settingraw": True,
-        "settinglang": language,
+        "settingraw": client.raw,
+        **({} if client.raw else {"settingfilter": True}),
+        "settinglang": client.language,
     }
 
 

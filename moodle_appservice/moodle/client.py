@@ -65,12 +65,26 @@ class Pace:
                 await self._sleep(start - now)
 
 
+class SharedPace(Pace):
+    """The pace of somebody who takes a part of another one's budget: both have to let a request go."""
+
+    def __init__(self, per_minute: int | None, whole: Pace) -> None:
+        super().__init__(per_minute)
+        self._whole = whole
+
+    async def turn(self) -> None:
+        """Wait for the own turn first, so as not to hold up the others."""
+        await super().turn()
+        await self._whole.turn()
+
+
 class MoodleClient:
     """Calls Moodle's functions with one token. `requests` and `bytes_received` (decompressed) count everything.
 
     `timeout`: seconds for one exchange; `max_bytes`: of one answer; `batch`: calls in one bulk request;
     `attempts`: tries of one call where the connection breaks, 1 for none but the first. `language`: Moodle's code of
-    the language that Moodle formats names and messages in.
+    the language that Moodle formats names and messages in. `raw`: texts come as they stand in Moodle's database; else
+    as Moodle shows them, cleaned and run through the site's text filters.
     """
 
     def __init__(
@@ -87,11 +101,13 @@ class MoodleClient:
         attempts: int = 3,
         language: str = "en",
         pace: Pace | None = None,
+        raw: bool = True,
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._observer = observer
+        self.raw = raw
         self.base_url = base_url.rstrip("/")
-        self.batch = min(max(batch, 1), MAX_VALUES // 4)
+        self.batch = min(max(batch, 1), MAX_VALUES // 5)
         self.concurrency = concurrency
         self.language = language
         self.requests = 0
@@ -101,7 +117,7 @@ class MoodleClient:
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._max_bytes = max_bytes
-        self._pace = pace or Pace(requests_per_minute)
+        self.pace = pace or Pace(requests_per_minute)
         self._attempts = attempts
         self._noticed: set[str] = set()
 
@@ -182,7 +198,8 @@ class MoodleClient:
             ("moodlewsrestformat", "json"),
             ("moodlewssettinglang", self.language),
             ("moodlewssettingtimezone", "UTC"),
-            ("moodlewssettingraw", "1"),
+            ("moodlewssettingraw", str(int(self.raw))),
+            *([] if self.raw else [("moodlewssettingfilter", "1")]),
             *values,
         ]
 
@@ -196,7 +213,7 @@ class MoodleClient:
 
     async def _exchange(self, function: str, exchange: Callable[[], Awaitable[Answer]]) -> Answer:
         async with self._slots:
-            await self._pace.turn()
+            await self.pace.turn()
             self.requests += 1
             try:
                 return await exchange()

@@ -16,6 +16,7 @@ from .accounts import (
 )
 from .audit import AuditBook, AuditLine, Forgotten, Limits
 from .choices import ChoiceBook, Chosen
+from .content import Content, Converted, Detector, File, Forum, Found, Markup, Reader, RelayMessenger, Speech
 from .counts import CountBook, Counts
 from .drift import DriftBook, Drifted
 from .endings import EndingBook, EndingRow
@@ -47,6 +48,7 @@ from .queue import (
     space_of,
 )
 from .readers import ReaderBook, ReaderRow
+from .relay import LeftOver, RelayBook, Upload
 from .rooms import RoomAdmin
 from .safety import SafetyBook
 from .search import AuditFilter, FoundPerson, SearchBook
@@ -79,10 +81,13 @@ __all__ = [
     "Chosen",
     "Clock",
     "CommandRow",
+    "Content",
+    "Converted",
     "CountBook",
     "Counts",
     "CourseBook",
     "CourseRow",
+    "Detector",
     "Done",
     "DriftBook",
     "Drifted",
@@ -90,7 +95,10 @@ __all__ = [
     "EndingRow",
     "Event",
     "Facts",
+    "File",
     "Forgotten",
+    "Forum",
+    "Found",
     "FoundPerson",
     "GroupBook",
     "HeldRow",
@@ -98,10 +106,12 @@ __all__ = [
     "Journal",
     "Key",
     "LedgerBook",
+    "LeftOver",
     "Limits",
     "Link",
     "LinkBook",
     "LtiBook",
+    "Markup",
     "Matrix",
     "Messenger",
     "Mirror",
@@ -119,8 +129,11 @@ __all__ = [
     "Priority",
     "ProfileWriter",
     "Queue",
+    "Reader",
     "ReaderBook",
     "ReaderRow",
+    "RelayBook",
+    "RelayMessenger",
     "RoomAdmin",
     "RoomOffice",
     "SafetyBook",
@@ -132,10 +145,12 @@ __all__ = [
     "Settings",
     "SignedIn",
     "SpaceBook",
+    "Speech",
     "Store",
     "Taken",
     "ToWrite",
     "ToldBook",
+    "Upload",
     "Way",
     "course_key",
     "meet_key",

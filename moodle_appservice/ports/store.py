@@ -29,6 +29,7 @@ from .pauses import PauseBook
 from .people import PeopleBook
 from .personal import PersonalBook
 from .readers import ReaderBook
+from .relay import RelayBook
 from .requests import RequestBook
 from .safety import SafetyBook
 from .spaces import SpaceBook
@@ -258,6 +259,8 @@ class Store(Protocol):
     def requests(self) -> RequestBook: ...
     @property
     def told(self) -> ToldBook: ...
+    @property
+    def relay(self) -> RelayBook: ...
     @property
     def accounts(self) -> AccountBook: ...
     @property

@@ -6,7 +6,7 @@ end the same way; other exceptions are bugs. Times are Unix seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -174,8 +174,22 @@ class Matrix(Protocol):
         """`POST /rooms/{id}/leave`."""
         ...
 
-    async def send(self, room_id: RoomId, content: Mapping[str, Any], txn_id: str) -> EventId:
-        """`PUT /rooms/{id}/send/m.room.message/{txn_id}`: the same `txn_id` sends once."""
+    async def send(
+        self, room_id: RoomId, content: Mapping[str, Any], txn_id: str, *, as_user: UserId | None = None
+    ) -> EventId:
+        """`PUT /rooms/{id}/send/m.room.message/{txn_id}`: the same `txn_id` sends once. `as_user`: a virtual user."""
+        ...
+
+    async def redact(
+        self, room_id: RoomId, event_id: EventId, txn_id: str, *, as_user: UserId | None = None
+    ) -> None:
+        """`PUT /rooms/{id}/redact/{event}/{txn_id}`."""
+        ...
+
+    async def messages(
+        self, room_id: RoomId, *, senders: Collection[UserId], since: float, most: int = 1000
+    ) -> Sequence[Event]:
+        """`GET /rooms/{id}/messages`: what these have said since a time (Unix seconds), the newest first."""
         ...
 
     async def react(self, room_id: RoomId, event_id: EventId, key: str, txn_id: str) -> EventId:

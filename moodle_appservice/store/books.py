@@ -23,6 +23,7 @@ from .pauses import PauseBooks
 from .people import PeopleBooks
 from .personal import PersonalBooks
 from .readers import ReaderBooks
+from .relay import RelayBooks
 from .requests import RequestBooks
 from .safety import SafetyBooks
 from .searching import SearchBooks
@@ -43,6 +44,7 @@ class Books:
         self.readers = ReaderBooks(db)
         self.requests = RequestBooks(db)
         self.told = ToldBooks(db)
+        self.relay = RelayBooks(db)
         self.lti = LtiBooks(db)
         self.counts = CountBooks(db)
         self.sessions = SessionBooks(db)

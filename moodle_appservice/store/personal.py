@@ -55,12 +55,14 @@ SHARED: Final = (
     "message",
     "mirror_state",
     "pause",
+    "relay_post",
     "room",
 )
 NOBODY: Final = (
     *("departure", "id_change"),
     *("course_choice", "lti_invitation", "lti_nonce", "lti_platform", "mirror_room", "setting", "web_secret"),
     *("board_reader", "board_settled", "board_site", "moodle_appservice_version", "room_look", "sample"),
+    *("relay_course", "relay_left_over", "relay_list", "relay_told", "relay_upload"),
 )
 _TEXTS: Final = {
     "audit": ("why", "result"),
@@ -149,6 +151,9 @@ class PersonalBooks:
                 for row in await connection.fetch("SELECT * FROM hold")
                 if set(json.loads(row["users"])) & {*accounts, str(user_id)}
             ]
+            found["relay_post"] = await fetch_in(
+                connection, "SELECT * FROM relay_post WHERE sender IN ({in})", accounts
+            )
             found["course_group"] = await _groups(connection, user_id)
             found["board_course"] = [
                 {"course_id": row["course_id"], "members": ""}
@@ -246,7 +251,7 @@ async def _blank(connection: Connection, account: UserId) -> None:
                 account,
                 NAMELESS,
             )
-    for table in ("mirror_member", "mirror_state"):
+    for table in ("mirror_member", "mirror_state", "relay_post"):
         await connection.execute(f"UPDATE {table} SET sender = '' WHERE sender = $1", account)
     await connection.execute("UPDATE person SET wanted = NULL WHERE wanted = $1", account)
 

@@ -14,6 +14,7 @@ from .upgrades.board import board
 from .upgrades.conversations import conversations
 from .upgrades.operations import operations
 from .upgrades.pages import pages
+from .upgrades.relay import relay
 
 upgrades = UpgradeTable(version_table_name="moodle_appservice_version", database_name="moodle-appservice")
 
@@ -323,3 +324,4 @@ upgrades.register(board, description="What several processes tell each other")
 upgrades.register(found_rooms.upgrade, description=found_rooms.DESCRIPTION)
 upgrades.register(safety.upgrade, description=safety.DESCRIPTION)
 upgrades.register(endings.upgrade, description=endings.DESCRIPTION)
+upgrades.register(relay, description="What was relayed: posts, lists of dates, reminders")

@@ -56,6 +56,13 @@ _FIELDS = (
         ),
     ),
     Field("announcements", N_("Room for announcements"), "", _SWITCH, N_("Teachers write, everybody reads.")),
+    Field(
+        "relay",
+        N_("Announcements and dates"),
+        "",
+        _SWITCH,
+        N_("What is posted in Moodle appears in the room."),
+    ),
     Field("staff", N_("Room for teachers"), "", _SWITCH, N_("Only teachers are in it.")),
     Field(
         "groups",

@@ -328,7 +328,4 @@ ORDINARY = frozenset(
 )
 """Recordings made with the least privileges on the unchanged site."""
 
-NOT_REBUILT = {
-    "tool_mobile_call_external_functions--bulk-forum-discussions": "the sandbox has no forums",
-    **sandbox_reports.NOT_REBUILT,
-}
+NOT_REBUILT = {**sandbox_reports.NOT_REBUILT}

@@ -13,12 +13,17 @@ from typing import Any
 
 import pytest
 
+from moodle_appservice.domain.deadlines import ModuleId
 from moodle_appservice.domain.groups import may_have_room
-from moodle_appservice.moodle import bulk, errors, functions, messages, profile, shapes
+from moodle_appservice.domain.model import CourseId
+from moodle_appservice.domain.relay import DiscussionId, ForumId
+from moodle_appservice.moodle import bulk, content_shapes, errors, functions, messages, profile, shapes
 from moodle_appservice.moodle.answer import Json, Reply, read_answer
+from moodle_appservice.ports import Forum
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "moodle"
 CUSTOM_REPORTS = "core_reportbuilder_"
+RECORDED_AT = 1795199000.0
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
@@ -76,6 +81,15 @@ def facts_of(version: str, name: str, answer: Json) -> str:
             return f"{len(profile.not_changed(answer))} not changed"
         case functions.SEND_MESSAGES:
             return "not sent" if messages.number(answer) is None else "sent"
+        case content_shapes.FORUMS:
+            forums = content_shapes.forums(answer)
+            return f"{len(forums)} forums of announcements, {sum(forum.posts for forum in forums)} posts"
+        case content_shapes.DISCUSSIONS:
+            forum = Forum(ForumId(9), CourseId(2), ModuleId(11), 0)
+            posts = content_shapes.announcements(answer, forum, "en")
+            return f"{len(posts)} posts, {sum(post.is_for_all(RECORDED_AT) for post in posts)} for all"
+        case content_shapes.CONTENTS:
+            return f"{len(content_shapes.dates(answer, 'en'))} dates"
         case bulk.BULK:
             calls = calls_of(recording(version, name)["request"]["params"])
             kinds = ", ".join(type(outcome).__name__ for outcome in bulk.decode_bulk(calls, answer))
@@ -191,3 +205,39 @@ def test_a_category_knows_its_way_down_from_the_top() -> None:
     assert deepest.path[-1] == deepest.id
     assert deepest.parent == deepest.path[-2]
     assert found[deepest.path[0]].name == "Faculty of Science & Engineering"
+
+
+def test_announcements_come_out_as_their_authors_wrote_them() -> None:
+    forum = Forum(ForumId(9), CourseId(2), ModuleId(11), 4)
+    answer = answer_of("5.1", "mod_forum_get_forum_discussions--reader-without-accessallgroups")
+    posts = {post.discussion_id: post for post in content_shapes.announcements(answer, forum, "en")}
+    exam = posts[DiscussionId(13)]
+    assert (exam.id, exam.subject, exam.author) == (14, "Exam date & room fixed", "Teach1 Prof1")
+    assert (exam.mailed, exam.pinned, exam.starts, exam.ends, exam.group_id) == (True, False, None, None, -1)
+    files = [(one.name, one.content_type, one.size) for one in posts[DiscussionId(20)].files]
+    assert files == [("pic.png", "image/png", 70), ("Aufgabe 1  2.txt", "text/plain", 5)]
+
+
+def test_a_post_that_does_not_say_for_whom_it_is_breaks_the_answer() -> None:
+    forum = Forum(ForumId(9), CourseId(2), ModuleId(11), 4)
+    answer: Any = answer_of("5.1", "mod_forum_get_forum_discussions--news-db")
+    del answer["discussions"][0]["groupid"]
+    with pytest.raises(errors.BadAnswer):
+        content_shapes.announcements(answer, forum, "en")
+
+
+def test_only_dates_of_activities_that_may_be_opened_are_read() -> None:
+    answer = answer_of("5.1", "core_course_get_contents--reader-restricted-shown")
+    found = {(date.module_id, date.name_of_date): date for date in content_shapes.dates(answer, "en")}
+    assert sorted(found) == [(16, "allowsubmissionsfromdate"), (16, "duedate"), (20, "duedate")]
+    assert found[ModuleId(16), "duedate"].name == "Sheet 1 & more"
+    assert found[ModuleId(16), "duedate"].url.endswith("/mod/assign/view.php?id=16")
+
+
+def test_what_a_reader_sees_too_much_is_told_by_recorded_answers() -> None:
+    everything = answer_of("5.1", "core_course_get_contents--reader-without-accessallgroups")
+    assert content_shapes.hidden_but_open(everything) == []
+    assert content_shapes.with_separate_groups(everything) == [11]
+    hidden: Any = everything
+    hidden[0]["modules"][2]["visible"] = 0
+    assert "Sheet 1 & more" in content_shapes.hidden_but_open(hidden)[0]

@@ -30,6 +30,7 @@ from moodle_appservice.engine.reminders import Reminders
 from moodle_appservice.engine.worker import Workers
 from moodle_appservice.languages import LANGUAGES
 from moodle_appservice.ports import Event, Journal
+from tests.engine.relay_desk import RelayDesk
 from tests.engine.world import World
 from tests.fakes import FakeInbox, FakeMessenger
 
@@ -115,6 +116,7 @@ class House:
             world.gate,
             self.inbox,
         )
+        self.relaying = RelayDesk(world, site=False)
         self.desk = Desk(
             operations=self.operations,
             linking=linking,
@@ -128,6 +130,8 @@ class House:
             lifecycle=Lifecycle(store, world.queue, rules, clock),
             mine=Mine(store, workers),
             reminders=Reminders(*(world.matrix, store, world.planner, world.gate, pauses, readers, clock)),
+            relay_scope=self.relaying.scope,
+            relay=self.relaying.relay,
             examine=self._examine,
             dashboard=self._dashboard,
             messenger=self.messenger,

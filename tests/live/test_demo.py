@@ -39,6 +39,7 @@ STEPS = (
     "* is enrolled in Moodle: the invite is there after *",
     "* accepts, is unenrolled in Moodle, and out of the room after *",
     "* asks for a look at the course right now: !sync",
+    "* posts an announcement in Moodle: * reads it in the room after *",
 )
 
 

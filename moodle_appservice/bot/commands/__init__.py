@@ -5,7 +5,23 @@ from __future__ import annotations
 from ...languages import N_
 from ..call import Call
 from ..command import Command, For, Where, Word
-from . import admin, announce, choices, courses, dashboard, help, holds, life, link, me, status, sync, why
+from . import (
+    admin,
+    announce,
+    choices,
+    courses,
+    dashboard,
+    deadlines,
+    help,
+    holds,
+    life,
+    link,
+    me,
+    relay,
+    status,
+    sync,
+    why,
+)
 
 TEXT = Word("text", N_("what is to stand there"), rest=True)
 PERSON = Word("person", N_("a name, a user name, a Moodle number or a Matrix id"), rest=True)
@@ -79,6 +95,15 @@ _STUDENTS = (
         words=(Word("language", N_("en, de, fr, es, or moodle for your setting there"), required=False),),
         changes=True,
         examples=("language de", "language moodle"),
+    ),
+    Command(
+        "deadlines",
+        N_("the next 14 days: what is due, opens or closes"),
+        deadlines.deadlines,
+        For.PEOPLE,
+        of_course=True,
+        paged=True,
+        examples=("deadlines", "deadlines -c MATH101"),
     ),
     Command(
         "privacy",
@@ -178,6 +203,16 @@ _TEACHERS = (
         of_course=True,
         changes=True,
         examples=("topic Exercises are due on Fridays.",),
+    ),
+    Command(
+        "relay",
+        N_("announcements and dates from Moodle in the room: on, off, or as everywhere"),
+        relay.relay,
+        For.STAFF,
+        words=(Word("switch", N_("on, off or site"), required=False),),
+        of_course=True,
+        changes=True,
+        examples=("relay", "relay on"),
     ),
     Command(
         "rooms",

@@ -11,7 +11,13 @@ from .rights import title_of
 from .versions import Version
 
 _MOVED = frozenset(
-    {"moodle_exception", "invalid_parameter_exception", "required_capability_exception", "coding_exception"}
+    {
+        "moodle_exception",
+        "invalid_parameter_exception",
+        "required_capability_exception",
+        "coding_exception",
+        "require_login_exception",
+    }
 )
 
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .category_answers import get_categories
+from .contents_answers import get_config, get_contents
 from .course_answers import get_courses, get_courses_by_field
 from .errors import MissingRecord, NotAnswered
 from .faults import Faults
+from .forum_answers import get_forum_discussions, get_forums_by_courses
 from .group_answers import get_course_groups
 from .parameters import OPTIONAL, Many, Struct, Value, check
 from .people_answers import get_enrolled_users, get_users_by_field
@@ -71,6 +73,25 @@ FUNCTIONS = {
     "core_user_get_users_by_field": Function(
         Struct({"field": Value("alpha"), "values": Many(Value("raw"))}), get_users_by_field
     ),
+    "mod_forum_get_forums_by_courses": Function(
+        Struct({"courseids": Many(Value("int"), [])}), get_forums_by_courses
+    ),
+    "mod_forum_get_forum_discussions": Function(
+        Struct(
+            {
+                "forumid": Value("int"),
+                "sortorder": Value("int", -1),
+                "page": Value("int", -1),
+                "perpage": Value("int", 0),
+                "groupid": Value("int", 0),
+            }
+        ),
+        get_forum_discussions,
+    ),
+    "core_course_get_contents": Function(
+        Struct({"courseid": Value("int"), "options": Many(_OPTION, [])}), get_contents
+    ),
+    "tool_mobile_get_config": Function(Struct({"section": Value("alphanumext", "")}), get_config),
     "core_user_update_users": Function(Struct({"users": Many(_CHANGED_USER)}), update_users),
     "core_message_send_instant_messages": Function(
         Struct({"messages": Many(_MESSAGE)}), send_instant_messages

@@ -29,6 +29,9 @@ VIEW_FULL_NAMES = "moodle/site:viewfullnames"
 VIEW_HIDDEN_USER_FIELDS = "moodle/course:viewhiddenuserfields"
 VIEW_HIDDEN_DETAILS = "moodle/user:viewhiddendetails"
 COURSE_USER_EMAIL = "moodle/course:useremail"
+VIEW_DISCUSSION = "mod/forum:viewdiscussion"
+VIEW_HIDDEN_TIMED_POSTS = "mod/forum:viewhiddentimedposts"
+VIEW_HIDDEN_ACTIVITIES = "moodle/course:viewhiddenactivities"
 ROLE_REVIEW = "moodle/role:review"
 REPORT_VIEW = "moodle/reportbuilder:view"
 REPORT_VIEW_ALL = "moodle/reportbuilder:viewall"
@@ -50,6 +53,16 @@ LEAST_PRIVILEGE = frozenset(
     }
 )
 """The read-only capabilities that a sync user needs; the sandbox starts with them."""
+
+CONTENT_READER = frozenset(
+    {
+        REST_USE,
+        COURSE_VIEW,
+        VIEW_DISCUSSION,
+        *(f"mod/{kind}:view" for kind in ("assign", "quiz", "choice", "lesson", "workshop", "feedback")),
+    }
+)
+"""What the weaker account holds that reads what participants read."""
 
 _EVERY_USER = frozenset({VIEW_COURSE_LIST, REPORT_VIEW, SEND_MESSAGE})
 

@@ -18,19 +18,21 @@ from types import TracebackType
 from aiohttp import web
 
 from . import report_seed
+from .activities import Activities
 from .faults import Faults
 from .files import FileServer
 from .page import Page
 from .reports import Reports
-from .rights import Rights
+from .rights import CONTENT_READER, Rights
 from .seed import small_university
 from .service import RestService
-from .site import Site, Token
+from .site import CONTENT_FUNCTIONS, ContentReader, ExternalService, Site, Token
 from .university import University
 from .versions import VERSIONS
 
 REST_PATH = "/webservice/rest/server.php"
 SERVICE_USER = "matrixsync"
+CONTENT_USER = "matrixreader"
 _MAX_BODY = 64 * 1024 * 1024
 
 
@@ -71,6 +73,19 @@ class SandboxMoodle:
         self.app.router.add_route("*", REST_PATH, self.service.answer)
         FileServer(self.service).add_to(self.app)
         Page(university).add_to(self.app)
+
+    def add_reader(self) -> ContentReader:
+        """A second account with a token of its own, which sees what a participant without groups sees."""
+        if self.site.reader is None:
+            user = self.university.add_person(CONTENT_USER, "Matrix", "Reader", auth="webservice").id
+            service = ExternalService(functions=list(CONTENT_FUNCTIONS))
+            self.site.reader = ContentReader(user, secrets.token_hex(16), Rights(CONTENT_READER), service)
+        return self.site.reader
+
+    @property
+    def activities(self) -> Activities:
+        """Forums and dates in the courses."""
+        return self.site.activities
 
     @property
     def url(self) -> str:

@@ -100,16 +100,16 @@ class RestService:
         arguments.pop("moodlewsrestformat", None)
         if accident and accident.fault is Fault.DATABASE_DOWN:
             raise database_down()
-        self.authenticate(token, address)
+        site = self.authenticate(token, address)
         if accident and accident.fault is Fault.MAINTENANCE:
             raise site_maintenance()
         if not function:
             raise InvalidParameter("Missing function name")
         raw = _scalar(form, "moodlewssettingraw") not in ("", "0")
         timezone = _scalar(form, "moodlewssettingtimezone")
-        session = Session(self.site, self.site.university.now(), raw=raw, timezone=timezone)
+        session = Session(site, site.university.now(), raw=raw, timezone=timezone)
         require_known(session, function)
-        service = self.site.service
+        service = site.service
         if (
             not service.enabled
             or function not in service.functions
@@ -118,13 +118,17 @@ class RestService:
             raise access_denied(_NOT_ALLOWED.format(function))
         return self.runner.run(session, function, arguments)
 
-    def authenticate(self, value: str, address: str) -> None:
-        """Token, address, site and account, in Moodle's order (`webservice_server::authenticate_user`)."""
-        site, token = self.site, self.site.token
+    def authenticate(self, value: str, address: str) -> Site:
+        """Token, address, site and account, in Moodle's order (`webservice_server::authenticate_user`).
+
+        Returns the site as the owner of the token has it.
+        """
+        site = self.site.seen_with(value)
+        token = site.token
         if token is None or not value or value != token.value:
             raise invalid_token()
         if token.valid_until and token.valid_until < site.university.now():
-            site.token = None
+            self.site.token = None
             raise access_denied("Invalid token - token expired - check validuntil time for the token")
         if token.address and token.address != address:
             raise access_denied(f"Invalid service - IP:{address} is not supported - check this allowed user")
@@ -144,6 +148,7 @@ class RestService:
             raise access_denied(
                 "You are not allowed to use the rest protocol (missing capability: webservice/rest:use)"
             )
+        return site
 
 
 async def read_form(request: web.Request, limit: int) -> Form:

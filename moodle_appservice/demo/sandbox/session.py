@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from . import rights
+from .activities import Activities
 from .errors import login_required, no_permission
 from .records import SITE_COURSE_ID, Course, GroupMode
 from .site import Site
@@ -33,6 +34,11 @@ class Session:
     def university(self) -> University:
         """The model behind the site."""
         return self.site.university
+
+    @property
+    def activities(self) -> Activities:
+        """Forums and dates in the courses."""
+        return self.site.activities
 
     @property
     def version(self) -> Version:

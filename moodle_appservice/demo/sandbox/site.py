@@ -6,14 +6,23 @@ functions the service holds, who may use it. Everything is mutable while the san
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from .activities import Activities
 from .records import Person
 from .reports import Reports
 from .rights import Rights
 from .university import University
 from .versions import Version
 
+CONTENT_FUNCTIONS = (
+    "core_webservice_get_site_info",
+    "mod_forum_get_forums_by_courses",
+    "mod_forum_get_forum_discussions",
+    "core_course_get_contents",
+    "tool_mobile_call_external_functions",
+    "tool_mobile_get_config",
+)
 DEFAULT_FUNCTIONS = (
     "core_webservice_get_site_info",
     "core_course_get_courses",
@@ -36,7 +45,6 @@ UNANSWERED_FUNCTIONS = frozenset(
         "core_group_get_group_members",
         "core_cohort_get_cohorts",
         "core_user_get_users",
-        "core_course_get_contents",
         "core_enrol_get_users_courses",
         "core_enrol_get_course_enrolment_methods",
         "core_enrol_get_enrolled_users_with_capability",
@@ -77,6 +85,16 @@ class Message:
 
 
 @dataclass
+class ContentReader:
+    """The account of the weaker token."""
+
+    user: int
+    token: str
+    rights: Rights
+    service: ExternalService
+
+
+@dataclass
 class Site:
     """One Moodle site as seen through its web service."""
 
@@ -103,11 +121,31 @@ class Site:
     administrators: frozenset[int] = frozenset()
     messages: list[Message] = field(default_factory=list)
     """Everything that was sent by the web service, oldest first."""
+    reader: ContentReader | None = None
+    """A second account with a weaker token, which reads what participants read."""
     reports: Reports = field(init=False)
+    activities: Activities = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start without reports."""
+        """Start without reports and activities."""
         self.reports = Reports(self.university.now)
+        self.activities = Activities(self.university)
+
+    def seen_with(self, token: str) -> Site:
+        """The site as the owner of a token has it: the reader has rights and a service of its own."""
+        reader = self.reader
+        if reader is None or not token or token != reader.token:
+            return self
+        own = replace(
+            self,
+            rights=reader.rights,
+            service=reader.service,
+            token=Token(reader.token),
+            service_user=reader.user,
+            reader=None,
+        )
+        own.activities = self.activities
+        return own
 
     def deliver(self, to: int, text: str) -> Message:
         """Put a message into an inbox; people have one conversation with the caller each."""
