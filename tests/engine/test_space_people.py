@@ -193,7 +193,7 @@ async def test_strangers_whom_somebody_invited_stay_and_excluded_people_are_left
     assert (members["@guest:else.test"], members[world.user(8)]) == ("invite", "invite")
 
 
-async def test_many_suspended_accounts_leave_the_space_and_that_explains_itself(world: World) -> None:
+async def test_many_removals_from_the_space_are_held_until_somebody_confirms(world: World) -> None:
     people = range(7, 17)
     space = await campus(world, *people, people=PeopleRules(), safety=SafetyRules(0.25, 5))
     for number in people:
@@ -201,6 +201,12 @@ async def test_many_suspended_accounts_leave_the_space_and_that_explains_itself(
     await settle(world)
     await world.store.journal.confirm(CourseId(42))
     await settle(world)
+    await settle(world)
+    assert set(world.matrix.members(space).values()) == {"invite"}
+    held = await world.store.journal.held(CourseId(0))
+    assert [len(row.users) for row in held] == [10]
+    await world.store.journal.confirm()
+    world.rebuild()
     await settle(world)
     assert set(world.matrix.members(space).values()) == {"leave"}
     assert await world.store.journal.held(CourseId(0)) == []
