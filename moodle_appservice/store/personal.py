@@ -48,6 +48,7 @@ SHARED: Final = (
     "audit",
     "board_course",
     "course",
+    "course_ending",
     "course_group",
     "drift",
     "exclusion",
@@ -145,6 +146,11 @@ class PersonalBooks:
                 row
                 for row in await connection.fetch("SELECT room_id, course_id, levels_written FROM room")
                 if set(json.loads(row["levels_written"])) & set(accounts)
+            ]
+            found["course_ending"] = [
+                row
+                for row in await connection.fetch("SELECT course_id, ending, named FROM course_ending")
+                if set(json.loads(row["named"])) & set(accounts)
             ]
             found["hold"] = [
                 row
@@ -263,6 +269,11 @@ async def _take_out(connection: Connection, user_id: MoodleUserId, accounts: fro
         await connection.execute(
             "UPDATE hold SET users = $4 WHERE course_id = $1 AND room_id = $2 AND cause = $3",
             *(row["course_id"], row["room_id"], row["cause"], to_json(users)),
+        )
+    for row in await connection.fetch("SELECT course_id, named FROM course_ending"):
+        named = [user for user in json.loads(row["named"]) if user not in accounts]
+        await connection.execute(
+            "UPDATE course_ending SET named = $2 WHERE course_id = $1", row["course_id"], to_json(named)
         )
     for row in await connection.fetch("SELECT room_id, levels_written FROM room"):
         levels = json.loads(row["levels_written"])

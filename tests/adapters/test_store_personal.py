@@ -97,6 +97,9 @@ async def everywhere(books: Books, db: Db) -> None:
     await books.sessions.open("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
     await books.sessions.invite("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
     await db.execute(
+        "INSERT INTO course_ending VALUES (42, 'release', 'Why.', $1, 0, 1.0, NULL)", f'["{MINE}"]'
+    )
+    await db.execute(
         "INSERT INTO relay_post VALUES (1, 42, 9, '!room', $1, 'sent', 1.0, '', '', NULL)", VIRTUAL
     )
     await db.execute(
@@ -163,7 +166,7 @@ async def test_what_is_handed_out_is_everything_and_nothing_of_others(books: Boo
     await everywhere(books, db)
     found = await books.personal.everything(ZOE)
     expected = {*personal.BY_PERSON, *personal.BY_ACCOUNT, "audit", "room", "hold"}
-    expected |= {"course_group", "board_course", "relay_post"}
+    expected |= {"course_ending", "course_group", "board_course", "relay_post"}
     assert set(found) == expected
     assert HIS not in json.dumps(found) and str(YAN) not in json.dumps(found)
     assert len(found["audit"]) == 4
