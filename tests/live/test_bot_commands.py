@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from moodle_appservice.web.admin_inside import Finding
 from tests.live.homeserver import People
 from tests.live.house import House, until
 from tests.live.test_bot import Chatter
+from tests.live.test_relay import relaying
 
 WELCOME = "Hello "
 
@@ -66,6 +68,7 @@ async def cast(house: House, people: People) -> AsyncIterator[Cast]:
         person = university.add_person(who.account.localpart, who.account.localpart.capitalize(), "Person")
         university.enrol(person.id, 2, role)
     house.overrides["bot"] = {"commands_at_once": 1000, "management_room": "make"}
+    relaying(house, site=False)
     house.top["permissions"] = {admin.account.user_id: "admin"}
     running = await house.start()
 
@@ -163,6 +166,12 @@ async def _teacher(cast: Cast) -> None:
     assert (await cast.house.state(2))["m.room.name", ""]["name"] == "Algebra for all"
     await teacher.says("topic Bring chalk.", "The room is about: Bring chalk.")
     assert (await cast.house.state(2))["m.room.topic", ""]["topic"] == "Bring chalk."
+    due = int(time.time()) + 86400
+    cast.house.moodle.activities.add(2, "assign", "Sheet 1", dates={"duedate": due})
+    await teacher.says("deadlines C1", "Sheet 1 is due")
+    await teacher.says("relay", "do not reach the room of C1")
+    await teacher.says("relay on", "reach the room of C1")
+    await teacher.says("relay off", "do not reach the room of C1")
     await teacher.says("announce Hello", "no announcements room")
     await teacher.says("rooms announcements on", "announcements – on", "staff – off")
     await teacher.says("announce The test is on\nMonday.", "Said in the announcements room.")

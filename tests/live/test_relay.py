@@ -26,7 +26,7 @@ def relaying(house: House, **relay: Any) -> None:
         "content_token": reader.token,
         "interval": 3600,
     }
-    house.overrides["relay"] = {"site": True, "hours": "0-24", **relay}
+    house.overrides["relay"] = {"site": True, "hours": "0-24"} | relay
 
 
 async def enrolled(house: House, people: People) -> nio.AsyncClient:
