@@ -70,6 +70,11 @@ class Page:
         told = await self._call("Page.navigate", {"url": url})
         if told.get("errorText"):
             raise BrowserError(f"{url}: {told['errorText']}")
+        await self.complete()
+
+    async def complete(self) -> None:
+        """Wait until the page and what belongs to it, its stylesheet above all, is there."""
+        await self.until('document.readyState === "complete"', "a complete page")
 
     async def watch(self) -> None:
         """From the next page on, collect what its content security policy forbids, and what it complains of."""
@@ -115,7 +120,7 @@ class Page:
         return str(told[0])
 
     async def click(self, selector: str, text: str = "") -> None:
-        """Click in the middle of an element, once it is there and nothing lies over it."""
+        """Click in the middle of an element, once it is there, keeps still, and nothing lies over it."""
         place = await self.until(_PLACE % _find(selector, text), f"a free {_name(selector, text)}")
         at = {"x": place["x"], "y": place["y"], "button": "left", "clickCount": 1}
         for kind in ("mousePressed", "mouseReleased"):
@@ -188,12 +193,20 @@ _WAIT_IN_PAGE = """new Promise((resolve, reject) => {
   look();
 })"""
 
+# A page that is not complete has no stylesheet yet, and one that was just scrolled or laid out may still move: a place
+# counts when it is the same in two looks, one after the other.
 _PLACE = """(() => {
+  const before = window.placeSeen;
+  window.placeSeen = null;
+  if (document.readyState !== "complete") return false;
   const e = %s;
   if (!e || e.disabled) return false;
   e.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
   const box = e.getBoundingClientRect();
   const x = box.x + box.width / 2, y = box.y + box.height / 2;
   const top = document.elementFromPoint(x, y);
-  return top && (e.contains(top) || top.contains(e)) && { x, y };
+  if (!top || !(e.contains(top) || top.contains(e))) return false;
+  if (before && before.e === e && before.x === x && before.y === y) return { x, y };
+  window.placeSeen = { e, x, y };
+  return false;
 })()"""
