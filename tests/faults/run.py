@@ -1,7 +1,8 @@
 """Plays stories: `python -m tests.faults.run --first 1 --seeds 200` plays 200 seeds, one after the other.
 
 Prints one line for each seed, the whole story of each that fails, and at the end one JSON object with the figures.
-A single seed is replayed with `--first N --seeds 1`. Ends with 1 where a seed failed.
+A single seed is replayed with `--first N --seeds 1`; `--minutes M` begins no further seed after so many. Ends with 1
+where a seed failed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -46,11 +48,7 @@ async def play(
     told: Story, synapse: EmbeddedSynapse, seat: Seat, postgres: PostgresServer | None, folder: Path
 ) -> tuple[Verdict, Stage]:
     """Play one story to its end and judge it."""
-    database = f"sqlite:{folder / 'our.db'}"
-    if told.postgres:
-        assert postgres is not None
-        database = postgres.create_database()
-    stage = Stage(synapse, seat, folder, told, database)
+    stage = Stage(synapse, seat, folder, told, postgres)
     try:
         async with asyncio.timeout(TIME_FOR_ONE):
             await stage.open()
@@ -61,15 +59,19 @@ async def play(
         await stage.close()
 
 
-async def play_all(seeds: range) -> int:
-    """All of them; the exit code."""
+async def play_all(seeds: range, seconds: float = math.inf) -> int:
+    """All of them, as far as the time lasts; the exit code."""
     failed: list[int] = []
+    played = 0
     happened: Counter[str] = Counter()
     figures: Counter[str] = Counter()
     began = time.monotonic()
     with postgres_server() as postgres:
         async with ground(seeds) as (synapse, seats):
             for seed in seeds:
+                if time.monotonic() - began > seconds:
+                    break
+                played += 1
                 told = story(seed)
                 folder = Path(tempfile.mkdtemp(prefix=f"seed-{seed}-"))
                 start = time.monotonic()
@@ -98,7 +100,7 @@ async def play_all(seeds: range) -> int:
                     shutil.rmtree(folder, ignore_errors=True)
                 sys.stdout.flush()
     result = {
-        "seeds": len(seeds),
+        "seeds": played,
         "failed": failed,
         "seconds": round(time.monotonic() - began),
         "figures": dict(figures),
@@ -112,8 +114,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=math.inf)
     words = parser.parse_args()
-    return asyncio.run(play_all(range(words.first, words.first + words.seeds)))
+    return asyncio.run(play_all(range(words.first, words.first + words.seeds), words.minutes * 60))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ class What(StrEnum):
     MOODLE_CLOCK = "the clock of Moodle jumps"
     DATABASE_LOCKED = "somebody else locks the database"
     DISK_FULL = "the disk is full"
-    DATABASE_LOST = "the database is restarted"
+    DATABASE_LOST = "the connections to the database are cut"
+    DATABASE_RESTARTED = "the database is restarted"
+    DATABASE_FAILED_OVER = "the database crashes and comes back from its log"
     CALM = "all works again"
 
 
@@ -55,7 +57,7 @@ TROUBLE = (
     *(What.MOODLE_FAULT, What.MOODLE_FAULT, What.MOODLE_RIGHTS, What.MOODLE_CLOCK, What.CALM, What.CALM),
 )
 ON_SQLITE = (What.DATABASE_LOCKED, What.DISK_FULL)
-ON_POSTGRES = (What.DATABASE_LOST, What.DATABASE_LOST)
+ON_POSTGRES = (What.DATABASE_LOST, What.DATABASE_RESTARTED, What.DATABASE_FAILED_OVER)
 HTML = (Fault.BAD_GATEWAY, Fault.UNAVAILABLE, Fault.PHP_NOTICE, Fault.CUT, Fault.EMPTY, Fault.DATABASE_DOWN)
 PARTIAL = (Fault.TRUNCATED, Fault.MAINTENANCE, Fault.HANG_UP, Fault.PHP_FATAL)
 RIGHTS = ("moodle/user:viewdetails", "moodle/course:enrolreview", "moodle/site:accessallgroups")

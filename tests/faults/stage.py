@@ -32,6 +32,7 @@ from tests.faults.proxy import Proxy, Trouble
 from tests.faults.schedule import COURSES, PEOPLE, Step, Story, What
 from tests.live.homeserver import Seat
 from tests.live.house import House, small_university
+from tests.live.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 FIRST_COURSE = 2
@@ -61,10 +62,16 @@ class Stage:
     """One story's world. `moodle_clock` is how far Moodle's clock is off."""
 
     def __init__(
-        self, synapse: EmbeddedSynapse, seat: Seat, folder: Path, story: Story, database: str
+        self,
+        synapse: EmbeddedSynapse,
+        seat: Seat,
+        folder: Path,
+        story: Story,
+        postgres: PostgresServer | None = None,
     ) -> None:
         self.synapse, self.seat, self.folder, self.story = synapse, seat, folder, story
-        self.database = database
+        self.postgres = postgres
+        self.database = f"sqlite:{folder / 'our.db'}"
         self.chance = random.Random(story.seed)
         self.model = Model()
         self.moodle_clock = 0
@@ -104,6 +111,8 @@ class Stage:
         await self.to_moodle.start()
         await self.to_service.start(self.seat.port)
         if self.story.postgres:
+            assert self.postgres is not None
+            self.database = self.postgres.create_database(durable=True)
             parts = urlsplit(self.database)
             self.to_database.target = parts.port or 0
             await self.to_database.start()
@@ -245,6 +254,10 @@ class Stage:
                 self.to_database.cut()
                 await asyncio.sleep(0.5)
                 self.to_database.trouble = Trouble.NONE
+            case What.DATABASE_RESTARTED | What.DATABASE_FAILED_OVER:
+                assert self.postgres is not None
+                crash = step.what is What.DATABASE_FAILED_OVER
+                await asyncio.to_thread(self.postgres.restart, crash=crash)
 
     def _trouble(self, proxy: Proxy, how: str) -> None:
         proxy.trouble = Trouble(how)

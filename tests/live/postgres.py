@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,24 +31,63 @@ _UNPRIVILEGED = "nobody"
 
 
 class PostgresServer:
-    """One running server; `create_database` gives URLs of empty databases, `drop_database` removes one."""
+    """One running server; `create_database` gives URLs of empty databases, `drop_database` removes one.
 
-    def __init__(self, port: int) -> None:
+    `restart` ends it as an administrator would who does not wait for its clients, and starts it on the same data and
+    port; `crash=True` gives it no time to tidy up, so that it first replays its log, as a standby does that takes over.
+    """
+
+    def __init__(self, port: int, log: Path, start: Callable[[], Leash]) -> None:
         self.port = port
+        self._log = log
+        self._start = start
+        self._process = start()
         self._made = 0
+
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
+    def end(self) -> None:
+        """Fast shutdown."""
+        self._process.end()
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Take it away and give it back; returns when it answers."""
+        if crash:
+            os.kill(self._process.pid, signal.SIGQUIT)
+        self._process.end()
+        self._process = self._start()
+        self.until_ready()
+
+    def until_ready(self, within: float = 60.0) -> None:
+        """Returns when it answers."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            if not self.running:
+                break
+            try:
+                psycopg2.connect(self.url, connect_timeout=2).close()
+                return
+            except psycopg2.OperationalError:
+                time.sleep(0.05)
+        told = self._log.read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"PostgreSQL did not start on port {self.port}. The end of its log:\n{told}")
 
     @property
     def url(self) -> str:
         """The maintenance database, for those who want to look at the server itself."""
         return self._url_of("postgres")
 
-    def create_database(self) -> str:
-        """An empty database with the locale that Synapse asks for (UTF-8, C)."""
+    def create_database(self, *, durable: bool = False) -> str:
+        """An empty database with the locale that Synapse asks for (UTF-8, C); `durable` ones survive a crash."""
         self._made += 1
         name = f"test_{self._made}"
         self._execute(
             f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
         )
+        if durable:
+            self._execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
         return self._url_of(name)
 
     def drop_database(self, url: str) -> None:
@@ -79,12 +119,12 @@ def postgres_server(start_within: float = 60.0) -> Iterator[PostgresServer]:
         data, log = folder / "data", folder / "server.log"
         _initdb(programs, data, user)
         port = free_port()
-        process = _start(programs, data, port, log, user)
+        server = PostgresServer(port, log, partial(_start, programs, data, port, log, user))
         try:
-            _until_ready(process, port, log, start_within)
-            yield PostgresServer(port)
+            server.until_ready(start_within)
+            yield server
         finally:
-            process.end()
+            server.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -142,17 +182,3 @@ def _start(programs: Path, data: Path, port: int, log: Path, user: str | None) -
     command = [str(programs / "postgres"), "-D", str(data), *options]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients that stay connected.
     return Leash(command, log=log, cwd=data.parent, user=user, end_with=signal.SIGINT)
-
-
-def _until_ready(process: Leash, port: int, log: Path, start_within: float) -> None:
-    deadline = time.monotonic() + start_within
-    while time.monotonic() < deadline:
-        if not process.running:
-            break
-        try:
-            psycopg2.connect(PostgresServer(port).url, connect_timeout=2).close()
-            return
-        except psycopg2.OperationalError:
-            time.sleep(0.05)
-    told = log.read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"PostgreSQL did not start on port {port}. The end of its log:\n{told}")
