@@ -15,6 +15,7 @@ from dataclasses import replace
 from .config import Settings
 from .config.values import split_person
 from .domain.above import ExtraRole
+from .domain.leavers import KnownLeavers
 from .domain.model import CourseId, Role, SiteFacts
 from .domain.rules import Rules
 from .domain.shrink import Marks, ShrinkRules
@@ -38,6 +39,8 @@ from .ports import Clock, Facts, Queue, Store
 FINGERPRINT = "report_fingerprint"
 MARKS = "report_marks"
 COURSE_MARKS = "course_marks"
+LEAVERS = "explained_leavers"
+"""The setting with who has left which course for a known reason, and when: they do not count after a restart either."""
 SITE_FACTS = "site_facts"
 TURNS = 10
 """Turns in an interval."""
@@ -120,6 +123,10 @@ class Source:
         """The chosen source."""
         return self.lists.facts if self.lists else self.reports or self.courses
 
+    @property
+    def _leavers(self) -> KnownLeavers:
+        return (self.lists.facts if self.lists else self.reports or self.courses).leavers
+
     async def recall(self) -> None:
         """Take back what the last run has stored. To be called once, before the first reading."""
         url = await self._store.settings.get(SITE_URL)
@@ -129,6 +136,8 @@ class Source:
         if site:
             self.known = KnownSite.from_data(json.loads(site))
             self._stop()
+        left = await self._store.settings.get(LEAVERS)
+        self._leavers.recall(json.loads(left or "{}"), at=self._clock.now())
         if self.lists is not None:
             await self.lists.recall()
             return
@@ -200,6 +209,7 @@ class Source:
 
     async def after_reading(self) -> None:
         """Store what must not be forgotten, and plan looks at courses in which something is known to happen soon."""
+        await self._store_leavers()
         if self.lists is not None:
             await self._store_marks(LIST_MARKS, self.lists.facts.marks)
             return
@@ -222,6 +232,12 @@ class Source:
         if now - self._stored_at >= self._interval * 0.9 or held != self._stored_held:
             await self._store.settings.set(name, json.dumps(marks.to_data(), sort_keys=True))
             self._stored_at, self._stored_held = now, held
+
+    async def _store_leavers(self) -> None:
+        new = self._leavers.take_new()
+        if new:
+            stored = json.loads(await self._store.settings.get(LEAVERS) or "{}")
+            await self._store.settings.set(LEAVERS, json.dumps(self._leavers.joined(stored, new)))
 
     async def close(self) -> None:
         """Stop what is being read, and wait for no more moments."""

@@ -152,24 +152,28 @@ class CourseSync:
             await self._store.courses.set_enrolments(row.id, prepared.roles, facts_hash=enrolled)
         if prepared.usability:
             await self._store.people.unusable(prepared.usability)
+        held = await self._store.journal.held(row.id)
         for room in prepared.rooms:
             if room.absent is not None:
                 continue
-            await self._book_holds(row.id, room)
+            await self._book_holds(row.id, room, held)
             if room.room_id is not None:
                 await self._book_what_is(room, room.room_id)
 
-    async def _book_holds(self, course_id: CourseId, room: PreparedRoom) -> None:
+    async def _book_holds(self, course_id: CourseId, room: PreparedRoom, held: Sequence[HeldRow]) -> None:
         """What is held in a room, cause by cause; what is not any more is forgotten, so that it can't be confirmed."""
         room_id = room.room_id or stand_in(room.key)
         holds = {hold.cause: hold for hold in room.verdict.holds}
-        for row in await self._store.journal.held(course_id):
-            if row.room_id == room_id and row.cause not in holds and not _is_under_way(row, room):
+        here = {row.cause: row for row in held if row.room_id == room_id}
+        for row in here.values():
+            if row.cause not in holds and not _is_under_way(row, room):
                 await self._store.journal.clear_hold(room_id, row.cause)
         for hold in holds.values():
             if hold.cause in REMOVAL_CAUSES and self._removes_now(course_id, room):
                 continue
             log.warning("%s: %s is held for %d. %s", room.key, hold.cause, len(hold.users), hold.reason)
+            if hold.cause in here and here[hold.cause].users == hold.users:
+                continue
             await self._store.journal.hold(
                 course_id, room_id, hold.users, hold.reason, at=self._clock.now(), cause=hold.cause
             )
@@ -303,15 +307,16 @@ class CourseSync:
     async def _report_drift(self, course_id: CourseId, prepared: Prepared) -> None:
         """What stands in the rooms although we would have it otherwise: kept for `doctor`, and said once in the log."""
         now = self._clock.now()
-        for room in prepared.rooms:
-            if room.room_id is None:
-                continue
-            found = reported(room.plan.notes, prepared.course.rules.drift)
-            for what in await self._store.drift.report(room.room_id, found, at=now):
-                log.warning("%s: %s", room.key, found[what])
-                await self._store.journal.note(
-                    "Drift", at=now, why=found[what], course_id=course_id, room_id=room.room_id
-                )
+        keys = {room.room_id: room.key for room in prepared.rooms if room.room_id is not None}
+        found = {
+            room.room_id: reported(room.plan.notes, prepared.course.rules.drift)
+            for room in prepared.rooms
+            if room.room_id is not None
+        }
+        for room_id, new in (await self._store.drift.report(found, at=now)).items():
+            for why in (found[room_id][what] for what in new):
+                log.warning("%s: %s", keys[room_id], why)
+                await self._store.journal.note("Drift", at=now, why=why, course_id=course_id, room_id=room_id)
 
 
 def _lacks(prepared: Prepared) -> str:

@@ -68,7 +68,8 @@ class LtiFacts:
         self._web_service = web_service
         self._language = language
         self._judge = ListJudge(rules)
-        self.explained = self._judge.leavers.of
+        self.leavers = self._judge.leavers
+        self.explained = self.leavers.of
         self._courses: Memory[CourseId, CourseFacts] = Memory(clock)
         self._sites: Memory[str, SiteFacts] = Memory(clock)
         self._slots = asyncio.Semaphore(AT_ONCE)

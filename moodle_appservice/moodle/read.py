@@ -94,7 +94,8 @@ class MoodleFacts:
         self.lacks_rights = False
         """A course could not be read for want of a right; whoever has probed our rights takes this back."""
         self._judge = ListJudge(rules) if rules else None
-        self.explained = self._judge.leavers.of if self._judge else KnownLeavers().of
+        self.leavers = self._judge.leavers if self._judge else KnownLeavers()
+        self.explained = self.leavers.of
         # Outlives the facts themselves: after a failed reading, who was there still has to be missed.
         self._seen: dict[CourseId, frozenset[MoodleUserId]] = {}
 

@@ -110,8 +110,8 @@ class ReportFacts:
         self._sites: Memory[str, _Reading] = Memory(clock)
         self._last: SiteSnapshot | None = None
         self._held: Mapping[CourseId, str] = MappingProxyType({})
-        self._leavers = KnownLeavers()
-        self.explained = self._leavers.of
+        self.leavers = KnownLeavers()
+        self.explained = self.leavers.of
         self._confirmed: frozenset[CourseId] = frozenset()
         self._newer: dict[CourseId, CourseFacts] = {}
         self._arrived: dict[CourseId, tuple[float, frozenset[MoodleUserId]]] = {}
@@ -278,7 +278,7 @@ class ReportFacts:
         for course_id in sorted(judgement.held.keys() - self._held.keys())[:20]:
             logger.warning("Course %d is held, nobody is removed: %s", course_id, judgement.held[course_id])
         self._marks, self._held, self._confirmed = judgement.marks, judgement.held, frozenset()
-        self._leavers.add(judgement.explained, at=fresh.read_at)
+        self.leavers.add(judgement.explained, at=fresh.read_at)
         if self._last is None or not self._held:
             return fresh
         return only_growing(self._last, fresh, self._held, judgement.explained)

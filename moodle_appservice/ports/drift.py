@@ -22,8 +22,10 @@ class Drifted:
 class DriftBook(Protocol):
     """The reports, and the looks of the slow audit."""
 
-    async def report(self, room_id: RoomId, found: Mapping[str, str], *, at: float) -> Sequence[str]:
-        """Replace what is reported of a room by this (kind → sentence); returns the kinds that are new."""
+    async def report(
+        self, found: Mapping[RoomId, Mapping[str, str]], *, at: float
+    ) -> Mapping[RoomId, Sequence[str]]:
+        """Replace what is reported of rooms by this (kind → sentence); returns the kinds that are new, by room."""
         ...
 
     async def every(self) -> Sequence[Drifted]:

@@ -8,7 +8,7 @@ from mautrix.util.async_db import Connection
 
 from ..domain.model import RoomId
 from ..ports import Drifted
-from .db import Db
+from .db import Db, fetch_in
 
 
 class DriftBooks:
@@ -17,26 +17,31 @@ class DriftBooks:
     def __init__(self, db: Db) -> None:
         self._db = db
 
-    async def report(self, room_id: RoomId, found: Mapping[str, str], *, at: float) -> Sequence[str]:
-        """Replace what is reported of a room; returns the kinds that are new."""
+    async def report(
+        self, found: Mapping[RoomId, Mapping[str, str]], *, at: float
+    ) -> Mapping[RoomId, Sequence[str]]:
+        """Replace what is reported of these rooms; returns the kinds that are new, by room."""
 
-        async def work(connection: Connection) -> list[str]:
-            rows = await connection.fetch("SELECT what, sentence FROM drift WHERE room_id = $1", room_id)
-            known = {row["what"]: row["sentence"] for row in rows}
-            for what in known.keys() - found.keys():
-                await connection.execute("DELETE FROM drift WHERE room_id = $1 AND what = $2", room_id, what)
-            for what, sentence in found.items():
-                if known.get(what) == sentence:
-                    continue
-                await connection.execute(
+        async def work(connection: Connection) -> dict[RoomId, Sequence[str]]:
+            rows = await fetch_in(
+                connection, "SELECT room_id, what, sentence FROM drift WHERE room_id IN ({in})", list(found)
+            )
+            known = {(RoomId(row["room_id"]), row["what"]): row["sentence"] for row in rows}
+            now = {(room_id, what): text for room_id, texts in found.items() for what, text in texts.items()}
+            gone = sorted(known.keys() - now.keys())
+            if gone:
+                await connection.executemany("DELETE FROM drift WHERE room_id = $1 AND what = $2", gone)
+            changed = [(*key, sentence, at) for key, sentence in now.items() if known.get(key) != sentence]
+            if changed:
+                await connection.executemany(
                     "INSERT INTO drift (room_id, what, sentence, since) VALUES ($1, $2, $3, $4) "
                     "ON CONFLICT (room_id, what) DO UPDATE SET sentence = excluded.sentence",
-                    room_id,
-                    what,
-                    sentence,
-                    at,
+                    changed,
                 )
-            return sorted(found.keys() - known.keys())
+            new: dict[RoomId, Sequence[str]] = {}
+            for room_id, what in sorted(now.keys() - known.keys()):
+                new[room_id] = [*new.get(room_id, ()), what]
+            return new
 
         return await self._db.transaction(work)
 

@@ -184,8 +184,10 @@ class PersonalBooks:
                 f" (user id {user_id})",
             )
             await _take_out(connection, user_id, frozenset(accounts))
-            # Who has just left which course, told to other processes: it is told again without the person.
-            await connection.execute("DELETE FROM setting WHERE name = 'known_leavers'")
+            # Who has just left which course, told to other processes and to the next start: without it they count.
+            await connection.execute(
+                "DELETE FROM setting WHERE name IN ('known_leavers', 'explained_leavers')"
+            )
             for row in await fetch_in(
                 connection, "SELECT event_id FROM command WHERE sender IN ({in})", accounts
             ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestServer
 
 from moodle_appservice.config import Settings
 from moodle_appservice.demo.sandbox import SandboxMoodle, University
-from moodle_appservice.domain.model import CourseId
+from moodle_appservice.domain.leavers import KnownLeavers
+from moodle_appservice.domain.model import CourseId, MoodleUserId
 from moodle_appservice.engine.queues.memory import MemoryQueue
 from moodle_appservice.engine.site import SitePass
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure
@@ -242,6 +243,41 @@ async def test_what_was_there_is_kept_over_a_restart(site: Site) -> None:
     async with site.start() as at:
         await at.look(site.clock)
         assert "Moodle shows 10 members where 30 were" in at.source.facts.held[TWO]
+
+
+async def test_who_left_for_a_known_reason_is_known_after_a_restart_and_for_a_day(tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    university = University(clock.now)
+    course = CourseId(university.add_course("C", "Course", university.add_category("Arts").id).id)
+    people = [university.add_person(f"u{number}", "U", f"Ser {number}").id for number in range(30)]
+    for person in people:
+        university.enrol(person, course)
+    async with SandboxMoodle(university, clock=clock.now) as moodle:
+
+        def start() -> AbstractAsyncContextManager[Desk]:
+            return started(moodle.url, moodle.token, tmp_path / "ours.db", clock, source="reports")
+
+        async with start() as at:
+            await at.look(clock)
+            university.people[people[0]].suspended = True
+            await at.look(clock)
+            assert await at.source.facts.explained(course) == {people[0]}
+        async with start() as at:
+            assert await at.source.facts.explained(course) == {people[0]}
+            await at.look(clock)
+            assert await at.source.facts.explained(course) == {people[0]}
+        clock.advance(90_000)
+        async with start() as at:
+            assert await at.source.facts.explained(course) == frozenset()
+
+
+def test_who_was_erased_is_not_written_down_again_as_one_who_left() -> None:
+    leavers = KnownLeavers()
+    leavers.add({TWO: [MoodleUserId(20)]}, at=NOW)
+    stored = leavers.joined({}, leavers.take_new())
+    assert stored == {"2": {"20": NOW}}
+    leavers.add({TWO: [MoodleUserId(21)]}, at=NOW + 5)
+    assert leavers.joined({}, leavers.take_new()) == {"2": {"21": NOW + 5}}
 
 
 async def test_who_is_kept_for_a_moment_is_looked_for_after_it(site: Site) -> None:

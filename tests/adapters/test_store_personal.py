@@ -91,7 +91,7 @@ async def everywhere(books: Books, db: Db) -> None:
         await db.execute(f"INSERT INTO {table} VALUES ($1, 42, 1.0)", ZOE)
     await books.told.claim(ZOE, Way.WELCOME, at=NOW)
     await books.pauses.add(Pause(course, NOW, MINE, "Ask her"))
-    await books.drift.report(RoomId("!room"), {"banned": f"{MINE} is banned."}, at=NOW)
+    await books.drift.report({RoomId("!room"): {"banned": f"{MINE} is banned."}}, at=NOW)
     for user in (MINE, HIS):
         await db.execute("INSERT INTO departed VALUES ('!room', $1)", user)
     await books.sessions.open("hash", SignedIn(ZOE, MINE), now=NOW, expires_at=NOW + 1)
@@ -106,6 +106,8 @@ async def everywhere(books: Books, db: Db) -> None:
         "INSERT INTO course_group (course_id, group_id, idnumber, name, members) VALUES (42, 1, '', 'G', $1)",
         f"{ZOE} {YAN}",
     )
+    for name, left in (("known_leavers", {"42": [ZOE]}), ("explained_leavers", {"42": {ZOE: NOW}})):
+        await books.settings.set(name, json.dumps(left))
     board = BoardBook(db)
     both = [person(int(ZOE), full_name="Zoe Quirk"), person(int(YAN), full_name="Yan")]
     await board.post([facts(42, *both)], both)
