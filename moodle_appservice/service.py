@@ -431,6 +431,7 @@ class Service:
                 invitations=invitations,
                 relay_scope=self.relaying.scope,
                 relay=self.relaying.relay,
+                figures=self.figures,
                 examine=self._examined,
                 dashboard=self.browsers.dashboard.invite,
             ),

@@ -19,6 +19,7 @@ from .domain.rules import Rules
 from .engine.choosing import Choosing
 from .engine.direct import DirectChats
 from .engine.explain import Explainer
+from .engine.figures import FigureReader
 from .engine.gate import Gate
 from .engine.invitations import Invitations, Ways
 from .engine.lifecycle import Lifecycle
@@ -69,6 +70,7 @@ class Talkers:
     invitations: Invitations
     relay_scope: RelayScope
     relay: Relay | None
+    figures: FigureReader
     examine: Examine
     """What `doctor` finds."""
     dashboard: Dashboard
@@ -102,6 +104,7 @@ class Talk:
         self.overview = Overview(
             *(store, parts.queue, parts.workers, parts.troubles, parts.facts, clock),
             interval=settings.moodle.interval,
+            figures=parts.figures,
         )
         self.desk = Desk(
             operations=parts.operations,

@@ -11,6 +11,7 @@ from ..domain.permissions import Permissions
 from ..domain.rules import Rules
 from ..engine.choosing import Choosing
 from ..engine.explain import Explainer
+from ..engine.held import HeldPlans
 from ..engine.lifecycle import Lifecycle
 from ..engine.linking import Linking
 from ..engine.mine import Mine
@@ -69,3 +70,8 @@ class Desk:
     permissions: Permissions
     prefix: str
     pending: Pending = field(default_factory=Pending)
+
+    @property
+    def held_plans(self) -> HeldPlans:
+        """What safety holds, in groups that can be confirmed."""
+        return HeldPlans(self.store, self.operations, self.clock)

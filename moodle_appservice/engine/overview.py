@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..domain.model import CourseId, RoomId, Standing, UserId
+from ..domain.model import CourseId, Standing
 from ..ports import Clock, CourseRow, Facts, Key, Queue, Store, course_key
+from .figures import FigureReader
 from .troubles import Troubles
 from .worker import Workers
 
@@ -32,17 +33,6 @@ class SiteNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What is held for one course: how many accounts would go, and the names of some of them."""
-
-    course_id: CourseId
-    shortname: str
-    reason: str
-    number: int = 0
-    people: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Stuck:
     """Something that does not go on. `retry_at`: Unix seconds, None where only the next pass looks again."""
 
@@ -64,6 +54,7 @@ class Overview:
         clock: Clock,
         *,
         interval: float,
+        figures: FigureReader | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -72,6 +63,7 @@ class Overview:
         self._facts = facts
         self._clock = clock
         self._interval = interval
+        self._figures = figures
 
     async def now(self) -> SiteNow:
         """The site in numbers."""
@@ -89,34 +81,24 @@ class Overview:
                 number for standing, number in standings.items() if standing is not Standing.READY
             ),
             waiting=self._queue.depth(),
-            held=len(await self.held()),
+            held=len(
+                {hold.course_id for hold in await self._store.journal.held() if not hold.confirmed}
+                | self._facts.held.keys()
+            ),
             stuck=len(await self.stuck()),
             site_paused=any(pause.course_id is None for pause in pauses),
             courses_paused=sum(1 for pause in pauses if pause.course_id is not None),
             last_sync=min(synced, default=None),
         )
 
-    async def held(self) -> Sequence[Held]:
-        """What waits for a person: held by safety, or by the source of facts itself."""
-        rows = await self._store.courses.all()
-        found: dict[CourseId, Held] = {}
-        for hold in await self._store.journal.held():
-            if hold.confirmed:
-                continue
-            names = await self._names(hold.room_id, [UserId(user) for user in hold.users])
-            shortname = rows[hold.course_id].shortname if hold.course_id in rows else ""
-            before = found.get(hold.course_id)
-            found[hold.course_id] = Held(
-                hold.course_id,
-                shortname,
-                hold.reason,
-                len(hold.users) + (before.number if before else 0),
-                tuple(dict.fromkeys((*(before.people if before else ()), *names))),
-            )
-        for course_id, reason in self._facts.held.items():
-            shortname = rows[course_id].shortname if course_id in rows else ""
-            found.setdefault(course_id, Held(course_id, shortname, reason))
-        return [found[course_id] for course_id in sorted(found)]
+    async def left(self) -> str:
+        """How much is left of a first sync, or of another one, and how long that takes; empty where nothing is.
+
+        Where no key is due nothing is left: whoever lacks a place then has a reason that `missing` tells.
+        """
+        if self._figures is None or not self._queue.oldest():
+            return ""
+        return (await self._figures.read()).progress.sentence
 
     async def stuck(self) -> Sequence[Stuck]:
         """Keys whose last look failed, actions that are put aside, and what courses last complained of."""
@@ -144,12 +126,6 @@ class Overview:
     def is_running(self, course_id: CourseId) -> bool:
         """Whether a course is being looked at in this moment."""
         return self._workers.is_at(course_key(course_id))
-
-    async def _names(self, room_id: RoomId, users: Collection[UserId]) -> list[str]:
-        places = await self._store.ledger.places(room_id)
-        people = [places[user] for user in sorted(users) if user in places]
-        names = await self._store.people.names(people)
-        return [names.get(person, str(person)) for person in people]
 
 
 def _name(key: Key, rows: Mapping[CourseId, CourseRow]) -> str:

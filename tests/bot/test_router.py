@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from moodle_appservice.domain.model import EventId, RoomId, UserId
+from moodle_appservice.domain.holds import Cause
+from moodle_appservice.domain.model import CourseId, EventId, RoomId, UserId
 from moodle_appservice.errors import PermanentFailure
 from moodle_appservice.languages import LANGUAGES
 from tests.bot.house import ADMIN, BANNED, COURSE, MANAGEMENT, House, open_house, person
@@ -312,13 +313,31 @@ async def test_what_safety_holds_is_shown_and_confirmed_with_a_word(house: House
     house.world.facts.enrolments[COURSE].clear()
     await house.say(TEACHER, "direct", "sync")
     told = await house.say(ADMIN, "management", "!held")
-    assert "Moodle lists nobody as enrolled" in told and "confirm 42" in told
-    told = await house.say(ADMIN, "management", "!confirm 42")
-    assert "3 people go: " in told
+    assert "Moodle lists nobody as enrolled" in told and "42 C42" in told
+    group = told.split("confirm ")[1].split()[0]
+    assert "Nothing is held under 42." in await house.say(ADMIN, "management", "!confirm 42")
+    told = await house.say(ADMIN, "management", f"!confirm {group}")
+    assert "It is about 3 people: " in told
     word = told.split("!yes ")[1].split(" ")[0]
     assert house.world.matrix.members(house.main)[STUDENT] == "join"
     assert "Confirmed and done." in await house.say(ADMIN, "management", f"!yes {word}")
     assert house.world.matrix.members(house.main)[STUDENT] == "leave"
+
+
+async def test_what_has_changed_since_it_was_shown_is_not_confirmed(house: House) -> None:
+    house.world.facts.enrolments[COURSE].clear()
+    await house.say(TEACHER, "direct", "sync")
+    group = (await house.say(ADMIN, "management", "!held")).split("confirm ")[1].split()[0]
+    told = await house.say(ADMIN, "management", f"!confirm {group}")
+    word = told.split("!yes ")[1].split(" ")[0]
+    await house.world.store.journal.hold(
+        CourseId(0), RoomId("!space"), frozenset({"@p8:uni.test"}), "Many.", at=0.0, cause=Cause.NOBODY
+    )
+    assert "has changed since" in await house.say(ADMIN, "management", f"!yes {word}")
+    assert house.world.matrix.members(house.main)[STUDENT] == "join"
+    assert "– Many." in await house.say(ADMIN, "management", "!held"), (
+        "what is held above courses is shown too"
+    )
 
 
 async def test_a_sync_of_everything_is_for_administrators(house: House) -> None:

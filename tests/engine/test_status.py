@@ -8,10 +8,15 @@ from hypothesis import strategies as st
 from moodle_appservice.bot.commands.status import Moment, rendered
 from moodle_appservice.domain.model import CourseId, MoodleUserId, Trust
 from moodle_appservice.domain.rules import IdentityRules
+from moodle_appservice.engine.figures import FigureReader
+from moodle_appservice.engine.overview import Overview
+from moodle_appservice.engine.pauses import Pauses
 from moodle_appservice.engine.readers import Reader
+from moodle_appservice.engine.status import CourseStatus
+from moodle_appservice.engine.worker import Workers
 from moodle_appservice.errors import PermanentFailure
 from moodle_appservice.languages import ENGLISH
-from moodle_appservice.ports import CourseRow
+from moodle_appservice.ports import CourseRow, course_key
 from tests.engine.world import World
 
 COURSE = CourseId(42)
@@ -129,3 +134,31 @@ async def test_a_teacher_without_the_level_is_told_with_the_remedy_and_in_a_room
     assert "Without the level of their role\n• Person 7 – The roles in Moodle give level 60" in named
     counted = rendered(status, READER, Moment(world.clock.now()), names=False).text
     assert "• without the level of their role 1" in counted and "Person 7" not in counted
+
+
+async def test_while_a_sync_runs_it_is_said_how_much_is_left_and_how_long_that_takes(world: World) -> None:
+    figures = FigureReader(world.store, world.queue, world.troubles, world.clock)
+    workers = Workers(
+        *(world.queue, world.store, world.clock),
+        site=world.site,
+        people=world.people,
+        courses=world.courses,
+        number=2,
+        pauses=Pauses(world.store, world.queue, world.clock),
+    )
+    overview = Overview(
+        *(world.store, world.queue, workers, world.troubles, world.facts, world.clock),
+        interval=300.0,
+        figures=figures,
+    )
+    figures.counted(COURSE, 100)
+    assert await overview.left() == "", "where nothing is due, whoever is not there has a reason"
+    await world.queue.add(course_key(COURSE), signal="pass")
+    for _ in range(10):
+        world.clock.advance(1)
+        figures.acted("Invite", "done")
+    left = await overview.left()
+    assert left == "100 places in rooms are still to be given, which takes about 2 minutes."
+    status = CourseStatus(COURSE, "C42", True, "")
+    told = rendered(status, READER, Moment(now=0.0, left=left), names=False).text
+    assert left in told, "numbers may stand where students read"

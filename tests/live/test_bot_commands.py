@@ -210,8 +210,10 @@ async def _admin(cast: Cast) -> None:
     for user_id in list(university.people):
         university.unenrol(user_id, 2)
     await cast.house.sync()
-    await admin.says("held", "Moodle lists nobody as enrolled", "confirm 2")
-    told = await admin.says("confirm 2", "people go: ")
+    told = await admin.says("held", "Moodle lists nobody as enrolled", "confirm nobody-")
+    group = re.search(r"confirm (nobody-[0-9a-f]+)", told)
+    assert group is not None, told
+    told = await admin.says(f"confirm {group[1]}", "It is about ")
     await admin.says(f"yes {_word(told)}", "Confirmed and done.")
     assert set((await cast.house.members(2)).values()) == {"leave"}
     await admin.says("sync all", "2 courses were looked at.")

@@ -299,18 +299,18 @@ _ADMINS = (
     ),
     Command(
         "confirm",
-        N_("let pass what is held for a course; asks first"),
+        N_("let pass a group of what is held; asks first"),
         holds.confirm,
         For.ADMINS,
         Where.DISCREET,
         words=(
             Word(
                 "id",
-                N_("the number that held shows"),
+                N_("the id that held shows"),
             ),
         ),
         changes=True,
-        examples=("confirm 42",),
+        examples=("confirm removals-1a2b3c4d",),
     ),
     Command(
         "pause",

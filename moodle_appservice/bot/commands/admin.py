@@ -29,7 +29,7 @@ async def overview(call: Call) -> CourseId | None:
         Item(_("paused"), _("the whole site") if now.site_paused else str(now.courses_paused)),
         Item(_("last sync"), _("never") if now.last_sync is None else language.ago(at - now.last_sync)),
     ]
-    answer = Answer().items(entries)
+    answer = Answer().items(entries).line(language.tell(await call.desk.overview.left()))
     if now.held:
         answer.line(_("`held` tells what waits for you."))
     if now.stuck:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from ...domain.model import CourseId
+from ...engine.held import HeldGroup
 from ...engine.operations import SyncReport
+from ...errors import Refused
+from ...languages import N_
 from ..call import Call, Progress
 from ..render import Answer, Item
 from . import sync
@@ -13,53 +16,85 @@ from .pages import listed
 
 EVERYTHING = "all"
 BETWEEN_LOOKS = 1.0
+MOST_COURSES = 5
+MOST_NAMES = 10
+CHANGED = N_("What is held has changed since this was shown, so nothing was confirmed. `held` lists what is.")
 
 
 async def held(call: Call) -> CourseId | None:
-    """What safety holds, with what to write to confirm it."""
-    _, tell = call.reader.language.gettext, call.reader.language.tell
-    found = await call.desk.overview.held()
-    if not found:
+    """What safety holds, in groups by cause, with what to write to confirm each as it is shown."""
+    _, language = call.reader.language.gettext, call.reader.language
+    groups = await call.desk.held_plans.groups()
+    if not groups:
         await call.answer(Answer().line(_("Nothing is held.")))
         return None
-    entries = [
-        Item(
-            f"{one.course_id} {one.shortname}".strip(),
-            f"– {tell(one.reason)} " + _("Confirm: `confirm {course}`", course=one.course_id),
-        )
-        for one in found
-    ]
-    await call.answer(listed(call, Answer(), entries, per_page=6))
+    entries = []
+    for group in groups:
+        entries.append(Item(language.tell(group.cause), f"– {_since(call, group)}"))
+        entries += _courses_of(call, group)
+    await call.answer(listed(call, Answer(), entries, per_page=8))
     return None
 
 
 async def confirm(call: Call) -> CourseId | None:
-    """Let pass what is held for one course: after its plan was shown, with a word."""
-    _, tell = call.reader.language.gettext, call.reader.language.tell
+    """Let pass one group of what is held, as it was shown: after its plan was shown, with a word."""
+    _, language = call.reader.language.gettext, call.reader.language
     wanted = call.arguments["id"]
-    found = [one for one in await call.desk.overview.held() if str(one.course_id) == wanted]
-    if not found:
+    group = next((one for one in await call.desk.held_plans.groups() if one.mark == wanted), None)
+    if group is None:
         raise await call.refuse(
-            "Nothing is held under {id}. `held` lists what is. Nothing was done.", id=wanted
+            CHANGED
+            if call.agreed
+            else N_("Nothing is held under {id}. `held` lists what is. Nothing was done."),
+            id=wanted,
         )
-    one = found[0]
-    answer = Answer().line(tell(one.reason), strong=f"{one.course_id} {one.shortname}")
-    if one.people:
-        names = call.reader.language.listed(list(one.people[:10]))
+    answer = Answer().line(language.tell(group.cause), strong=group.mark).items(_courses_of(call, group))
+    names = [name for course in group.courses for name in course.people]
+    if names:
+        listed_names = language.listed(names[:MOST_NAMES])
         answer.line(
-            call.reader.language.ngettext(
-                "{number} person goes: {names}", "{number} people go: {names}", one.number, names=names
+            language.ngettext(
+                "It is about {number} person: {names}",
+                "It is about {number} people: {names}",
+                len(names),
+                names=listed_names,
             )
-            + (" …" if one.number > 10 else "")
+            + (" …" if len(names) > MOST_NAMES else "")
         )
     await call.agree(answer)
     async with call.work():
-        report = await call.desk.operations.sync(one.course_id, confirm=True)
+        try:
+            report = await call.desk.operations.sync_confirmed(group.mark, by=str(call.sender))
+        except Refused:
+            raise await call.refuse(CHANGED) from None
         failure = next(iter(report.failures.values()), None)
         if failure is not None:
             raise failure
     await call.answer(Answer().line(_("Confirmed and done.")))
-    return one.course_id
+    return None
+
+
+def _since(call: Call, group: HeldGroup) -> str:
+    _, language = call.reader.language.gettext, call.reader.language
+    ago = language.ago(call.desk.clock.now() - group.since)
+    return _("held since {when}. Confirm: `confirm {id}`", when=ago, id=group.mark)
+
+
+def _courses_of(call: Call, group: HeldGroup) -> list[Item]:
+    """The first courses of a group, with their reasons; spaces above courses have no number."""
+    found = [
+        Item(
+            f"{one.course_id} {one.shortname}".strip() if one.course_id else "",
+            f"– {call.reader.language.tell(one.reason)}",
+        )
+        for one in group.courses[:MOST_COURSES]
+    ]
+    if len(group.courses) > MOST_COURSES:
+        more = call.reader.language.ngettext(
+            "{number} more course", "{number} more courses", len(group.courses) - MOST_COURSES
+        )
+        found.append(Item("", f"… {more}"))
+    return found
 
 
 async def pause(call: Call) -> CourseId | None:

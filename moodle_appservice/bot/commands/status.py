@@ -41,6 +41,7 @@ async def tell(call: Call, course_id: CourseId) -> None:
         next_look=await overview.next_look(),
         running=overview.is_running(course_id),
         server=call.desk.rules.domain,
+        left=await overview.left(),
     )
     await call.answer(rendered(status, call.reader, moment, names=call.may_name), part="status")
 
@@ -79,12 +80,16 @@ async def missing(call: Call) -> CourseId | None:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What goes with a status: the time, when the next pass is due (Unix seconds), whether a sync is under way."""
+    """What goes with a status: the time, when the next pass is due (Unix seconds), whether a sync is under way.
+
+    `left`: how much is left to do in all courses together, as a sentence; empty where nothing is.
+    """
 
     now: float
     next_look: float | None = None
     running: bool = False
     server: str = ""
+    left: str = ""
 
 
 def rendered(status: CourseStatus, reader: Reader, moment: Moment, *, names: bool) -> Answer:
@@ -103,6 +108,7 @@ def rendered(status: CourseStatus, reader: Reader, moment: Moment, *, names: boo
     if len(status.rooms) > 1:
         rooms = [_room(room, reader, moment.server, names=names) for room in status.rooms]
         answer.line("", strong=_("Rooms")).items(rooms)
+    answer.line(reader.language.tell(moment.left))
     if names:
         _add_details(answer, status, reader, moment)
     if status.own_room:
