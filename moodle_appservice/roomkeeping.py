@@ -43,7 +43,7 @@ class RoomKeeping:
         self.recovery = Recovery(matrix, store, rules, clock)
         self.replacing = Replacing(matrix, store, queue, rules, clock)
         self.returning = Returning(matrix, admin, store, rooms, self.replacing, rules, clock)
-        self.slow_audit = SlowAudit(matrix, store, queue, clock, every=compare_every)
+        self.slow_audit = SlowAudit(matrix, store, queue, rules, clock, every=compare_every)
         self.candidates = Candidates(matrix, store, facts, self.recovery, rules)
 
     def work(self, planner: CoursePlanner, site: SitePass, workers: Workers, choosing: Choosing) -> RoomWork:

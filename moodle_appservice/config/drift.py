@@ -48,7 +48,7 @@ class Drift(Section):
     alias: Policy = Field(default="repair", description="A room does not name its alias any more.")
     compare_every: int = number(
         86400,
-        "Seconds in which each room is compared with the homeserver once, one request each, spread over that time.",
+        "Seconds in which each room is compared with the homeserver once, two requests each, spread over that time.",
         unit="seconds",
         ge=3600,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..domain.drift import CROWDED
 from .database import CHECK_DATABASE
 from .examined import Examined
 from .frame import Caution, Check
@@ -13,11 +14,19 @@ SHOWN = 20
 
 
 async def _drift(at: Examined) -> str:
-    found: Sequence[Mapping[str, Any]] = (await at.survey())["drift"]
+    found = [one for one in (await at.survey())["drift"] if one["what"] != CROWDED]
     if found:
         shown = " ".join(f"{one['room']}: {one['sentence']}" for one in found[:SHOWN])
         raise Caution(f"{len(found)} things stand in rooms that this service would have otherwise. {shown}")
     return "Nothing in the rooms is to be reported."
+
+
+async def _crowded(at: Examined) -> str:
+    found = [one for one in (await at.survey())["drift"] if one["what"] == CROWDED]
+    if found:
+        shown = " ".join(f"{one['room']}: {one['sentence']}" for one in found[:SHOWN])
+        raise Caution(f"In {len(found)} rooms more people have a level than one event can hold. {shown}")
+    return "The levels of each room fit into one event."
 
 
 async def _nobodies(at: Examined) -> str:
@@ -45,6 +54,13 @@ CHECKS = (
         "Nothing in the rooms waits for a person.",
         _drift,
         "Look at the rooms. What is put back, kept or reported is set in the section drift.",
+        after=CHECK_DATABASE,
+    ),
+    Check(
+        "Levels in large rooms",
+        "Whoever has a level in a room by their role has it there: all levels stand in one event of limited size.",
+        _crowded,
+        "Give fewer roles a level (rooms.levels), or give the roles level 0 in this kind of room (rooms.kinds).",
         after=CHECK_DATABASE,
     ),
     Check(

@@ -6,19 +6,28 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .model import ActualRoom, Membership
+from .model import ActualRoom, Membership, RoomAlias
+from .repairs import CANONICAL_ALIAS
 
 LONGEST = 120
 
 
-def differences(ours: ActualRoom | None, theirs: ActualRoom) -> tuple[str, ...]:
-    """What the mirror had otherwise than the homeserver; nothing where it knew nothing of the room."""
+def differences(
+    ours: ActualRoom | None, theirs: ActualRoom, lost: RoomAlias | None = None
+) -> tuple[str, ...]:
+    """What the mirror had otherwise than the homeserver; nothing where it knew nothing of the room.
+
+    `lost`: an alias that the room names, and that leads nowhere.
+    """
     if ours is None:
         return ()
     found = []
     for key in sorted(ours.state.keys() | theirs.state.keys()):
         was, is_now = ours.state.get(key) or {}, theirs.state.get(key) or {}
-        if dict(was) != dict(is_now):
+        if lost is not None and key == (CANONICAL_ALIAS, ""):
+            if was.get("alias") == lost:
+                found.append(f"the alias {lost} leads nowhere, though the room names it")
+        elif dict(was) != dict(is_now):
             found.append(f"{' '.join(key).strip()} is {_shown(is_now)}, not {_shown(was)}")
     for user in sorted(ours.members.keys() | theirs.members.keys()):
         here, there = (room.members.get(user) for room in (ours, theirs))

@@ -60,7 +60,9 @@ OF_NOTES: Final[Mapping[str, str]] = {
     "alias": "alias",
 }
 """Kind of a note → the policy that it comes from."""
-ALWAYS: Final = frozenset({"put_out", "powerless", "tombstone", "above"})
+CROWDED: Final = "crowded"
+"""The kind of note that says that the levels of a room do not fit into one event."""
+ALWAYS: Final = frozenset({"put_out", "powerless", "tombstone", "above", CROWDED})
 """Kinds of notes that are reported whatever the policy is: something can't go on without a person."""
 _COUNTED: Final[Mapping[str, str]] = {
     "left": "{} left or declined by choice.",

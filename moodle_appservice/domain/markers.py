@@ -35,6 +35,15 @@ def alias_of(key: RoomKey, rules: Rules, generation: int = 1) -> RoomAlias:
     return RoomAlias(f"#moodle_{rules.site}_{name}{suffix}:{rules.domain}")
 
 
+def is_alias_of_ours(alias: object, rules: Rules) -> bool:
+    """Whether an alias is in our namespace."""
+    return (
+        isinstance(alias, str)
+        and alias.startswith(f"#moodle_{rules.site}_")
+        and alias.endswith(f":{rules.domain}")
+    )
+
+
 def marker(
     key: RoomKey, rules: Rules, *, generation: int = 1, choices: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:

@@ -4,18 +4,26 @@ What Synapse pushes keeps the mirror right, so this finds something only after a
 the homeserver's database. A room is read into the mirror (what is pushed meanwhile wins); where that changes anything,
 the course is looked at, and its plan repairs. The looks are spread over the day, one room at a time, and when each was
 is kept: a restart, or days of standstill, are followed by no burst.
+
+Whether an alias leads anywhere is no state of the room: the directory is asked with a second request. An alias of ours
+that leads nowhere is taken for one that the room does not name any more, and the plan puts it back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from ..domain.compare import differences
-from ..domain.model import CourseId, RoomId
+from ..domain.markers import is_alias_of_ours
+from ..domain.model import CourseId, RoomAlias, RoomId
+from ..domain.repairs import CANONICAL_ALIAS
+from ..domain.rules import Rules
 from ..errors import AppError, PermanentFailure
-from ..ports import SITE, Clock, Matrix, Priority, Queue, Store, course_key
+from ..ports import SITE, Clock, Event, Matrix, Priority, Queue, Store, course_key
 
 DAY = 86400.0
 SHORTEST, LONGEST = 1.0, 900.0
@@ -27,8 +35,9 @@ class SlowAudit:
     """Compares rooms. `every`: seconds between two looks at one room."""
 
     def __init__(
-        self, matrix: Matrix, store: Store, queue: Queue, clock: Clock, *, every: float = DAY
+        self, matrix: Matrix, store: Store, queue: Queue, rules: Rules, clock: Clock, *, every: float = DAY
     ) -> None:
+        self._rules = rules
         self._matrix = matrix
         self._store = store
         self._queue = queue
@@ -78,13 +87,14 @@ class SlowAudit:
         guard = await self._store.mirror.begin_read()
         try:
             events = await self._matrix.read_state(room_id)
+            lost = await self._lost_alias(room_id, events)
         except PermanentFailure as failure:
             await self._store.mirror.mark_stale(room_id)
             found: tuple[str, ...] = (f"The room can't be read. {failure}",)
         else:
-            await self._store.mirror.replace(room_id, events, guard=guard)
+            await self._store.mirror.replace(room_id, _without(lost, events), guard=guard)
             theirs = await self._store.mirror.room(room_id)
-            found = differences(ours, theirs) if theirs is not None else ()
+            found = differences(ours, theirs, lost) if theirs is not None else ()
         await self._store.drift.looked(room_id, at=self._clock.now())
         if found:
             await self._tell(room_id, len(found))
@@ -97,6 +107,14 @@ class SlowAudit:
         for key, own in sorted(rooms.items(), key=lambda one: one[0].rank):
             found.extend(f"{key}: {sentence}" for sentence in await self.compare(own.room_id))
         return tuple(found)
+
+    async def _lost_alias(self, room_id: RoomId, events: Sequence[Event]) -> RoomAlias | None:
+        """The alias of ours that the room names and that leads nowhere."""
+        named = next((event.content.get("alias") for event in events if event.type == CANONICAL_ALIAS), None)
+        if not is_alias_of_ours(named, self._rules) or await self._store.ledger.key_of(room_id) is None:
+            return None
+        alias = RoomAlias(str(named))
+        return alias if await self._matrix.resolve_alias(alias) is None else None
 
     async def _tell(self, room_id: RoomId, number: int) -> None:
         key = await self._store.ledger.key_of(room_id)
@@ -113,3 +131,10 @@ class SlowAudit:
         )
         due = SITE if course_id is None else course_key(course_id)
         await self._queue.add(due, priority=Priority.HINT, signal=SIGNAL)
+
+
+def _without(lost: RoomAlias | None, events: Sequence[Event]) -> Sequence[Event]:
+    """The state as it is to be repaired: a room that names an alias which leads nowhere names none."""
+    if lost is None:
+        return events
+    return [replace(event, content={}) if event.type == CANONICAL_ALIAS else event for event in events]

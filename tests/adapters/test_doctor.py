@@ -60,6 +60,9 @@ WELL: dict[str, Any] = {
 }
 
 
+CROWDED_ROOM = {"room": "!a", "what": "crowded", "sentence": "3 people have no power level here."}
+
+
 def surveyed(**parts: Any) -> dict[str, Any]:
     """What the books tell when all is well, but for these parts."""
     found = json.loads(json.dumps(WELL))
@@ -196,6 +199,9 @@ async def test_the_books_and_the_homeserver_of_a_healthy_installation_pass(tmp_p
         ("Picture of the rooms", {"rooms": {"missing": 1}}, WARNING, "Of 1 of 2 rooms nothing is known"),
         ("Orphans", {"orphans": ["!x"]}, WARNING, "failed start: !x."),
         ("Orphans", {"orphans": None}, OK, "Can't be seen"),
+        ("Changes in rooms", {"drift": [CROWDED_ROOM]}, OK, "Nothing in the rooms"),
+        ("Levels in large rooms", {"drift": [CROWDED_ROOM]}, WARNING, "!a: 3 people have no power level"),
+        ("Levels in large rooms", {"drift": [{**CROWDED_ROOM, "what": "alias"}]}, OK, "fit into one event"),
         ("Registration with Moodle", {"lti": {"registered": False}}, WARNING, "does not know this service"),
     ],
 )

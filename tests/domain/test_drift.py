@@ -35,3 +35,9 @@ def test_whatever_may_be_reported_is_reported_under_the_policy_of_its_kind(kind:
     notes = [Note(None, "It is so.", kind), Note(None, "It is so.", kind)]
     loud = DriftRules(**dict.fromkeys(Drift().model_dump(exclude={"compare_every"}), Policy.REPORT))
     assert list(reported(notes, loud)) == [kind]
+
+
+def test_a_room_whose_levels_do_not_fit_into_one_event_is_always_reported() -> None:
+    note = Note(None, "3 people have no power level here.", "crowded")
+    quiet = DriftRules(**dict.fromkeys(Drift().model_dump(exclude={"compare_every"}), Policy.KEEP))
+    assert reported([note], quiet) == {"crowded": note.text}

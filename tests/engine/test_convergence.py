@@ -187,12 +187,12 @@ class Story:
     # The end
 
     async def calm(self) -> None:
-        """All works again: a few passes, each confirmed and pushed."""
+        """All works again: two passes, each confirmed and pushed."""
         self.world.matrix._refusals.clear()
         for kind in ("create_room", "invite", "kick", "set_state"):
             self.world.matrix.__dict__.pop(kind, None)
         self.world.store.ledger.__dict__.pop("record", None)
-        for _ in range(4):
+        for _ in range(2):
             self.world.clock.advance(4000)
             await self.push()
             await self.world.store.journal.confirm()

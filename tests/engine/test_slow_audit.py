@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from moodle_appservice.domain.model import CourseId, RoomId
+from moodle_appservice.domain.model import CourseId, RoomAlias, RoomId
 from moodle_appservice.engine.slow_audit import DAY, LONGEST, SlowAudit
 from moodle_appservice.errors import PermanentFailure, Unreachable
 from moodle_appservice.ports import course_key
 from tests.engine.world import World
 
 COURSE = CourseId(42)
+ALIAS = RoomAlias("#moodle_uni_course_42:uni.test")
 
 
 @pytest.fixture
 def audit(world: World) -> SlowAudit:
-    return SlowAudit(world.matrix, world.store, world.queue, world.clock)
+    return SlowAudit(world.matrix, world.store, world.queue, world.rules, world.clock)
 
 
 async def unseen(world: World, number: int = 42) -> RoomId:
@@ -35,7 +36,7 @@ async def test_what_differs_is_found_with_one_request_and_repaired_by_the_plan(
     world.clock.advance(DAY)
     world.matrix.forget_requests()
     assert await audit.turn() == room_id
-    assert world.matrix.forget_requests() == [("read_state", room_id)]
+    assert world.matrix.forget_requests() == [("read_state", room_id), ("resolve_alias", ALIAS)]
     assert course_key(COURSE) in await world.due()
     await world.sync(COURSE)
     assert world.matrix.content(room_id, "m.room.join_rules") == {"join_rule": "invite"}
@@ -69,19 +70,19 @@ async def test_each_room_has_its_turn_once_a_day_and_a_restart_brings_no_burst(
     rooms = [await world.synced(number, students=[8]) for number in (42, 43, 44)]
     assert await audit.turn() is None
     world.clock.advance(3 * DAY)
-    after_restart = SlowAudit(world.matrix, world.store, world.queue, world.clock)
+    after_restart = SlowAudit(world.matrix, world.store, world.queue, world.rules, world.clock)
     assert await after_restart.pause() == LONGEST
     looked = [await after_restart.turn() for _ in range(5)]
     assert sorted(str(one) for one in looked if one) == sorted(rooms)
     assert looked[3:] == [None, None]
     world.clock.advance(DAY - 1)
-    assert await SlowAudit(world.matrix, world.store, world.queue, world.clock).turn() is None
+    assert await SlowAudit(world.matrix, world.store, world.queue, world.rules, world.clock).turn() is None
 
 
 async def test_the_looks_are_spread_over_the_day(world: World) -> None:
     for number in range(42, 47):
         await world.synced(number)
-    audit = SlowAudit(world.matrix, world.store, world.queue, world.clock, every=1000.0)
+    audit = SlowAudit(world.matrix, world.store, world.queue, world.rules, world.clock, every=1000.0)
     assert await audit.pause() == 200.0
 
 
@@ -115,3 +116,33 @@ async def test_a_homeserver_that_is_down_costs_no_turn(world: World, audit: Slow
     with pytest.raises(Unreachable):
         await audit.turn()
     assert await audit.turn() == room_id
+
+
+async def test_an_alias_that_was_deleted_in_the_directory_alone_is_noticed_and_put_back(
+    world: World, audit: SlowAudit
+) -> None:
+    room_id = await world.synced(students=[8])
+    await world.due()
+    await world.matrix.delete_alias(ALIAS)
+    assert await audit.compare_course(COURSE) == (
+        f"course 42 main: the alias {ALIAS} leads nowhere, though the room names it",
+    )
+    assert course_key(COURSE) in await world.due()
+    await world.sync(COURSE)
+    assert world.matrix.aliases[ALIAS] == room_id
+    assert world.matrix.content(room_id, "m.room.canonical_alias") == {"alias": ALIAS}
+    await world.matrix.push()
+    world.matrix.forget_requests()
+    assert await audit.compare_course(COURSE) == ()
+    await world.sync(COURSE)
+    assert [name for name, *_ in world.matrix.forget_requests()] == ["read_state", "resolve_alias"]
+
+
+async def test_another_alias_that_somebody_gave_the_room_is_their_own_matter(
+    world: World, audit: SlowAudit
+) -> None:
+    room_id = await world.synced(students=[8])
+    theirs = {"alias": ALIAS, "alt_aliases": ["#gone:else.test"]}
+    world.matrix.act(room_id, world.user(8), "m.room.canonical_alias", "", theirs)
+    await world.matrix.push()
+    assert await audit.compare_course(COURSE) == ()
