@@ -7,7 +7,7 @@ chat, and a reaction says so in the room.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -191,17 +191,21 @@ class Call:
 
 
 class Progress:
-    """One message that is edited while the work goes on, never more often than every two seconds."""
+    """One message that is edited while the work goes on, never more often than every two seconds.
 
-    def __init__(self, call: Call) -> None:
+    `seconds`: a clock that goes on by itself.
+    """
+
+    def __init__(self, call: Call, *, seconds: Callable[[], float] = time.monotonic) -> None:
         self._call = call
+        self._seconds = seconds
         self._sent: Sent | None = None
         self._number = 0
         self._last = float("-inf")
 
     async def tell(self, answer: Answer) -> None:
         """How far it is; left out where the last word is too fresh."""
-        now = time.monotonic()
+        now = self._seconds()
         if now - self._last < BETWEEN_EDITS:
             return
         self._last = now
