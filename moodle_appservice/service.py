@@ -11,16 +11,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
-from aiohttp import web
 
-from .accounts import accounts_from, say_what_is_missing
+from .accounts import say_what_is_missing
+from .adapters import Adapters, MoodleDesk
 from .browsers import Browsers, Parts
 from .clock import SystemClock
 from .config import Settings
 from .control import ControlDoor
 from .domain.digest import digest
-from .domain.model import SiteFacts
-from .dryrun import DryGate, DryPauses, dry_rules, read_only, unanswered
+from .doorway import Doorway
+from .dryrun import DryGate, DryPauses, dry_rules, unanswered
 from .engine.accounts import AccountKeeper
 from .engine.alumni import Alumni
 from .engine.apply import Hands, Limits
@@ -40,7 +40,6 @@ from .engine.linking import Linking
 from .engine.notices import Notices
 from .engine.observers import Observers
 from .engine.operations import Operations
-from .engine.overview import LAST_PASS
 from .engine.pace import Pacing
 from .engine.pauses import Pauses
 from .engine.people import PersonFinder
@@ -48,7 +47,7 @@ from .engine.personal import Outside, Personal
 from .engine.picture_turns import PictureTurns
 from .engine.planning import CoursePlanner
 from .engine.queues.memory import MemoryQueue
-from .engine.retention import DAY, Retention
+from .engine.retention import Retention
 from .engine.rooms import RoomFinder
 from .engine.sampling import Sampler
 from .engine.settled import Settled
@@ -62,24 +61,18 @@ from .engine.troubles import SpaceTroubles, Troubles
 from .engine.waiting import WaitingList
 from .engine.worker import Workers
 from .engine.writeback import WriteBack
-from .errors import PermanentFailure, Unreachable
+from .errors import PermanentFailure
 from .machines import Machines
-from .matrix.client import MatrixClient
 from .matrix.inbox import Inbox
 from .matrix.messenger import MatrixMessenger
 from .matrix.room_admin import SynapseRooms
-from .matrix.survey import HomeserverSurvey
-from .moodle.client import MoodleClient
-from .moodle.functions import Functions
-from .moodle.messages import MoodleMessages
-from .moodle.pictures import MoodlePictureList, MoodlePictures
-from .moodle.profile import ProfileField
 from .observation import watched
 from .ports import Facts, Queue
 from .processes import cluster_of, new_session
 from .registration import Registration
 from .relaying import relay_from
 from .roomkeeping import RoomKeeping
+from .rounds import Rounds
 from .rulebook import keep_from, rules_from
 from .source import Source
 from .store import backup
@@ -92,11 +85,8 @@ from .talk import Talk, Talkers, invitations_of, readers_of
 from .web.admin_inside import Finding
 from .web.health import Health
 from .web.metrics import Metrics
-from .web.throttle import Limiter
 
 log = logging.getLogger(__name__)
-LAST_ANSWERS = 3.0
-"""Seconds that requests to us have to end when the service stops."""
 
 
 class Service:
@@ -118,7 +108,7 @@ class Service:
         self._is_built = False
         self._joins = False
         """Whether we work with the other processes of a cluster, and do not only look into their database."""
-        self._runner: web.AppRunner | None = None
+        self._doorway = Doorway(settings, self.clock)
         address = settings.database.get_secret_value()
         self.clustered = cluster_of(settings, self.clock)
         self._db = self.clustered.db if self.clustered else Db(address)
@@ -182,9 +172,7 @@ class Service:
             await self.source.close()
             await self.browsers.close()
             self._is_built = False
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._doorway.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -221,52 +209,24 @@ class Service:
         session = self._session = new_session(
             clustered, trace_configs=[watched(observer, settings.homeserver.address)]
         )
-        self.moodle = MoodleClient(
-            settings.moodle.url,
-            settings.moodle.token.get_secret_value(),
+        ends = Adapters(
+            *(settings, self.registration, rules, store, clock),
             session=session,
-            concurrency=settings.moodle.concurrency,
-            timeout=settings.moodle.timeout,
-            max_bytes=settings.moodle.max_bytes,
-            batch=settings.moodle.batch,
-            requests_per_minute=settings.moodle.requests_per_minute,
             observer=observer,
+            dry=self.dry,
         )
+        self.moodle, self.matrix = ends.moodle, ends.matrix
+        self.homeserver, self.accounts = ends.homeserver, ends.accounts
         self.source = Source(settings, rules, self.moodle, store, queue, clock)
         self.facts: Facts = clustered.share(self.source, store) if clustered else self.source.facts
-        self.matrix = MatrixClient(
-            settings.homeserver.address,
-            self.registration.as_token.get_secret_value(),
-            appservice_id=self.registration.id,
-            bot=rules.bot,
-            session=session,
-            timeout=settings.homeserver.timeout,
-        )
-        self.homeserver = HomeserverSurvey(
-            settings.homeserver.address,
-            self.registration.as_token.get_secret_value(),
-            session=session,
-            timeout=settings.homeserver.timeout,
-        )
-        self.accounts = accounts_from(
-            settings, self.registration, rules, session=session, store=store, clock=clock
-        )
-        if self.dry:
-            self.matrix, self.accounts = read_only(self.matrix), read_only(self.accounts)
         self.waiting = WaitingList(self.accounts, store, queue, rules, clock)
-        functions = Functions(self.facts, clock)
-        self.inbox = MoodleMessages(self.moodle, functions, store)
-        if self.dry:
-            self.inbox = read_only(self.inbox)
-        self.profile = ProfileField(self.moodle, functions, settings.identity.profile_field)
-        if self.dry:
-            self.profile = read_only(self.profile)
+        desk = MoodleDesk(settings, self.moodle, self.facts, store, clock, dry=self.dry)
+        self.inbox, self.profile, self.picture_list = desk.inbox, desk.profile, desk.picture_list
         self.write_back = (
             WriteBack(self.profile, store, rules, clock)
             if settings.moodle.write_matrix_id and not self.dry
             else None
         )
-        self.picture_list = MoodlePictureList(self.moodle, self.facts)
         asks_for_pictures = self.source.reports is not None and settings.accounts.follow_avatar
         self.picture_turns = (
             PictureTurns(self.picture_list, store, queue, clock) if asks_for_pictures else None
@@ -276,8 +236,7 @@ class Service:
         gate = DryGate if self.dry else Gate
         self.gate = gate(self.matrix, store, rules, process=name, makes_room=reads)
         rooms = RoomFinder(self.matrix, store, rules, clock)
-        pictures = MoodlePictures(self.moodle)
-        images = CourseImages(pictures, self.matrix, store.settings)
+        images = CourseImages(desk.pictures, self.matrix, store.settings)
         self.planner = CoursePlanner(
             self.facts, store, rooms, rules, clock, self.accounts.rights, digests, images
         )
@@ -296,22 +255,22 @@ class Service:
         self.pauses = Pauses(store, queue, clock)
         self.retention = Retention(store.audit, keep_from(settings), clock)
         self.alumni = Alumni(self.facts, store, clock)
+        notices = Notices(messenger, self.inbox, readers_of(settings, store))
+        secret = self.registration.as_token.get_secret_value().encode()
+        self.linking = Linking(*(store, queue, self.facts, rules, clock, notices), secret=secret)
+        rounds = Rounds(
+            *(store, clock, settled, self.source, self.linking, self.retention, self.waiting, self.alumni),
+            *(self.pauses, self.write_back, self.picture_turns),
+        )
         tree, space_troubles = SpaceTree(self.facts, store, queue, rules, clock), SpaceTroubles()
         self.spaces = SpacePlanner(tree, store, rooms, rules, clock, self.accounts.rights)
         site = SitePass(
-            self.facts,
-            store,
-            queue,
-            self.gate,
-            rules,
-            clock,
-            freshness,
-            settled,
+            *(self.facts, store, queue, self.gate, rules, clock, freshness, settled),
             Endings(store, queue, rules, clock),
-            before_courses=self._before_courses,
-            after_reading=self._after_reading,
+            before_courses=rounds.before_courses,
+            after_reading=rounds.after_reading,
             turns=self.source.turns,
-            after_pass=self._after_pass,
+            after_pass=rounds.after_pass,
             digests=digests,
             observer=observer,
             tree=tree,
@@ -331,14 +290,9 @@ class Service:
             clock,
             site=site,
             people=PersonFinder(
-                self.facts,
-                store,
-                queue,
-                rules,
-                clock,
-                freshness,
+                *(self.facts, store, queue, rules, clock, freshness),
                 AccountKeeper(self.accounts, store, rules, clock, inbox=self.inbox),
-                AvatarKeeper(self.accounts, pictures, store, rules, self.picture_turns),
+                AvatarKeeper(self.accounts, desk.pictures, store, rules, self.picture_turns),
             ),
             courses=courses,
             spaces=SpaceSync(
@@ -387,17 +341,6 @@ class Service:
             reads=reads,
         )
         self.source.beside = lambda: self.relaying.requests
-        self.linking = Linking(
-            *(
-                store,
-                queue,
-                self.facts,
-                rules,
-                clock,
-                Notices(messenger, self.inbox, readers_of(settings, store)),
-            ),
-            secret=self.registration.as_token.get_secret_value().encode(),
-        )
         self.timer = Timer(queue, interval=settings.moodle.interval, turn=self.source.turn, reads=reads)
         parts = Parts(
             *(store, self.facts, queue, rules, clock, self.planner, troubles, self.operations, self.choosing),
@@ -460,23 +403,11 @@ class Service:
         """Open the door for the homeserver's pushes, and for people where they have pages."""
         hs_token = self.registration.hs_token.get_secret_value()
         inbox = Inbox(hs_token, self.pushed, on_failure=self.gate.close)
-        limits = Limiter(self.clock).middleware()
-        app = web.Application(client_max_size=self.settings.appservice.max_body, middlewares=[limits])
-        app.add_routes([*inbox.routes(), *self.health.routes(), *self.machines.routes()])
+        routes = [*inbox.routes(), *self.health.routes(), *self.machines.routes()]
         await self.machines.start()
         if self.browsers.are_served:
             await self.browsers.pages.start()
-            self.browsers.pages.hang_into(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS)
-        await self._runner.setup()
-        where = (self.settings.appservice.hostname, self.settings.appservice.port)
-        try:
-            await web.TCPSite(self._runner, *where).start()
-        except OSError as error:
-            raise Unreachable(
-                f"The address {where[0]}:{where[1]} can't be listened on ({error.strerror}). Nothing was started. "
-                "Is another service there? Change `appservice.port`, and `url` in the registration."
-            ) from None
+        await self._doorway.open(routes, self.browsers.pages.hang_into if self.browsers.are_served else None)
 
     async def _save(self, path: Path) -> str:
         return (await backup.save(self._db, path, at=self.clock.now())).sentence(path)
@@ -486,25 +417,6 @@ class Service:
 
     async def _remarks(self) -> Sequence[str]:
         return await self.pauses.remarks()
-
-    async def _before_courses(self, site: SiteFacts) -> None:
-        await self.settled.recall()
-        await self.source.before_courses(site)
-
-    async def _after_reading(self) -> None:
-        await self.source.after_reading()
-        await self.linking.wake()
-
-    async def _after_pass(self, *, at_once: bool) -> None:
-        await self.store.settings.set(LAST_PASS, str(self.clock.now()))
-        await self.retention.run()
-        await self.store.safety.forget(before=self.clock.now() - 2 * DAY)
-        await self.waiting.look(at_once=at_once)
-        await self.alumni.look()
-        if self.write_back is not None and not await self.pauses.why_not():
-            await self.write_back.run()
-        if self.picture_turns is not None:
-            await self.picture_turns.run()
 
     async def _check_bot(self) -> None:
         taken_for = await self.matrix.whoami()
