@@ -17,16 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
-from . import app_operations, app_rooms, cli, config, generate, logs, registration
+from . import app_operations, app_rooms, app_setup, cli, config, generate, logs, registration
 from .cli import Exit
 from .cli_operations import AuditExport, Backup, Explain, Files, OfCourse, Pause, Restore
 from .cli_rooms import Adopt, FindRooms, UpgradeRooms
+from .cli_setup import Init, Migrate
 from .config import Settings
 from .control import about_user, ask
 from .doctor.checks import CHECKS
 from .doctor.examined import Examined, prepared
 from .doctor.frame import as_json as as_json_object
 from .doctor.frame import as_text, examine, exit_of
+from .doctor.homeserver import CHECK_HOMESERVER
 from .engine.operations import SyncReport
 from .engine.pauses import COMMAND_LINE
 from .errors import AppError, Problem
@@ -46,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse, do, and return the exit code."""
     command = cli.parse(sys.argv[1:] if argv is None else argv)
     try:
+        if isinstance(command, Init):
+            # Asked before the loop runs, in which Ctrl-C would not end a question.
+            command = app_setup.answered(command, os.environ)
         return int(asyncio.run(carry_out(command, os.environ)))
     except AppError as failure:
         print(failure, file=sys.stderr)
@@ -89,8 +94,30 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
         case Explain() | Pause() | AuditExport() | Backup() | Restore() | OfCourse():
             await app_operations.carry_out(command, *_read(command.files, environment), sys.stdout)
             return Exit.DONE
+        case Init():
+            return await _init(command, environment)
+        case Migrate(files, yes):
+            return Exit.DONE if app_setup.migrate(files, environment, yes=yes) else Exit.OTHER
         case _ as unreachable:
             assert_never(unreachable)
+
+
+async def _init(command: Init, environment: Mapping[str, str]) -> Exit:
+    made = app_setup.write(command, environment)
+    print("\n".join(made.said))
+    code = Exit.DONE
+    if command.doctor:
+        settings, found = _read(Files(command.files.config), environment)
+        at = await prepared(settings, found, command.files.config)
+        try:
+            results = await examine(CHECKS, at)
+        finally:
+            await at.service.stop()
+        print(f"\n{as_text(results)}")
+        # Only after the next steps can the homeserver know us.
+        code = exit_of([one for one in results if one.name != CHECK_HOMESERVER or one.unreachable])
+    print("\n" + "\n".join(app_setup.next_steps(made, command.files.config)))
+    return code
 
 
 def _read(files: Files, environment: Mapping[str, str]) -> tuple[Settings, Registration]:

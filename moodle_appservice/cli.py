@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Never, TypeAlias
 
 from . import __doc__ as summary
-from . import __version__, cli_operations, cli_rooms
+from . import __version__, cli_operations, cli_rooms, cli_setup
 from .cli_operations import DEFAULT_CONFIG, Files, Operation
 from .cli_rooms import RoomCommand
+from .cli_setup import SetupCommand
 from .domain.model import CourseId
 from .errors import AppError, ConfigError, Unreachable
 
@@ -30,8 +31,7 @@ exit codes:
   4  safety holds something back until you confirm it (sync --confirm)
 
 first steps:
-  moodle-appservice -g          write config.yaml, an example to fill in
-  moodle-appservice -g          again: write registration.yaml, for Synapse and for this service
+  moodle-appservice init        ask for what is needed, write config.yaml and registration.yaml, check everything
   moodle-appservice doctor      check everything, with a hint for whatever is wrong
   moodle-appservice plan        show what would be done; nothing is changed
   moodle-appservice             run
@@ -125,7 +125,9 @@ class User:
     """Send the code as a Moodle message instead of showing it."""
 
 
-Command: TypeAlias = Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo | Operation | RoomCommand
+Command: TypeAlias = (
+    Run | Generate | Doctor | Plan | Sync | LtiInvite | User | Demo | Operation | RoomCommand | SetupCommand
+)
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -161,9 +163,9 @@ def _command(words: argparse.Namespace) -> Command:
     room_command = cli_rooms.command(words, files)
     if room_command is not None:
         return room_command
-    operation = cli_operations.command(words, files)
-    if operation is not None:
-        return operation
+    other = cli_operations.command(words, files) or cli_setup.command(words, files)
+    if other is not None:
+        return other
     match words.command:
         case "doctor":
             return Doctor(files, words.json, words.reports, words.accept)
@@ -231,6 +233,7 @@ def _add_files(parser: argparse.ArgumentParser, *, default: str | None) -> None:
 
 def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     texts = {
+        **cli_setup.TEXTS,
         "run": "run the service (the default)",
         "doctor": "check Moodle, the homeserver and this service, with a hint for whatever is wrong",
         "plan": "show what would be done; nothing is changed",
@@ -246,7 +249,8 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         for name, text in texts.items()
     }
     made["invite"] = _add_invite(made["lti"])
-    for name in ("run", "doctor", "plan", "sync", "user", "invite", *cli_rooms.TEXTS, *cli_operations.TEXTS):
+    own = ("run", "doctor", "plan", "sync", "user", "invite")
+    for name in (*own, *cli_setup.TEXTS, *cli_rooms.TEXTS, *cli_operations.TEXTS):
         # Suppressed, so that the words before the command keep what they said.
         _add_files(made[name], default=argparse.SUPPRESS)
     for name in ("doctor", "plan"):
@@ -283,6 +287,7 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_user(made["user"])
     cli_operations.add(made)
+    cli_setup.add(made)
     made["demo"].add_argument(
         "--once", action="store_true", help="end after the story; 0 only if all of it happened"
     )

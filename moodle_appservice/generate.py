@@ -62,13 +62,17 @@ def _write_registration(path: Path, settings: Settings, *, force: bool) -> None:
         ) from None
 
 
+def homeserver_lines(path: Path) -> list[str]:
+    """What belongs into homeserver.yaml, indented for reading."""
+    return ["       app_service_config_files:", f"         - {path.absolute()}"]
+
+
 def _next_steps(path: Path, config_path: Path, settings: Settings) -> list[str]:
     steps = [
         f"Wrote {path} with new random tokens; only this user can read it.",
         "Next:",
         "1. Let Synapse read that file, or a copy of it, and name it in homeserver.yaml:",
-        "       app_service_config_files:",
-        f"         - {path.absolute()}",
+        *homeserver_lines(path),
         f"   Synapse will reach this service at {settings.appservice.url}. If that is not so, set",
         "   appservice.address in the configuration and run the same command again with --force.",
         "2. Restart Synapse.",

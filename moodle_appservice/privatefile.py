@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import tempfile
@@ -38,6 +39,31 @@ def write(path: Path, text: str, *, force: bool = False) -> None:
         ) from error
 
 
+def rewrite(path: Path, text: str) -> None:
+    """Replace the text of a file in one step; its owner and its mode stay. Raises what `write` raises."""
+    real = path.resolve()
+    try:
+        _replace(real, text, like=real.stat())
+    except OSError as error:
+        raise PermanentFailure(
+            f"{path} could not be written: {error.strerror or type(error).__name__}. It was left as it is. "
+            "Do it as the user to whom the file belongs."
+        ) from error
+
+
+def keep_beside(path: Path) -> Path:
+    """Copy a file to a free name beside it, such as `config.yaml.bak`; returns that. Raises what `write` raises."""
+    text = path.read_text(encoding="utf-8")
+    for number in itertools.count(1):
+        kept = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
+        try:
+            write(kept, text)
+        except Refused:
+            continue
+        return kept
+    raise AssertionError("unreachable: numbers do not end")
+
+
 def _create(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     try:
@@ -48,10 +74,13 @@ def _create(path: Path, text: str) -> None:
         raise
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, like: os.stat_result | None = None) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        os.fchmod(descriptor, _OWNER_ONLY)
+        if like is not None and os.geteuid() == 0:
+            # Before the mode, which a change of the owner may take bits from.
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+        os.fchmod(descriptor, _OWNER_ONLY if like is None else stat.S_IMODE(like.st_mode))
         _fill(descriptor, text)
         os.replace(name, path)
     except BaseException:

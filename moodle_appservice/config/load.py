@@ -10,26 +10,41 @@ from pydantic import ValidationError
 from ..errors import ConfigError, Problem
 from ..privatefile import is_open_to_all
 from ..problems import PLACEHOLDER, explain, model_of
-from ..yamlfile import Place, Value, read
+from ..yamlfile import Place, Tree, Value, parse, read
 from .keys import Kind, keys
+from .renames import RENAMES, Renames, understand
 from .settings import Settings
 from .sources import Layers, apply_environment, apply_secret_files
 
 
-def load(path: Path, environment: Mapping[str, str]) -> Settings:
+def load(path: Path, environment: Mapping[str, str], renames: Renames = RENAMES) -> Settings:
     """Read and check the configuration. Raises `ConfigError` with every problem; relative paths start at the file."""
-    tree = read(path, missing=f"Write an example with: moodle-appservice -g -c {path}")
+    missing = f"Let moodle-appservice init -c {path} make one, or write an example with: moodle-appservice -g -c {path}"
+    tree = read(path, missing=missing)
     layers = Layers.of(tree, str(path), path.absolute().parent)
+    secret_inside = _holds_secret(layers)
+    settings = _settings(tree, layers, environment, renames)
+    if secret_inside and is_open_to_all(path):
+        wrong = "every user of this machine can read it, and it holds a secret"
+        settings._warnings += (Problem(str(path), None, "file", wrong, f"Run: chmod 600 {path}"),)
+    return settings
+
+
+def check(text: str, path: Path, environment: Mapping[str, str], renames: Renames = RENAMES) -> Settings:
+    """The settings as if this text stood in the file. Raises what `load` raises; nothing is written."""
+    tree = parse(text, str(path))
+    return _settings(tree, Layers.of(tree, str(path), path.absolute().parent), environment, renames)
+
+
+def _settings(tree: Tree, layers: Layers, environment: Mapping[str, str], renames: Renames) -> Settings:
     if not tree.value and tree.problems:
         raise ConfigError(tree.problems)
-    secret_inside = _holds_secret(layers)
-    apply_environment(layers, environment)
+    understand(layers, renames)
+    apply_environment(layers, environment, renames)
     apply_secret_files(layers)
     _report_placeholders(layers)
     settings = _validate(layers)
-    if secret_inside and is_open_to_all(path):
-        wrong = "every user of this machine can read it, and it holds a secret"
-        settings._warnings = (Problem(str(path), None, "file", wrong, f"Run: chmod 600 {path}"),)
+    settings._warnings = tuple(layers.warnings)
     return settings
 
 

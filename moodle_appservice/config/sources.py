@@ -18,6 +18,7 @@ from ..privatefile import is_open_to_all
 from ..problems import Origin, nearest
 from ..yamlfile import Place, Tree, Value, parse_value, spell, without_unset
 from .keys import ENVIRONMENT_PREFIX, FILE_SUFFIX, Key, Kind, keys, variable
+from .renamed import Renames, at
 
 ENVIRONMENT = "environment"
 # Kubernetes and Docker set these for a service that is called moodle-appservice.
@@ -35,6 +36,8 @@ class Layers:
     problems: list[Problem]
     silenced: set[str] = field(default_factory=set)
     """Keys whose absence is somebody else's fault, which is reported already."""
+    warnings: list[Problem] = field(default_factory=list)
+    """What is understood all the same."""
 
     @classmethod
     def of(cls, tree: Tree, file: str, folder: Path) -> Layers:
@@ -88,13 +91,32 @@ class Layers:
             section.pop(str(place[-1]), None)
         return value
 
+    def has(self, place: tuple[str, ...]) -> bool:
+        """Whether something stands there, be it empty."""
+        section = self.get(place[:-1]) if place[:-1] else self.value
+        return isinstance(section, dict) and place[-1] in section
+
+    def move(self, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+        """Let the value at `old` stand at `new`, where nothing stands; sections that are empty then go."""
+        here = self.origin_of(old)
+        below = {place: origin for place, origin in self.origins.items() if place[: len(old)] == old}
+        value = self.take(old)
+        for length in range(len(old) - 1, 0, -1):
+            if self.get(old[:length]) == {}:
+                self.take(old[:length])
+        if value is None:
+            return
+        self.put(new, value, here)
+        for place, origin in below.items():
+            self.origins[(*new, *place[len(old) :])] = origin
+
     def _forget_below(self, place: Place) -> None:
         for known in [known for known in self.origins if known[: len(place)] == place]:
             del self.origins[known]
 
 
-def apply_environment(layers: Layers, environment: Mapping[str, str]) -> None:
-    """Lay the variables with our prefix over the file."""
+def apply_environment(layers: Layers, environment: Mapping[str, str], renames: Renames = ()) -> None:
+    """Lay the variables with our prefix over the file; those of former names count as those of the present ones."""
     ours = {name: text for name, text in environment.items() if name.startswith(ENVIRONMENT_PREFIX)}
     # Sections before their keys, so that the more exact variable wins.
     for name in sorted(ours, key=lambda name: (name.count("__"), name)):
@@ -103,6 +125,17 @@ def apply_environment(layers: Layers, environment: Mapping[str, str]) -> None:
             continue
         place = tuple(rest.lower().split("__"))
         kind = _kind_at(place)
+        if kind is None and (rename := at(place, renames)) is not None:
+            place = rename.moved(place)
+            kind = _kind_at(place)
+            said = rename.problem(ENVIRONMENT, None, name, variable(place))
+            if environment.get(variable(place), "").strip():
+                wrong = f"it is the former name of {variable(place)}, which is set too"
+                said = Problem(ENVIRONMENT, None, name, wrong, "Unset it.")
+                kind = None
+            (layers.problems if kind is None or not rename.is_understood() else layers.warnings).append(said)
+            if kind is None:
+                continue
         if kind is None:
             layers.problems.append(_unknown_variable(name))
         elif ours[name].strip():

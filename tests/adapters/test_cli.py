@@ -24,6 +24,7 @@ from moodle_appservice.cli import (
     parse,
 )
 from moodle_appservice.cli_operations import AuditExport, Backup, Explain, Files, OfCourse, Pause, Restore
+from moodle_appservice.cli_setup import Init, Migrate
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.errors import (
     AppError,
@@ -79,6 +80,13 @@ THERE = Files(Path("/etc/c.yaml"), Path("r.yaml"))
         ("course archive 7", OfCourse(HERE, "archive", CourseId(7))),
         ("course reset 7 --yes", OfCourse(HERE, "reset", CourseId(7), yes=True)),
         ("course release 7 --to @a:b @c:d", OfCourse(HERE, "release", CourseId(7), ("@a:b", "@c:d"))),
+        ("init -c /etc/c.yaml -r r.yaml", Init(THERE)),
+        (
+            "init --site uni --moodle-token-file t --force",
+            Init(HERE, {"site": "uni", "moodle.token_file": "t"}, force=True),
+        ),
+        ("init --moodle-token-file - --no-doctor", Init(HERE, {}, token_from_input=True, doctor=False)),
+        ("config migrate --yes", Migrate(HERE, yes=True)),
         ("resume --course 7", Pause(HERE, CourseId(7), resume=True)),
         ("demo", Demo(once=False, port=0, homeserver_port=0)),
         ("demo --once --port 8080 --homeserver-port 8008", Demo(once=True, port=8080, homeserver_port=8008)),
@@ -100,6 +108,8 @@ def test_words_become_a_command(words: str, command: Command) -> None:
         ("sync --course 0", "'0' is not a course id"),
         ("demo --port 65536", "'65536' is not a port"),
         ("doctor --js", "unrecognized arguments: --js"),
+        ("config", "the following arguments are required: what"),
+        ("init --moodle-token abc", "unrecognized arguments: --moodle-token abc"),
         ("run --json", "unrecognized arguments: --json"),
     ],
 )
@@ -120,7 +130,7 @@ def test_help_documents_every_exit_code(capsys: pytest.CaptureFixture[str]) -> N
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert {int(code) for code in re.findall(r"^  (\d)  ", text, re.MULTILINE)} == set(Exit)
-    for command in ("run", "doctor", "plan", "sync", "demo"):
+    for command in ("init", "run", "doctor", "plan", "sync", "demo", "config"):
         assert re.search(rf"^    {command} ", text, re.MULTILINE)
 
 

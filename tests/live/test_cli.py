@@ -75,6 +75,26 @@ async def test_generate_in_an_empty_folder_leads_to_a_registration(tmp_path: Pat
     assert "moodle.url" in out
 
 
+async def test_init_makes_an_installation_that_lacks_nothing_but_the_restart_of_the_homeserver(
+    house: House, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(house.moodle.token)
+    token.chmod(0o600)
+    where = ("--moodle-url", str(house.moodle.url), "--homeserver-url", house.synapse.url)
+    which = ("--site", "fresh", "--domain", house.synapse.server_name, "--moodle-token-file", str(token))
+    code, out = await program("init", *where, *which, cwd=tmp_path)
+    assert code == 0, out
+    assert house.moodle.token not in out
+    assert "✓ Moodle lists its courses: 2 courses" in out
+    assert [line for line in out.splitlines() if line.startswith("✗")] == [
+        line for line in out.splitlines() if line.startswith("✗ The homeserver knows us: ")
+    ]
+    assert f"app_service_config_files:\n         - {tmp_path / 'registration.yaml'}" in out
+    code, out = await program("init", *where, *which, cwd=tmp_path)
+    assert (code, "was left as it is" in out) == (1, True)
+
+
 async def test_a_wrong_configuration_ends_with_2_and_names_the_line(house: House) -> None:
     path = house.config()
     path.write_text(path.read_text().replace('"interval"', '"intervall"'))
