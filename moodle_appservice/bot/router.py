@@ -217,7 +217,7 @@ class Router:
         except AppError as failure:
             log.warning("Command %s failed [%s]: %s", command.name, call.reference, failure)
             await self._note(call, None, "failed")
-            await _failed(call, call.reader.language.tell(str(failure)))
+            await _failed(call, call.reader.tell(str(failure)))
         except Exception:
             log.exception("Command %s ended in a bug of ours [%s].", command.name, call.reference)
             await self._note(call, None, "failed")

@@ -64,14 +64,14 @@ class Notices:
     async def _to_account(self, account: UserId, text: str, reference: str) -> None:
         key = f"link:{reference}:old"
         if self._readers is not None:
-            text = (await self._readers.of_account(account)).language.tell(text)
+            text = (await self._readers.of_account(account)).tell(text)
         await _try(
             "old account", self._messenger.direct(account, text, f"<p>{html.escape(text)}</p>", key=key)
         )
 
     async def _to_moodle(self, user_id: MoodleUserId, text: str, reference: str) -> None:
         if self._readers is not None:
-            text = (await self._readers.of(user_id)).language.tell(text)
+            text = (await self._readers.of(user_id)).tell(text)
         if await _is_on(self._inbox):
             await _try("Moodle inbox", self._inbox.send(user_id, text, key=f"link:{reference}:moodle"))
 

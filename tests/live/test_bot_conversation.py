@@ -30,7 +30,7 @@ ALWAYS = (
     (r"https://matrix\.to/#/\S+", "https://matrix.to/#/…"),
     (r"yes [a-z]{6}", "yes bakute"),
     (r"reference [0-9a-f]{8}", "reference 1a2b3c4d"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-09-01 08:00 UTC"),
+    (r"\d{1,2} \w{3,4} \d{4}, \d\d:\d\d(?: UTC)?", "1 Sep 2026, 08:00"),
 )
 LANGUAGES = {"de": "Deutsch", "fr": "français", "es": "español"}
 

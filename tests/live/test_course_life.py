@@ -317,7 +317,7 @@ async def test_an_archive_is_written_down_and_then_really_purged(
         await cast.house.sync()
         return await cast.house.room_of(COURSE) == ""
 
-    await until(is_gone, "the room is deleted")
+    await until(is_gone, "the room is deleted", patience=120)
     folder = cast.house.folder / "exports"
     (file,) = list(folder.iterdir())
     assert file.stat().st_mode & 0o077 == 0

@@ -29,7 +29,7 @@ async def overview(call: Call) -> CourseId | None:
         Item(_("paused"), _("the whole site") if now.site_paused else str(now.courses_paused)),
         Item(_("last sync"), _("never") if now.last_sync is None else language.ago(at - now.last_sync)),
     ]
-    answer = Answer().items(entries).line(language.tell(await call.desk.overview.left()))
+    answer = Answer().items(entries).line(call.reader.tell(await call.desk.overview.left()))
     if now.held:
         answer.line(_("`held` tells what waits for you."))
     if now.stuck:
@@ -50,7 +50,7 @@ async def stuck(call: Call) -> CourseId | None:
         again = ""
         if one.retry_at is not None:
             again = " " + _("Tried again {when}.", when=language.ahead(one.retry_at - call.desk.clock.now()))
-        entries.append(Item(one.what, f"– {language.tell(one.why)}{again}"))
+        entries.append(Item(one.what, f"– {call.reader.tell(one.why)}{again}"))
     await call.answer(listed(call, Answer(), entries, per_page=8))
     return None
 
@@ -74,7 +74,7 @@ async def stats(call: Call) -> CourseId | None:
 
 async def audit(call: Call) -> CourseId | None:
     """The newest lines of the audit log, of all, of one course or of one person."""
-    _, tell = call.reader.language.gettext, call.reader.language.tell
+    _, tell = call.reader.language.gettext, call.reader.tell
     course, words = call.arguments.course, call.arguments["person"]
     if course and not course.isdecimal():
         raise await call.refuse("Write the course's number behind -c.")

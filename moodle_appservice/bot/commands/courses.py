@@ -41,7 +41,7 @@ async def invite(call: Call) -> CourseId | None:
     """Invite the person again, also after leaving."""
     course_id = await own_course(call)
     said = await call.desk.operations.request_membership(call.known, course_id, at=call.desk.clock.now())
-    answer = Answer().line(call.reader.language.tell(said.sentence))
+    answer = Answer().line(call.reader.tell(said.sentence))
     row = next((one for one in await call.desk.mine.courses(call.known) if one.course_id == course_id), None)
     if said.membership in (Membership.INVITE, Membership.JOIN) and row is not None:
         answer.items([_entry(call, row)])
@@ -53,7 +53,7 @@ async def leave(call: Call) -> CourseId | None:
     """Take the person out of a course's rooms, until they ask for an invite."""
     course_id = await own_course(call)
     said = await call.desk.mine.leave(call.known, course_id, at=call.desk.clock.now())
-    answer = Answer().line(call.reader.language.tell(said))
+    answer = Answer().line(call.reader.tell(said))
     answer.line(call.reader.language.gettext("To come back: `invite {course}`", course=course_id))
     await call.answer(answer)
     return course_id

@@ -23,14 +23,14 @@ CHANGED = N_("What is held has changed since this was shown, so nothing was conf
 
 async def held(call: Call) -> CourseId | None:
     """What safety holds, in groups by cause, with what to write to confirm each as it is shown."""
-    _, language = call.reader.language.gettext, call.reader.language
+    _ = call.reader.language.gettext
     groups = await call.desk.held_plans.groups()
     if not groups:
         await call.answer(Answer().line(_("Nothing is held.")))
         return None
     entries = []
     for group in groups:
-        entries.append(Item(language.tell(group.cause), f"– {_since(call, group)}"))
+        entries.append(Item(call.reader.tell(group.cause), f"– {_since(call, group)}"))
         entries += _courses_of(call, group)
     await call.answer(listed(call, Answer(), entries, per_page=8))
     return None
@@ -48,7 +48,7 @@ async def confirm(call: Call) -> CourseId | None:
             else N_("Nothing is held under {id}. `held` lists what is. Nothing was done."),
             id=wanted,
         )
-    answer = Answer().line(language.tell(group.cause), strong=group.mark).items(_courses_of(call, group))
+    answer = Answer().line(call.reader.tell(group.cause), strong=group.mark).items(_courses_of(call, group))
     names = [name for course in group.courses for name in course.people]
     if names:
         listed_names = language.listed(names[:MOST_NAMES])
@@ -85,7 +85,7 @@ def _courses_of(call: Call, group: HeldGroup) -> list[Item]:
     found = [
         Item(
             f"{one.course_id} {one.shortname}".strip() if one.course_id else "",
-            f"– {call.reader.language.tell(one.reason)}",
+            f"– {call.reader.tell(one.reason)}",
         )
         for one in group.courses[:MOST_COURSES]
     ]
@@ -101,7 +101,7 @@ async def pause(call: Call) -> CourseId | None:
     """Write nothing for a course, or for the whole site, until somebody resumes."""
     course_id = await _scope(call)
     said = await call.desk.pauses.pause(course_id, by=str(call.sender), why=call.arguments["why"])
-    await call.answer(Answer().line(call.reader.language.tell(said)))
+    await call.answer(Answer().line(call.reader.tell(said)))
     return course_id
 
 
@@ -109,7 +109,7 @@ async def resume(call: Call) -> CourseId | None:
     """Go on with a course, or with the whole site."""
     course_id = await _scope(call)
     said = await call.desk.pauses.resume(course_id, by=str(call.sender))
-    await call.answer(Answer().line(call.reader.language.tell(said)))
+    await call.answer(Answer().line(call.reader.tell(said)))
     return course_id
 
 
@@ -133,11 +133,11 @@ async def sync_some(call: Call) -> CourseId | None:
             "{number} course was looked at.", "{number} courses were looked at.", report.courses
         )
     )
-    answer.line(language.tell(report.note))
+    answer.line(call.reader.tell(report.note))
     if report.held:
         answer.line(_("`held` tells what waits for you."))
     answer.items(
-        [Item(str(key), f"– {language.tell(str(why))}") for key, why in list(report.failures.items())[:5]]
+        [Item(str(key), f"– {call.reader.tell(str(why))}") for key, why in list(report.failures.items())[:5]]
     )
     await progress.end(answer)
     return None

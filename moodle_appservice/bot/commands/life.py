@@ -61,4 +61,4 @@ async def _told(call: Call, course_id: CourseId, said: str) -> None:
         failure = await call.desk.operations.sync_course(course_id)
         if failure is not None:
             raise failure
-    await call.answer(Answer().line(call.reader.language.tell(said)))
+    await call.answer(Answer().line(call.reader.tell(said)))

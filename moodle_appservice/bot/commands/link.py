@@ -71,4 +71,4 @@ async def _answer(call: Call, *, yes: bool) -> None:
 
 async def _say(call: Call, said: str | None) -> None:
     if said is not None:
-        await call.answer_privately(Answer().line(call.reader.language.tell(said)))
+        await call.answer_privately(Answer().line(call.reader.tell(said)))

@@ -87,7 +87,7 @@ async def privacy(call: Call) -> CourseId | None:
         raise await call.refuse("Write `privacy`, or `privacy export` for a file with everything.")
     lines = await call.desk.personal.show(str(call.known))
     answer = Answer().line("", strong=_("What I store about you"))
-    listed(call, answer, [Item("", call.reader.language.tell(line.strip())) for line in lines])
+    listed(call, answer, [Item("", call.reader.tell(line.strip())) for line in lines])
     answer.line(
         _(
             "I keep nothing of what people write to each other. `privacy export` sends you everything as a file."

@@ -30,7 +30,7 @@ from .pages import listed
 
 async def rendered(call: Call, answer: Answer, view: PlanView) -> Answer:
     """Add the plan of one course to an answer."""
-    _, tell = call.reader.language.gettext, call.reader.language.tell
+    _, tell = call.reader.language.gettext, call.reader.tell
     prepared = view.prepared
     if view.paused:
         answer.line(tell(view.paused))

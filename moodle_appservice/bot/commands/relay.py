@@ -41,5 +41,5 @@ async def _tell(call: Call, course_id: CourseId) -> None:
         else language.gettext("Announcements and dates do not reach the room of {course}.", course=name)
     )
     answer = Answer().line(told)
-    answer.line(language.tell(state.reason) if call.may_name else "")
+    answer.line(call.reader.tell(state.reason) if call.may_name else "")
     await call.answer(answer)

@@ -72,7 +72,7 @@ async def missing(call: Call) -> CourseId | None:
                 status.invited,
             )
         )
-    tell_ = call.reader.language.tell
+    tell_ = call.reader.tell
     listed(call, answer, [Item(one.name, f"– {tell_(one.reason)}") for one in people], per_page=8)
     await call.answer(answer)
     return None
@@ -97,7 +97,7 @@ def rendered(status: CourseStatus, reader: Reader, moment: Moment, *, names: boo
     _ = reader.language.gettext
     answer = Answer()
     if not status.on:
-        reason = reader.language.tell(status.reason) if names else ""
+        reason = reader.tell(status.reason) if names else ""
         return answer.line(f"{_('There is no room.')} {reason}".strip(), strong=status.shortname)
     ready = _("The room is being made.") if status.room_id is None else _("The room is ready.")
     answer.line(ready, strong=status.shortname)
@@ -108,13 +108,13 @@ def rendered(status: CourseStatus, reader: Reader, moment: Moment, *, names: boo
     if len(status.rooms) > 1:
         rooms = [_room(room, reader, moment.server, names=names) for room in status.rooms]
         answer.line("", strong=_("Rooms")).items(rooms)
-    answer.line(reader.language.tell(moment.left))
+    answer.line(reader.tell(moment.left))
     if names:
         _add_details(answer, status, reader, moment)
     if status.own_room:
         answer.line(_("Moodle itself has made a room for this course too."), strong=_("There are two rooms"))
     if status.held:
-        why = reader.language.tell(status.held) if names else _("An administrator must confirm it.")
+        why = reader.tell(status.held) if names else _("An administrator must confirm it.")
         answer.line(why, strong=_("Some removals are held"))
     if len(status.missing) > (FEW_NAMES if names else 0):
         answer.line(_("`missing` tells who, and why."))
@@ -163,13 +163,13 @@ def _add_details(answer: Answer, status: CourseStatus, reader: Reader, moment: M
         entries.append(Item(_("next sync"), language.ahead(moment.next_look - moment.now)))
     if moment.running:
         entries.append(Item(_("running"), _("a sync of this course")))
-    entries.append(Item(_("errors"), language.tell(status.last_error) if status.last_error else _("none")))
+    entries.append(Item(_("errors"), reader.tell(status.last_error) if status.last_error else _("none")))
     answer.items(entries)
-    answer.line(language.tell(status.paused))
+    answer.line(reader.tell(status.paused))
     for title, people in (
         (_("Not there yet"), status.missing),
         (_("Without the level of their role"), status.without_level),
     ):
         if people:
-            few = [Item(one.name, f"– {language.tell(one.reason)}") for one in people[:FEW_NAMES]]
+            few = [Item(one.name, f"– {reader.tell(one.reason)}") for one in people[:FEW_NAMES]]
             answer.line("", strong=title).items(few)

@@ -48,7 +48,7 @@ async def _meant(call: Call, course_id: CourseId, words: str) -> MoodleUserId:
 
 
 async def _tell(call: Call, found: Explanation) -> None:
-    tell = call.reader.language.tell
+    tell = call.reader.tell
     entries = [Item("", tell(sentence)) for sentence in found.account]
     for course in found.courses:
         entries += [Item(course.shortname, tell(sentence)) for sentence in course.sentences]
