@@ -8,49 +8,28 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import assert_never
 
 from mautrix.util.async_db import Connection
 
-from ..domain.actions import (
-    Ban,
-    CreateRoom,
-    Export,
-    ForceJoin,
-    Invite,
-    Join,
-    MoveAlias,
-    OfPerson,
-    Purge,
-    PutAlias,
-    Remove,
-    SetPower,
-    SetState,
-    Unban,
-)
 from ..domain.model import CourseId, GroupId, MoodleUserId, RoomId, UserId
 from ..domain.places import Ledger
 from ..domain.rooms import RoomKey, RoomKind
 from ..ports import Done, OwnRoom
 from .afterwards import note_invited, note_removed
-from .assume import assume_member, assume_room, assume_state
-from .audit import add_line
-from .db import Db, Row, fetch_in, to_json
+from .booking import COURSE, audit, book, columns, give_place, put_room, take_place
+from .db import Db, Row, fetch_in
 from .found import (
     NAMES,
     answered,
-    avatar_in,
     book_departed,
     book_name,
     book_names,
     forget_departed,
-    generation_in,
     levels_of_known,
     move_books,
 )
 from .safety import book_departure
 
-COURSE = "course"
 CONTROL = "control"
 _PLACES = (
     "SELECT place.*, mirror_member.event_id AS event_now FROM place LEFT JOIN mirror_member "
@@ -71,7 +50,7 @@ class LedgerBooks:
         row = await self._db.fetch_one(
             "SELECT room_id FROM room WHERE kind = $1 AND course_id = $2 AND room_kind = $3 AND group_id = $4 "
             "ORDER BY generation DESC LIMIT 1",
-            *_columns(key),
+            *columns(key),
         )
         return None if row is None else RoomId(row["room_id"])
 
@@ -171,9 +150,9 @@ class LedgerBooks:
         """Book one action."""
 
         async def work(connection: Connection) -> None:
-            await _audit(connection, done)
+            await audit(connection, done)
             if done.error is None:
-                await _book(connection, done, bot)
+                await book(connection, done, bot)
                 await book_departure(connection, done)
 
         await self._db.transaction(work)
@@ -188,7 +167,7 @@ class LedgerBooks:
         async def work(connection: Connection) -> None:
             levels = await levels_of_known(connection, room_id)
             await connection.execute("DELETE FROM room WHERE room_id = $1", room_id)
-            await _put_room(connection, room_id, key, generation, at=at, levels=levels)
+            await put_room(connection, room_id, key, generation, at=at, levels=levels)
             await book_names(connection, room_id, self._bot, at=at)
             await book_departed(connection, room_id)
 
@@ -238,7 +217,7 @@ class LedgerBooks:
         async def work(connection: Connection) -> None:
             for user, person in users.items():
                 await note_invited(connection, room_id, user, person, at)
-                await _give_place(connection, room_id, user, person, at=at, banned=user in banned)
+                await give_place(connection, room_id, user, person, at=at, banned=user in banned)
 
         await self._db.transaction(work)
 
@@ -248,7 +227,7 @@ class LedgerBooks:
         async def work(connection: Connection) -> None:
             for user in users:
                 await note_removed(connection, room_id, user, at)
-                await _take_place(connection, room_id, user)
+                await take_place(connection, room_id, user)
                 await forget_departed(connection, room_id, user)
 
         await self._db.transaction(work)
@@ -288,132 +267,8 @@ class LedgerBooks:
         await self._db.transaction(work)
 
 
-async def _book(connection: Connection, done: Done, bot: UserId) -> None:
-    match done.action:
-        case CreateRoom() as action:
-            await _book_room(connection, done, action, bot)
-        case SetState(event_type, state_key, content):
-            await assume_state(connection, done, event_type, state_key, content, bot)
-            await book_name(connection, done.room_id, event_type, content)
-        case Purge():
-            for table in ("place", "room", "hold", "mirror_state", "mirror_member", "mirror_room"):
-                await connection.execute(f"DELETE FROM {table} WHERE room_id = $1", done.room_id)
-        case MoveAlias() | Export():
-            # Neither is state of the room.
-            pass
-        case SetPower(content, levels):
-            await assume_state(connection, done, "m.room.power_levels", "", content, bot)
-            await connection.execute(
-                "UPDATE room SET levels_written = $2 WHERE room_id = $1", done.room_id, to_json(dict(levels))
-            )
-        case ForceJoin(matrix_id, person):
-            await assume_member(connection, done, matrix_id, "join", matrix_id)
-            await _give_place(connection, done.room_id, matrix_id, person, at=done.at)
-        case Invite(matrix_id, person):
-            await assume_member(connection, done, matrix_id, "invite", bot)
-            await _give_place(connection, done.room_id, matrix_id, person, at=done.at)
-        case Join(matrix_id, person):
-            await assume_member(connection, done, matrix_id, "join", matrix_id)
-            await _give_place(connection, done.room_id, matrix_id, person, at=done.at)
-        case Ban(matrix_id, person):
-            await assume_member(connection, done, matrix_id, "ban", bot)
-            await _give_place(connection, done.room_id, matrix_id, person, at=done.at, banned=True)
-        case PutAlias():
-            pass
-        case Remove(matrix_id) | Unban(matrix_id):
-            await assume_member(connection, done, matrix_id, "leave", bot)
-            await _take_place(connection, done.room_id, matrix_id)
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-async def _give_place(
-    connection: Connection,
-    room_id: RoomId,
-    user: UserId,
-    person: MoodleUserId,
-    *,
-    at: float,
-    banned: bool = False,
-) -> None:
-    """A place that is wanted, or (`banned`) one that we have taken away with a ban."""
-    await connection.execute(
-        "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at, wanted, intended, banned) "
-        "VALUES ($1, $2, $3, $4, $5, 0, $6) ON CONFLICT (room_id, matrix_id) DO UPDATE SET "
-        "moodle_id = excluded.moodle_id, invited_at = excluded.invited_at, wanted = excluded.wanted, intended = 0, "
-        "banned = excluded.banned",
-        room_id,
-        user,
-        person,
-        at,
-        int(not banned),
-        int(banned),
-    )
-
-
-async def _take_place(connection: Connection, room_id: RoomId, user: UserId) -> None:
-    await connection.execute(
-        "UPDATE place SET wanted = 0, intended = 0, banned = 0 WHERE room_id = $1 AND matrix_id = $2",
-        room_id,
-        user,
-    )
-
-
 def _users_with(places: Iterable[Row], column: str) -> frozenset[UserId]:
     return frozenset(UserId(place["matrix_id"]) for place in places if place[column])
-
-
-async def _book_room(connection: Connection, done: Done, action: CreateRoom, bot: UserId) -> None:
-    content = action.content
-    given = content.get("power_level_content_override", {}).get("users", {})
-    await _put_room(
-        connection,
-        done.room_id,
-        action.room,
-        generation_in(content),
-        at=done.at,
-        levels={user: level for user, level in given.items() if user != bot},
-        name=content.get("name"),
-        topic=content.get("topic"),
-        avatar=avatar_in(content),
-    )
-    await assume_room(connection, done.room_id, content, bot)
-
-
-async def _put_room(
-    connection: Connection,
-    room_id: RoomId,
-    key: RoomKey,
-    generation: int,
-    *,
-    at: float,
-    levels: Mapping[str, int],
-    name: str | None = None,
-    topic: str | None = None,
-    avatar: str | None = None,
-) -> None:
-    await connection.execute(
-        "INSERT INTO room (room_id, kind, course_id, room_kind, group_id, generation, name_written, topic_written, "
-        "levels_written, created_at, avatar_written) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
-        "ON CONFLICT (kind, course_id, room_kind, group_id, generation) DO UPDATE SET room_id = excluded.room_id, "
-        "name_written = excluded.name_written, topic_written = excluded.topic_written, "
-        "levels_written = excluded.levels_written, created_at = excluded.created_at, "
-        "avatar_written = excluded.avatar_written",
-        room_id,
-        *_columns(key),
-        generation,
-        name,
-        topic,
-        to_json(dict(levels)),
-        at,
-        avatar,
-    )
-
-
-def _columns(key: RoomKey) -> tuple[str, int, str, int]:
-    """`kind`, `course_id`, `room_kind` and `group_id` of a row."""
-    kind = COURSE if key.kind.is_of_course else str(key.kind)
-    return kind, int(key.owner), str(key.kind), int(key.group)
 
 
 def _key(row: Row) -> RoomKey:
@@ -439,21 +294,4 @@ def _ledger(row: Row, places: Sequence[Row], departed: Sequence[Row]) -> Ledger:
         departed=frozenset(UserId(one["matrix_id"]) for one in (*departed, *filter(answered, places))),
         kept=frozenset(what for what, column in NAMES.items() if row[f"{column}_kept"]),
         filled=row["filled_at"] is not None,
-    )
-
-
-async def _audit(connection: Connection, done: Done) -> None:
-    subject = done.action if isinstance(done.action, OfPerson) else None
-    result = done.error or "done"
-    await add_line(
-        connection,
-        kind=type(done.action).__name__,
-        at=done.at,
-        why=done.action.why,
-        result=result.replace(subject.matrix_id, "this account") if subject else result,
-        person=subject.person if subject else None,
-        course_id=done.course_id,
-        room_id=done.room_id,
-        signal=done.signal,
-        reference=done.reference,
     )
