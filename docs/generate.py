@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from docs import said
 from moodle_appservice.bot.commands import COMMANDS
 from moodle_appservice.config import Key, Settings, keys
 from moodle_appservice.config.keys import Kind
@@ -21,7 +22,7 @@ from moodle_appservice.doctor.checks import CHECKS
 from moodle_appservice.domain.model import UserId
 from moodle_appservice.domain.power import power_levels
 from moodle_appservice.domain.rules import DEFAULT_LEVELS, Rules
-from moodle_appservice.moodle import errors
+from moodle_appservice.moodle import errors, report_errors
 from moodle_appservice.problems import field_at
 from moodle_appservice.web.metrics import METRICS
 
@@ -160,12 +161,23 @@ def moodle_errors() -> str:
     """Every failure that Moodle, or the way to it, can cause."""
     rows = [
         (f"{kind.happened} …", kind.hint or "–", "yes" if issubclass(kind, errors.MoodleTemporary) else "no")
-        for kind in vars(errors).values()
+        for kind in (vars(errors) | vars(report_errors)).values()
         if isinstance(kind, type)
         and issubclass(kind, errors.MoodleError)
         and kind not in (errors.MoodleError, errors.MoodleTemporary, errors.MoodlePermanent)
     ]
     return table(("The message begins with", "What to do", "Tried again soon"), *rows)
+
+
+def messages() -> str:
+    """What every other error says, by what follows from it."""
+    kinds = said.errors()
+    parts: list[str] = []
+    listed = said.messages()
+    for kind, title in said.KINDS.items():
+        rows = [(one.text, f"`{one.part}`") for one in listed if issubclass(kinds[one.error], kind)]
+        parts.append(f"## {title}\n\n" + table(("The message", "Said by"), *dict.fromkeys(rows)))
+    return "\n".join(parts)
 
 
 def doctor_checks() -> str:
@@ -190,6 +202,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "power-levels": power,
     "moodle-errors": moodle_errors,
     "metrics": metrics,
+    "messages": messages,
     "doctor-checks": doctor_checks,
 }
 

