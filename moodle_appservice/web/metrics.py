@@ -48,7 +48,7 @@ METRICS = (
     Metric(
         "actions", "counter", "Changes to rooms, by what was done and whether it worked.", ("kind", "result")
     ),
-    Metric("queue_depth", "gauge", "Keys that wait or are worked on."),
+    Metric("queue_depth", "gauge", "Keys that are due, are tried again later, or are worked on."),
     Metric("queue_oldest_seconds", "gauge", "For how long the oldest of them has been due."),
     Metric(
         "moodle_calls",

@@ -40,7 +40,7 @@ class QueueDesk(Protocol):
         ...
 
     async def depth(self) -> int:
-        """How many keys wait or run."""
+        """How many keys are due, are tried again later, or run."""
         ...
 
     async def oldest(self) -> float:
@@ -92,6 +92,18 @@ async def test_it_is_known_how_long_the_oldest_key_has_been_due(desk: QueueDesk)
     assert 55 < await desk.oldest() < 75
     await desk.queue.done(await desk.take_now())
     assert await desk.oldest() == 0, "what waits for its time is not late"
+
+
+async def test_a_look_that_is_planned_for_later_is_no_work_that_waits(desk: QueueDesk) -> None:
+    await desk.queue.add(A, signal="moment", not_before=desk.now() + 90 * 86400)
+    await desk.queue.add(B)
+    assert await desk.depth() == 1
+    taken = await desk.take_now()
+    assert await desk.depth() == 1, "it runs"
+    await desk.queue.back_off(taken, delay=500)
+    assert await desk.depth() == 1, "it has failed and is tried again"
+    await desk.queue.add(A, signal="event")
+    assert await desk.depth() == 2
 
 
 async def test_two_workers_get_two_keys(desk: QueueDesk) -> None:

@@ -126,9 +126,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.runner.run(self.desk.advance(seconds))
 
     @invariant()
-    def depth_counts_each_key_once(self) -> None:
+    def depth_counts_each_key_once_that_is_due_or_failed_or_in_hand(self) -> None:
         if hasattr(self, "desk"):
-            assert self.runner.run(self.desk.depth()) == len(self.waiting) + len(self.running)
+            due = [one for one in self.waiting.values() if one.attempt or one.not_before <= self.time]
+            assert self.runner.run(self.desk.depth()) == len(due) + len(self.running)
 
     def teardown(self) -> None:
         if hasattr(self, "desk"):

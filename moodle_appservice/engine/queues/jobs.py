@@ -48,7 +48,8 @@ _OURS = """FROM (SELECT id FROM procrastinate_jobs WHERE id = %(id)s AND status 
 _END = f"SELECT id, procrastinate_finish_job_v1(id, 'succeeded', true) {_OURS}"
 _RETRY = f"SELECT id, procrastinate_retry_job_v2(id, %(at)s::timestamptz, NULL, NULL, NULL) {_OURS}"
 _ATTEMPTS = "UPDATE procrastinate_jobs SET attempts = %(attempts)s WHERE id = %(id)s RETURNING id"
-_DEPTH = "SELECT count(DISTINCT lock) AS number FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+_DEPTH = """SELECT count(DISTINCT lock) AS number FROM procrastinate_jobs WHERE status = 'doing'
+    OR (status = 'todo' AND (attempts > 0 OR scheduled_at IS NULL OR scheduled_at <= now()))"""
 _OLDEST = """SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - GREATEST(job.scheduled_at, event.at))), 0) AS seconds
     FROM procrastinate_jobs AS job JOIN procrastinate_events AS event ON event.job_id = job.id
     WHERE event.type = 'deferred' AND job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= now())"""
@@ -202,7 +203,7 @@ class Jobs:
                 return bool(rows)
 
     async def depth(self) -> int:
-        """How many keys wait or run."""
+        """How many keys are due, are tried again later, or run."""
         async with _usable():
             return int((await self._connector.execute_query_one_async(_DEPTH))["number"])
 

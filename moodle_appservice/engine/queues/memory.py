@@ -122,8 +122,10 @@ class MemoryQueue:
         )
 
     def depth(self) -> int:
-        """How many keys wait or run."""
-        return len(self._waiting) + len(self._running)
+        """How many keys are due, are tried again later, or run."""
+        now = self._clock.now()
+        waiting = sum(1 for one in self._waiting.values() if one.attempt or one.not_before <= now)
+        return waiting + len(self._running)
 
     def oldest(self) -> float:
         """For how many seconds the key that waits longest has been due."""
