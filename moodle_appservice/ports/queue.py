@@ -122,7 +122,7 @@ class Queue(Protocol):
         ...
 
     def depth(self) -> int:
-        """How many keys are due, are tried again later, or run; a look that is planned for a later time is no work yet."""
+        """How many keys are due, are tried again later, or run; a look that is planned for later is no work yet."""
         ...
 
     def oldest(self) -> float:
