@@ -1,9 +1,9 @@
 """The texts that people read, collected from the code: what the catalogues must hold, and nothing else.
 
 The bot and the pages mark their texts (`_("…")`, `ngettext("…", "…", n)`, `N_("…")`, in templates too). The engine
-marks nothing: below `domain`, `engine` and the adapters every piece of text that reads as words is a sentence for
-people, unless it is logged, documents the code, or is listed in `NOT_FOR_PEOPLE`. An f-string becomes a text with
-`{placeholders}`; what stands in a constant of the module, or is one of two words, is put in its place.
+marks nothing: below `domain` and `engine`, and where the adapters name errors, every piece of text that reads as words
+is a sentence for people, unless it is logged, documents the code, or is listed in `NOT_FOR_PEOPLE`. An f-string becomes
+a text with `{placeholders}`; what stands in a constant of the module, or is one of two words, is put in its place.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _MARKED = {
     "sentences": ("languages", "engine"),
 }
 _SENTENCES = ("domain", "engine")
+_ERRORS = ("matrix/http.py", "moodle/errors.py")
+"""Modules of the adapters that say to people what went wrong at Matrix and Moodle."""
 _MACHINERY = (
     "engine/queues/",
     "engine/hall.py",
@@ -68,10 +70,9 @@ def collect(catalogue: str) -> Texts:
             key = message if isinstance(message, str) else (message[0], message[1])
             found.setdefault(key, []).append(f"web/{page}")
     if catalogue == "sentences":
-        for path in _SENTENCES:
-            for module in sorted((PACKAGE / path).rglob("*.py")):
-                if str(module.relative_to(PACKAGE)).startswith(_MACHINERY):
-                    continue
+        folders = (module for path in _SENTENCES for module in sorted((PACKAGE / path).rglob("*.py")))
+        for module in (*folders, *(PACKAGE / path for path in _ERRORS)):
+            if not str(module.relative_to(PACKAGE)).startswith(_MACHINERY):
                 for text in sentences(module.read_text(encoding="utf-8")):
                     if text not in NOT_FOR_PEOPLE:
                         found.setdefault(text, []).append(str(module.relative_to(PACKAGE)))

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 
 from .catalogue import catalogue
 
@@ -30,13 +31,17 @@ _KEY = 4
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One text of the catalogue. `weight`: its letters outside the gaps; `is_open`: it ends with a gap."""
+    """One text of the catalogue. `weight`: its letters outside the gaps; `is_open`: it ends with a gap.
+
+    `quoted`: for each gap, whether it stands between quotation marks, for somebody else's words.
+    """
 
     text: str
     pattern: re.Pattern[str]
     gaps: Sequence[str]
     weight: int
     is_open: bool
+    quoted: Sequence[bool]
 
     def matches(self, text: str) -> Iterator[re.Match[str]]:
         """How the template stands at the start of a text: up to the first space that fits, and up to its end."""
@@ -94,7 +99,8 @@ def _parsed(text: str) -> tuple[_Found, ...] | None:
     for template in _candidates(text[:_KEY]):
         for match in template.matches(text):
             values = tuple(match.groups())
-            if any(_END.search(value) and not is_known(value) for value in values):
+            gaps = zip(values, template.quoted, strict=True)
+            if any(_END.search(value) and not quoted and not is_known(value) for value, quoted in gaps):
                 # It has swallowed a sentence of its own.
                 continue
             rest = text[match.end() :]
@@ -156,4 +162,5 @@ def _template(text: str) -> Template:
         gaps,
         sum(map(len, literals)),
         is_open,
+        [before.endswith('"') and after.startswith('"') for before, after in pairwise(literals)],
     )

@@ -27,7 +27,7 @@ class MoodleError(AppError):
         seen = f": {detail}" if detail else ""
         quote = f' Moodle said: "{said}".' if said else ""
         hint = f" {self.hint}" if self.hint else ""
-        return f"{self.happened} ({function}{subject}){seen}.{quote} Nothing was changed.{hint}"
+        return f"{self.happened} ({function}{subject}){seen}.{quote} Nothing was changed." + hint
 
 
 class MoodleTemporary(MoodleError, TemporaryFailure):
@@ -347,7 +347,7 @@ class RightMissing(MoodlePermanent):
 
     def __init__(self, function: str, right: str, *, about: str = "", remedy: str = "") -> None:
         self.right = right
-        self.hint = f"Give {right} to the role of our account. {remedy}".rstrip()
+        self.hint = f"Give {right} to the role of our account." + (f" {remedy}" if remedy else "")
         super().__init__(function, about=about)
 
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 
 from moodle_appservice.domain.markers import alias_of
-from moodle_appservice.domain.model import CourseId
-from moodle_appservice.domain.rooms import RoomKey, RoomKind
+from moodle_appservice.domain.model import CourseId, GroupId
+from moodle_appservice.domain.rooms import NO_GROUP, RoomKey, RoomKind
 from tests.live.homeserver import Account, People
 from tests.live.house import House
 
@@ -37,9 +37,9 @@ BOT_ALONE = (
 )
 OTHER_STATE = ("m.room.pinned_events", "org.example.widget")
 CALLS = ("org.matrix.msc3401.call.member", "m.call.member")
-WRITERS = {"main": EVERYBODY, "announcements": STAFF, "space": NOBODY}
-CALLERS = {"main": EVERYBODY, "announcements": STAFF, "space": NOBODY}
-REACTORS = {"main": EVERYBODY, "announcements": EVERYBODY, "space": NOBODY}
+WRITERS = {"main": EVERYBODY, "group": EVERYBODY, "staff": STAFF, "announcements": STAFF, "space": NOBODY}
+CALLERS = WRITERS
+REACTORS = {**WRITERS, "announcements": EVERYBODY}
 
 
 class Trial:
@@ -139,25 +139,34 @@ class Trial:
 
 
 async def in_the_room(house: House, people: People, kind: str, version: str) -> tuple[Trial, Account]:
-    """A trial in a room of this kind, with one more member to be acted upon."""
+    """A trial in a room of this kind, with one more member to be acted upon; in the staff room no student is."""
     house.overrides["rooms"] = {
         "existing_courses": True,
         "layout": "space",
         "announcements": True,
+        "staff": True,
+        "groups": [".*"],
         "version": version,
         "invite": "all",
     }
-    cast = {role: await people.register(house.synapse, role) for role in (TEACHER, TUTOR, STUDENT)}
+    # The right without which nobody tells who may see a group.
+    house.moodle.rights.grant("moodle/course:managegroups", "moodle/course:viewhiddengroups")
+    house.moodle.site.service.functions.append("core_group_get_course_groups")
+    there = (TEACHER, TUTOR) if kind == "staff" else (TEACHER, TUTOR, STUDENT)
+    cast = {role: await people.register(house.synapse, role) for role in there}
     victim = await people.register(house.synapse, "victim")
     university = house.moodle.university
     roles = {TEACHER: "editingteacher", TUTOR: "teacher", STUDENT: "student"}
+    group = university.add_group(COURSE, "Lab")
     for role, account in (*cast.items(), ("victim", victim)):
         user = university.add_person(account.localpart, role, "Cast").id
-        university.enrol(user, COURSE, roles.get(role, "student"))
+        university.enrol(user, COURSE, roles.get(role, "teacher" if kind == "staff" else "student"))
+        group.members.add(user)
     service = await house.start()
     report = await house.sync(COURSE)
     assert report.failures == {}
-    alias = quote(alias_of(RoomKey(RoomKind(kind), COURSE), service.rules))
+    key = RoomKey(RoomKind(kind), COURSE, GroupId(group.id) if kind == "group" else NO_GROUP)
+    alias = quote(alias_of(key, service.rules))
     room_id = (await house.ask("GET", f"/_matrix/client/v3/directory/room/{alias}"))["room_id"]
     for account in (*cast.values(), victim):
         answer = await house.ask(
@@ -169,8 +178,14 @@ async def in_the_room(house: House, people: People, kind: str, version: str) -> 
     return Trial(house, room_id, cast), victim
 
 
-@pytest.mark.parametrize("version", ["11", "12"])
-@pytest.mark.parametrize("kind", ["main", "announcements", "space"])
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [
+        *((kind, version) for kind in ("main", "announcements", "space") for version in ("11", "12")),
+        ("staff", "12"),
+        ("group", "11"),
+    ],
+)
 async def test_each_role_can_do_what_the_table_says_and_nothing_else(
     house: House, people: People, kind: str, version: str
 ) -> None:
@@ -193,7 +208,9 @@ async def test_each_role_can_do_what_the_table_says_and_nothing_else(
     assert found == REACTORS[kind]
     # A redaction is a message too, so where nobody may write nobody may redact.
     assert await trial.who_may_redact(about) == (STAFF if kind != "space" else NOBODY)
-    assert await trial.who_may("kick", victim) == STAFF
-    assert await trial.who_may("ban", victim) == STAFF
+    # Nobody can put out who is as powerful: in the staff room everybody is at least a tutor.
+    above = TEACHERS if kind == "staff" else STAFF
+    assert await trial.who_may("kick", victim) == above
+    assert await trial.who_may("ban", victim) == above
     stranger = await people.register(house.synapse, "stranger")
     assert await trial.who_may("invite", stranger) == STAFF

@@ -69,7 +69,12 @@ async def test_without_the_database_no_room_is_made_and_nobody_comes_or_goes(
         "layout": "space",
         "announcements": True,
         "staff": True,
+        "groups": [".*"],
     }
+    house.overrides["spaces"] = {"site": True, "categories": "all"}
+    house.moodle.rights.grant("moodle/course:managegroups", "moodle/course:viewhiddengroups")
+    house.moodle.site.service.functions.append("core_group_get_course_groups")
+    house.moodle.university.add_group(COURSE, "Lab")
     house.overrides["identity"] = {"trust_for_moderators": "derived"}
     teacher = await enrolled(house, people, "teacher", "editingteacher")
     leaver, banned = [await enrolled(house, people, name) for name in ("leaver", "banned")]
@@ -78,7 +83,10 @@ async def test_without_the_database_no_room_is_made_and_nobody_comes_or_goes(
     course = CourseId(COURSE)
     rooms = {key: own.room_id for key, own in (await service.store.ledger.rooms_of(course)).items()}
     kinds = {key.kind for key in rooms}
-    assert kinds == {RoomKind.SPACE, RoomKind.MAIN, RoomKind.ANNOUNCEMENTS, RoomKind.STAFF}
+    of_course = {RoomKind.SPACE, RoomKind.MAIN, RoomKind.ANNOUNCEMENTS, RoomKind.STAFF, RoomKind.GROUP}
+    assert kinds == of_course
+    spaces = dict(await service.store.spaces.spaces())
+    assert {key.kind for key in spaces} == {RoomKind.SITE, RoomKind.CATEGORY}
     main = rooms[main_room(course)]
     for account in (teacher, leaver, banned):
         await join(house, main, account)
@@ -87,7 +95,8 @@ async def test_without_the_database_no_room_is_made_and_nobody_comes_or_goes(
         "POST", at(main, "ban"), token=teacher.access_token, body={"user_id": banned.user_id}
     )
     assert told == {}
-    before = {room_id: await state(house, room_id) for room_id in rooms.values()}
+    every = [*rooms.values(), *spaces.values()]
+    before = {room_id: await state(house, room_id) for room_id in every}
 
     await house.stop()
     for file in house.folder.glob("*.db*"):
@@ -96,12 +105,15 @@ async def test_without_the_database_no_room_is_made_and_nobody_comes_or_goes(
     plans = await service.operations.plans()
     steps = [step for view in plans if view.prepared is not None for step in view.prepared.steps]
     assert not [step for step in steps if isinstance(step.action, CreateRoom | Remove)]
+    above = [step for view in await service.operations.space_plans() for step in view.steps]
+    assert not [step for step in above if isinstance(step.action, CreateRoom | Remove)]
     invited = {step.action.matrix_id for step in steps if isinstance(step.action, Invite)}
     assert not invited & {leaver.user_id, banned.user_id}
     assert not (await house.sync()).failures
     found = {key: own.room_id for key, own in (await service.store.ledger.rooms_of(course)).items()}
     assert found == rooms
-    assert {room_id: await state(house, room_id) for room_id in rooms.values()} == before
+    assert dict(await service.store.spaces.spaces()) == spaces
+    assert {room_id: await state(house, room_id) for room_id in every} == before
 
 
 @VERSIONS
@@ -214,3 +226,32 @@ async def test_a_room_without_the_bot_is_never_doubled_and_the_bot_comes_back_wh
     assert await service.store.ledger.room_of(main_room(CourseId(COURSE))) == RoomId(room_id)
     assert await house.room_of(COURSE) == room_id
     assert (await state(house, room_id))["m.room.member", house.seat.sender]["membership"] == "join"
+
+
+async def test_a_tombstone_of_somebody_else_is_reported_and_not_followed(
+    house: House, people: People
+) -> None:
+    house.overrides["rooms"] = {"existing_courses": True}
+    admin = await enrolled(house, people, "admin")
+    await house.start()
+    await house.sync()
+    room_id = await house.room_of(COURSE)
+    await join(house, room_id, admin)
+    await house.stop()
+    power = dict((await state(house, room_id))["m.room.power_levels", ""])
+    power["users"] = {**power["users"], admin.user_id: 150}
+    told = await house.ask("PUT", at(room_id, "state/m.room.power_levels"), body=power)
+    assert "event_id" in told, told
+    trap = await foreign_room(house, admin, "12", bot=None)
+    tombstone = {"body": "Moved", "replacement_room": trap}
+    told = await house.ask(
+        "PUT", at(room_id, "state/m.room.tombstone"), token=admin.access_token, body=tombstone
+    )
+    assert "event_id" in told, told
+    service = await house.start()
+    assert not (await house.sync()).failures
+    assert await service.store.ledger.room_of(main_room(CourseId(COURSE))) == room_id
+    assert [(one.room_id, one.what) for one in await service.store.drift.every()] == [(room_id, "tombstone")]
+    assert admin.user_id not in (await state(house, room_id))["m.room.power_levels", ""]["users"]
+    status = await house.ask("GET", at(trap, "state/m.room.name"))
+    assert status["errcode"] == "M_FORBIDDEN", "the bot has not gone there"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moodle_appservice.domain.model import RoomId
+from moodle_appservice.domain.model import EventId, RoomId
 from moodle_appservice.errors import Refused, TemporaryFailure, Unreachable
 from moodle_appservice.store.board import BoardBook
 from moodle_appservice.store.books import Books
@@ -205,3 +205,22 @@ async def test_who_was_faster_after_a_restart_of_postgresql_has_the_database(pos
     await other.stop()
     await ours.execute("INSERT INTO setting (name, value) VALUES ('a', 'b')")
     await ours.stop()
+
+
+async def test_a_command_that_two_processes_hear_is_answered_by_one_of_them(fresh_url: str) -> None:
+    several = [Db(fresh_url, shared=True) for _ in range(2)]
+    await several[0].start()
+    await several[1].start()
+    journals = [Books(one, bot=BOT, prefix="!").journal for one in several]
+    events = [EventId(f"$command{number}") for number in range(30)]
+    for event_id in events:
+        await several[0].execute(
+            "INSERT INTO command (event_id, room_id, sender, body, sent_at, encrypted, state) "
+            "VALUES ($1, '!room', $2, 'status', 0, 0, 'new')",
+            *(event_id, SAM),
+        )
+    claims = [journal.claim_command(event_id) for event_id in events for journal in journals]
+    found = [row.event_id for row in await asyncio.gather(*claims) if row is not None]
+    assert sorted(found) == sorted(events)
+    for one in several:
+        await one.stop()
