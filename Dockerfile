@@ -1,26 +1,19 @@
-# moodle-appservice in a container. Needs BuildKit (Docker 23 or newer) or Buildah.
-#
-#   docker build -t moodle-appservice .
-#   docker run --rm -v moodle-appservice:/data moodle-appservice           # writes /data/config.yaml: fill it in
-#   docker run --rm -v moodle-appservice:/data moodle-appservice           # writes /data/registration.yaml for Synapse
-#   docker run -d --name moodle-appservice -v moodle-appservice:/data -p 29301:29301 moodle-appservice
-#   docker exec moodle-appservice moodle-appservice doctor
-#
-# Set appservice.address in the configuration to where Synapse reaches this container, such as
-# http://moodle-appservice:29301.
+# moodle-appservice in a container. Needs BuildKit (Docker 23 or newer) or Buildah. How to use it: docs/container.md.
 
-FROM python:3.12-slim-bookworm AS build
+ARG BASE=python:3.12.11-slim-bookworm
+
+FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /source
 RUN python -m venv /opt/moodle-appservice
-# Packages first: this layer is kept as long as only our own code changes.
-COPY requirements/run.txt requirements/
-RUN /opt/moodle-appservice/bin/pip install --require-hashes -r requirements/run.txt
+# Packages first: this layer is kept as long as only our own code changes. With the extra for several processes.
+COPY requirements/cluster.txt requirements/
+RUN /opt/moodle-appservice/bin/pip install --require-hashes -r requirements/cluster.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY moodle_appservice moodle_appservice
 RUN /opt/moodle-appservice/bin/pip install --no-deps .
 
-FROM python:3.12-slim-bookworm
+FROM ${BASE}
 LABEL org.opencontainers.image.title="moodle-appservice" \
       org.opencontainers.image.description="Keeps Matrix rooms equal to Moodle's courses, groups and people" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -35,6 +28,10 @@ set -eu
 if [ "$#" -gt 0 ]; then
   exec moodle-appservice "$@"
 fi
+if [ ! -w . ]; then
+  echo "/data is not writable for user $(id -u). Nothing was written. Mount a volume there that belongs to 1337:1337." >&2
+  exit 1
+fi
 if [ ! -e config.yaml ] || [ ! -e registration.yaml ]; then
   exec moodle-appservice -g
 fi
@@ -43,6 +40,7 @@ EOF
 # The port and the address to listen on are fixed inside the container; the configuration can't break the health check.
 ENV PATH=/opt/moodle-appservice/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
     MOODLE_APPSERVICE_APPSERVICE__HOSTNAME=0.0.0.0 \
     MOODLE_APPSERVICE_APPSERVICE__PORT=29301
 USER 1337:1337

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,6 @@ from moodle_appservice.errors import (
     Unreachable,
 )
 
-ROOT = Path(__file__).parent.parent.parent
 HERE = Files()
 THERE = Files(Path("/etc/c.yaml"), Path("r.yaml"))
 
@@ -152,33 +150,3 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_an_error_has_its_code(error: AppError, code: int) -> None:
     assert exit_code(error) == code
-
-
-def container_start(folder: Path, *words: str) -> str:
-    """Runs the container's start script in a folder, with a stand-in for the program that repeats its words."""
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    script = re.search(r"<<'EOF' /usr/local/bin/start\n(.*?)^EOF$", text, re.DOTALL | re.MULTILINE)
-    assert script
-    (folder / "start").write_text(script[1], encoding="utf-8")
-    program = folder / "moodle-appservice"
-    program.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
-    ran = subprocess.run(
-        ["sh", str(folder / "start"), *words],
-        cwd=folder,
-        env={"PATH": f"{folder}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ran.stdout.strip()
-
-
-def test_a_container_writes_its_files_first_and_runs_then(tmp_path: Path) -> None:
-    assert container_start(tmp_path) == "-g"
-    (tmp_path / "config.yaml").touch()
-    assert container_start(tmp_path) == "-g"
-    (tmp_path / "registration.yaml").touch()
-    assert container_start(tmp_path) == "run"
-    assert container_start(tmp_path, "plan", "--course", "7") == "plan --course 7"
-    assert isinstance(parse(["-g"]), Generate)
