@@ -11,6 +11,7 @@ from mautrix.util.async_db import Connection, UpgradeTable
 from .keys import name_by_keys
 from .upgrades import endings, found_rooms, safety, several_rooms
 from .upgrades.board import board
+from .upgrades.by_course import by_course
 from .upgrades.conversations import conversations
 from .upgrades.operations import operations
 from .upgrades.pages import pages
@@ -325,3 +326,4 @@ upgrades.register(found_rooms.upgrade, description=found_rooms.DESCRIPTION)
 upgrades.register(safety.upgrade, description=safety.DESCRIPTION)
 upgrades.register(endings.upgrade, description=endings.DESCRIPTION)
 upgrades.register(relay, description="What was relayed: posts, lists of dates, reminders")
+upgrades.register(by_course, description="Requests and people who stay out are found by course")

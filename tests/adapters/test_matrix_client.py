@@ -155,10 +155,30 @@ async def test_awkward_names_in_a_path_are_quoted(
     assert homeserver.seen[0].path == f"{V3}/rooms/!a/b?c#d/state/org.example/x/@sam/x?y:uni.test"
 
 
-async def test_a_taken_alias_is_said(matrix: MatrixClient, homeserver: ScriptedHomeserver) -> None:
-    homeserver.answers = [refusal(400, "M_ROOM_IN_USE", "Room alias already taken")]
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(400, "M_ROOM_IN_USE", "Room alias already taken"),
+        # Of two processes that make the same room at the same moment, the later one hears this from Synapse.
+        refusal(409, "M_UNKNOWN", "Room alias #moodle_uni_course_42:uni.test already exists"),
+    ],
+    ids=["known before", "at the same moment"],
+)
+async def test_a_taken_alias_is_said(
+    matrix: MatrixClient, homeserver: ScriptedHomeserver, answer: Answer
+) -> None:
+    homeserver.answers = [answer]
     with pytest.raises(AliasTaken, match="moodle_uni_course_42"):
         await matrix.create_room({"room_alias_name": "moodle_uni_course_42"})
+
+
+async def test_another_conflict_is_no_word_about_an_alias(
+    matrix: MatrixClient, homeserver: ScriptedHomeserver
+) -> None:
+    homeserver.answers = [refusal(409, "M_UNKNOWN", "Something else is in the way")]
+    with pytest.raises(AppError) as caught:
+        await matrix.create_room({"room_alias_name": "moodle_uni_course_42"})
+    assert not isinstance(caught.value, AliasTaken)
 
 
 async def test_an_alias_that_the_homeserver_does_not_have_is_none(

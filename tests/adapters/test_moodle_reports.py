@@ -386,6 +386,19 @@ async def test_a_hint_reads_one_course_and_counts_until_the_next_look_at_the_sit
         assert (again.enrolments, dict(again.people)) == (facts.enrolments, dict(facts.people))
 
 
+async def test_who_came_with_a_hint_is_known_though_the_last_reading_of_the_reports_was_before() -> None:
+    async with desk(crowd()) as at:
+        await at.members()
+        newcomer = at.moodle.university.add_person("late", "La", "Te").id
+        at.moodle.university.enrol(newcomer, 3)
+        at.clock.time += 10
+        before = at.moodle.counts["core_reportbuilder_retrieve_report"]
+        facts = await at.facts.course_facts(CourseId(3), not_older_than=at.clock.time)
+        person = await at.facts.person(MoodleUserId(newcomer), not_older_than=0.0)
+        assert person is not None and person == facts.people[MoodleUserId(newcomer)]
+        assert at.moodle.counts["core_reportbuilder_retrieve_report"] == before
+
+
 def rounding(at: Desk, user_id: int) -> None:
     """From now on the per-course function leaves somebody out, as while Moodle rounds the time of the enrolment."""
     read = at.single.course_facts

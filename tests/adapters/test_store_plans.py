@@ -30,6 +30,11 @@ LARGE = (
     "room",
     "audit",
     "course",
+    "drift",
+    "hold",
+    "departure",
+    "stays_out",
+    "request",
 )
 
 
@@ -99,6 +104,24 @@ async def full(db: Db) -> AsyncIterator[Db]:
             "VALUES ($1, 0, $2, '', '', '', '', '')",
             [(number + 10**6, number + 10_000) for number in range(1, MANY)],
         )
+        await connection.executemany(
+            "INSERT INTO drift (room_id, what, sentence, since) VALUES ($1, 'banned', '', 0)",
+            [(room,) for room in rooms],
+        )
+        await connection.executemany(
+            "INSERT INTO hold (course_id, room_id, cause, users, reason, since) "
+            "VALUES ($1, $2, 'removals', '[]', '', 0)",
+            [(number + 10_000, room) for number, room in enumerate(rooms)],
+        )
+        await connection.executemany(
+            "INSERT INTO departure (number, room_id, at) VALUES ($1, $2, -5)",
+            [(number + 10**6, room) for number, room in enumerate(rooms)],
+        )
+        for table in ("request", "stays_out"):
+            await connection.executemany(
+                f"INSERT INTO {table} VALUES ($1, $2, 0)",
+                [(number, number + 10_000) for number in range(1, MANY)],
+            )
 
     await db.transaction(fill)
     await db.execute("ANALYZE")
@@ -133,6 +156,13 @@ async def ask_everything(books: Books) -> None:
     await books.people.look_up([MoodleUserId(8)])
     await books.people.by_matrix_id([SAM])
     await books.journal.audit(course_id=COURSE)
+    await books.journal.held(COURSE)
+    await books.drift.report({ROOM: {"banned": "One is banned."}}, at=1.0)
+    await books.drift.report({ROOM: {}}, at=2.0)
+    await books.safety.departures(ROOM, since=0.0)
+    await books.safety.filled([main_room(COURSE)], at=1.0)
+    await books.requests.of_course(COURSE)
+    await books.requests.out_of(COURSE)
     await books.ledger.adopt(RoomId("!other"), main_room(CourseId(43)), at=1.0)
 
 
