@@ -1,4 +1,4 @@
-"""Who asked for a place, and who stays out of one, are looked up by course at each look: not the whole table is read."""
+"""Who asked for a place, and who stays out of one, are looked up by course at each look: by an index of their own."""
 
 from __future__ import annotations
 
