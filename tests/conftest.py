@@ -17,6 +17,8 @@ import pytest
 from aiohttp import ClientResponse
 from aioresponses import aioresponses
 
+from tests.leaks import collecting, leaks_below
+
 _HERE = Path(__file__).parent
 
 # The machine may be slow and shared; a time limit per example would only measure that.
@@ -34,6 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(place)
         if place == "faults":
             item.add_marker("live")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_is_logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Over the whole run, see `tests/leaks.py`. Who looks into one of the logs sees what it was."""
+    folder = tmp_path_factory.getbasetemp()
+    with collecting(folder):
+        yield
+    leaks = leaks_below(folder)
+    assert leaks == [], "A secret stands in these logs."
 
 
 class _ClientResponse(ClientResponse):
