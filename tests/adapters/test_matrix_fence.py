@@ -23,13 +23,17 @@ from moodle_appservice.matrix.fence import fenced_session
 
 AT_ONCE = 8
 STOPS = 6
+SLICE = 20
+LEASE = MARGIN + 0.3
+PAST_THE_LEASE = 0.5
+"""Seconds without any arrival, longer than what the lease had left."""
 SENDER = f"""
-import asyncio, sys
+import aiohttp, asyncio, itertools, sys
 from moodle_appservice.engine.lease import Lease, LeaseLost
 from moodle_appservice.matrix.fence import fenced_session
 
 async def main(url):
-    lease = Lease({MARGIN} + 0.3)
+    lease = Lease({LEASE})
     lease.renewed(lease.asked())
     async def renew():
         # As the database: who is late is not heard any more.
@@ -37,8 +41,10 @@ async def main(url):
             lease.renewed(lease.asked())
             await asyncio.sleep(0.05)
     async def send(session, number):
-        while True:
+        for sent in itertools.count():
             try:
+                if sent % {SLICE} == 0:
+                    lease.check()
                 async with session.put(url + f"/{{number}}", data=b"x" * 2000) as answer:
                     await answer.read()
             except LeaseLost:
@@ -46,7 +52,10 @@ async def main(url):
                 await asyncio.sleep(3600)
             except TimeoutError:
                 print("late", flush=True)
-    async with fenced_session(lease.check) as session:
+    def open_session():
+        # Without the fence a writer looks at its lease as well, but only before each slice of its work.
+        return fenced_session(lease.check) if sys.argv[2] == "fenced" else aiohttp.ClientSession()
+    async with open_session() as session:
         asyncio.get_running_loop().create_task(renew())
         await asyncio.gather(*(send(session, number) for number in range({AT_ONCE})))
 
@@ -156,30 +165,51 @@ async def test_the_session_can_be_told_more_as_any_other() -> None:
         assert isinstance(session, aiohttp.ClientSession)
 
 
+@asynccontextmanager
+async def sending(url: str, how: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Eight writers at full speed in a process of their own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SENDER, url, how), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def late_after_a_stop(came: Arrivals, process: asyncio.subprocess.Process, *, after: int) -> int:
+    """Stop it at a moment of chance for longer than its lease; how many requests came when it went on."""
+    assert process.stdout is not None
+    before = len(came.at)
+    async with asyncio.timeout(30):
+        while len(came.at) < before + after:
+            await asyncio.sleep(0)
+    os.kill(process.pid, signal.SIGSTOP)
+    stopped = time.monotonic()
+    # What it had sent by then has come when nothing comes any more; then its lease has run out as well.
+    async with asyncio.timeout(30):
+        while time.monotonic() - max(stopped, came.at[-1]) < PAST_THE_LEASE:
+            await asyncio.sleep(0.01)
+    sent = len(came.at)
+    os.kill(process.pid, signal.SIGCONT)
+    async with asyncio.timeout(30):
+        for _ in range(AT_ONCE):
+            # Every writer has heard of it, so that whatever was to come has come.
+            while b"lost" not in (line := await process.stdout.readline()):
+                assert line, "the process has ended"
+    return len(came.at) - sent
+
+
 async def test_a_process_that_was_stopped_past_its_lease_sends_one_request_at_most_when_it_goes_on() -> None:
-    """Eight writers at full speed, stopped at moments of chance for longer than the lease; several times."""
+    """Several times, at different moments."""
     async with arrivals() as (came, url):
         for number in range(STOPS):
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", SENDER, url), stdout=asyncio.subprocess.PIPE
-            )
-            assert process.stdout is not None
-            before = len(came.at)
-            async with asyncio.timeout(30):
-                while len(came.at) < before + 50 + 7 * number:
-                    await asyncio.sleep(0)
-            os.kill(process.pid, signal.SIGSTOP)
-            # What it had sent by then has come when nothing comes any more.
-            sent = -1
-            while sent != len(came.at):
-                sent = len(came.at)
-                await asyncio.sleep(0.2)
-            await asyncio.sleep(0.5)
-            os.kill(process.pid, signal.SIGCONT)
-            async with asyncio.timeout(30):
-                while b"lost" not in (line := await process.stdout.readline()):
-                    assert line, "the process has ended"
-            late = len(came.at) - sent
-            process.kill()
-            await process.wait()
-            assert late <= 1
+            async with sending(url, "fenced") as process:
+                assert await late_after_a_stop(came, process, after=50 + 7 * number) <= 1
+
+
+async def test_without_the_fence_it_sends_more() -> None:
+    """So the test before this one shows what the fence does, and not how lucky the moments were."""
+    async with arrivals() as (came, url), sending(url, "unfenced") as process:
+        assert await late_after_a_stop(came, process, after=50) > 1
