@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import stat
@@ -11,6 +12,8 @@ from pathlib import Path
 from .errors import PermanentFailure, Refused
 
 _OWNER_ONLY = 0o600
+# File systems that know no second name of a file, such as those of memory sticks and some shares.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 # Container engines put secrets there readable to all inside the container, which is then the fence.
 _CONTAINER_SECRETS = Path("/run/secrets")
 
@@ -65,11 +68,26 @@ def keep_beside(path: Path) -> Path:
 
 
 def _create(path: Path, text: str) -> None:
+    """In one step too: half a file would look like a whole one at the next start."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        _fill(descriptor, text)
+        os.link(name, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _create_slowly(path, text)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _create_slowly(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     try:
         _fill(descriptor, text)
     except BaseException:
-        # Half a file would look like a whole one at the next start.
         path.unlink(missing_ok=True)
         raise
 

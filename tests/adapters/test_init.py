@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pty
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from moodle_appservice import app_setup, cli, config, registration
+from moodle_appservice import app_setup, cli, config, privatefile, registration
 from moodle_appservice.cli_setup import FLAGS, Init
 from moodle_appservice.draft import QUESTIONS, TOKEN, TOKEN_FILE, filled
 from moodle_appservice.errors import ConfigError, PermanentFailure, Refused
@@ -161,6 +162,31 @@ def test_every_question_has_its_flag_and_fits_the_example() -> None:
     assert {TOKEN_FILE if one.name == TOKEN else one.name for one in QUESTIONS} == set(FLAGS)
     for question in QUESTIONS:
         assert f"{question.name.rpartition('.')[2]}: 'it''s: here'\n" in filled({question.name: "it's: here"})
+
+
+def test_a_file_system_without_links_takes_new_files_too_and_keeps_those_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "config.yaml"
+    privatefile.write(path, "one")
+    with pytest.raises(Refused):
+        privatefile.write(path, "two")
+    assert path.read_text() == "one" and stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PermanentFailure, match="No space left on device"):
+        privatefile.write(tmp_path / "config.yaml", "text")
+    assert list(tmp_path.iterdir()) == []
 
 
 class Terminal:

@@ -81,7 +81,10 @@ def test_the_unit_starts_the_program_as_it_is_called() -> None:
     program, *words = unit()["Service"]["ExecStart"].split()
     assert program.endswith("/bin/moodle-appservice")
     command = cli.parse(words)
-    assert isinstance(command, Run) and command.files.config == Path("/etc/moodle-appservice/config.yaml")
+    assert isinstance(command, Run) and command.files.config == Path("/var/lib/moodle-appservice/config.yaml")
+    # What a configuration names without a folder lies beside it, and the unit may write nowhere else.
+    assert str(command.files.config.parent) == unit()["Service"]["WorkingDirectory"]
+    assert command.files.config.parent == Path("/var/lib") / unit()["Service"]["StateDirectory"]
     assert unit()["Service"]["RestartPreventExitStatus"] == str(int(cli.Exit.CONFIGURATION))
 
 
