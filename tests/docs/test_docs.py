@@ -17,6 +17,7 @@ from docs.generate import filled, stale
 from moodle_appservice import cli
 from moodle_appservice.bot.commands import COMMANDS
 from moodle_appservice.cli_operations import TEXTS
+from moodle_appservice.cli_setup import TEXTS as SETUP
 from moodle_appservice.config import keys, load
 from moodle_appservice.config.keys import Kind
 from moodle_appservice.demo.sandbox.rights import LEAST_PRIVILEGE
@@ -205,7 +206,16 @@ def test_every_exit_code_is_documented() -> None:
 
 def test_every_word_of_the_command_line_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
     text = (DOCS / "commands.md").read_text(encoding="utf-8")
-    for words in ([], ["run"], ["doctor"], ["plan"], ["sync"], ["user"], ["demo"], *([one] for one in TEXTS)):
+    for words in (
+        [],
+        ["run"],
+        ["doctor"],
+        ["plan"],
+        ["sync"],
+        ["user"],
+        ["demo"],
+        *([one] for one in (*SETUP, *TEXTS)),
+    ):
         with pytest.raises(SystemExit):
             cli.parse([*words, "--help"])
         for flag in re.findall(r"(?m)--[a-z-]+", capsys.readouterr().out):
