@@ -63,7 +63,7 @@ class Chatter:
         async def there() -> bool:
             return len(await self.messages(room_id)) >= number
 
-        await until(there, f"{number} answers of the bot")
+        await until(there, f"{number} answers of the bot", patience=120)
         return (await self.messages(room_id))[number - 1]
 
     async def direct_rooms(self) -> list[str]:
