@@ -19,11 +19,13 @@ from .engine.linking import Linking
 from .engine.operations import Operations
 from .engine.pauses import Pauses
 from .engine.planning import CoursePlanner
+from .engine.readers import Reader, Readers
 from .engine.rejections import Rejections
 from .engine.roster import Roster
 from .engine.sampling import Sampler
 from .engine.troubles import Troubles
 from .engine.visits import Visits
+from .languages import ENGLISH
 from .lists import ListSource
 from .masked import masked
 from .ports import Clock, Facts, Platform, Queue
@@ -107,7 +109,8 @@ class Browsers:
         if lists is not None:
             lists.connect(self)
         self.registrar = LtiRegistrar(platforms, store.lti, http, store.journal, clock)
-        self.cookies = Cookies(web.public_url, keyring, store.sessions, clock)
+        readers = Readers(store, Reader(ENGLISH))
+        self.cookies = Cookies(web.public_url, keyring, store.sessions, clock, readers.chosen)
         self.dashboard = DashboardLinks(
             web.public_url, inside.permissions, store.sessions, store.journal, clock
         )

@@ -52,7 +52,8 @@ class Machines:
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
         self._hooks = Hooks(
-            settings.web.hooks.secret.get_secret_value(), queue, store.courses, clock, metrics.hinted
+            *(settings.web.hooks.secret.get_secret_value(), queue, store.courses, store.lti, clock),
+            counted=metrics.hinted,
         )
         self._provisioning = Provisioning(
             settings.web.provisioning.secret.get_secret_value(),

@@ -51,6 +51,7 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         guest_access=rooms.guest_access,
         federate=rooms.federate,
         calls=rooms.calls,
+        moderators=rooms.moderators,
         layout=rooms.layout,
         announcements=rooms.announcements,
         staff=rooms.staff,

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from ..problems import wrong
 from .section import Section
-from .structure import Calls, History, JoinRule, Structure
+from .structure import Calls, History, JoinRule, Moderators, Structure
 from .values import DEFAULT_LEVELS, FieldName, Ids, Levels, RoomTemplate, RoomVersion, Words
 
 
@@ -145,6 +145,12 @@ class Rooms(Structure):
     )
     calls: Calls = Field(
         default="all", description="Who may start calls: all, staff (level 50 and above) or off."
+    )
+    moderators: Moderators = Field(
+        default="staff",
+        description="Who may remove people and messages: staff (level 50 and above, so tutors too) or teachers (level "
+        "60 and above). With staff, the teachers of a course may choose teachers for it; with teachers nobody may "
+        "choose otherwise.",
     )
     levels: Levels = Field(
         default=DEFAULT_LEVELS,

@@ -87,6 +87,7 @@ Layout = Literal["room", "space"]
 Invited = Literal["space", "space+main", "all"]
 JoinRule = Literal["invite", "restricted", "knock_restricted"]
 Calls = Literal["all", "staff", "off"]
+Moderators = Literal["staff", "teachers"]
 History = Literal["shared", "invited", "joined"]
 
 
@@ -112,6 +113,7 @@ class Different(Section):
     topic: RoomTemplate | None = None
     avatar: bool | None = None
     calls: Calls | None = None
+    moderators: Moderators | None = None
     history_visibility: History | None = None
     join_rule: JoinRule | None = None
     encryption: bool | None = None

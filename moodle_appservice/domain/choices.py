@@ -88,6 +88,7 @@ SETTINGS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "staff": _switch,
     "groups": _groups,
     "calls": _one_of("all", "staff", "off"),
+    "moderators": _one_of("staff", "teachers"),
     "name": _text,
     "topic": _text,
     "relay": _switch,

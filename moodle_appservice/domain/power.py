@@ -40,6 +40,8 @@ _BOT_ONLY = (
 REACTION = "m.reaction"
 STAFF_LEVEL = 50
 """From this level on somebody counts as staff: may see names, start calls where only staff may."""
+TEACHER_LEVEL = 60
+"""From this level on somebody may name the room, and moderates where only teachers do."""
 MUTED_LEVEL = -1
 """Below every `events_default`: may read, and send nothing at all."""
 
@@ -87,13 +89,14 @@ def power_levels(
     content: dict[str, Any] = dict(current or {})
     above = frozenset({maker or rules.bot, *creators}) if creator_is_above(version) else frozenset()
     own = _own_level(rules.bot, above, _mapping(content.get("users")))
+    moderator = TEACHER_LEVEL if rules.moderators == "teachers" else STAFF_LEVEL
     content.update(
         users_default=0,
         events_default=_VOICES[voice],
         state_default=60,
-        ban=50,
-        kick=50,
-        redact=50,
+        ban=moderator,
+        kick=moderator,
+        redact=moderator,
         invite=0 if rules.members_may_invite and not kind.is_space else 50,
     )
     events = {**_mapping(content.get("events")), **_events(version, rules.calls, voice, own)}

@@ -252,6 +252,8 @@ class Rules:
     federate: bool = True
     calls: str = "all"
     """Who may start calls: `all`, `staff` or `off`."""
+    moderators: str = "staff"
+    """Who may remove people and messages: `staff` (level 50 and above) or `teachers` (level 60 and above)."""
     layout: str = "room"
     """`room`: a course has one room and nothing else. `space`: a space with rooms below it."""
     announcements: bool = False

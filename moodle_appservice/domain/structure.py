@@ -2,7 +2,8 @@
 
 The surer word wins, key by key: what people have chosen for the course, then what a rule of the institution's own says,
 then what the administrator has set for the course, for the nearest category above it, for the whole site. Only what
-stands in `SETTABLE` may differ; what keeps a site safe is the same everywhere. In the layout `room` a course has its
+stands in `SETTABLE` may differ; what keeps a site safe is the same everywhere, and where the administrator lets only
+teachers moderate, nobody chooses otherwise. In the layout `room` a course has its
 main room and nothing else.
 """
 
@@ -30,6 +31,7 @@ SETTABLE = frozenset(
         "topic_template",
         "avatar",
         "calls",
+        "moderators",
         "history_visibility",
         "join_rule",
         "encryption",
@@ -39,9 +41,10 @@ SETTABLE = frozenset(
     }
 )
 """Fields of `Rules` that may differ in a category or a course."""
-CHOOSABLE = frozenset({"layout", "announcements", "staff", "groups", "calls"})
+CHOOSABLE = frozenset({"layout", "announcements", "staff", "groups", "calls", "moderators"})
 """Fields of `Rules` that people may choose for a course. The choice `groups` is on or off, or a list of expressions."""
 EVERY_GROUP = (".*",)
+TEACHERS = "teachers"
 SEPARATE_GROUPS = 1
 """Moodle's group mode in which people see their own group alone (`SEPARATEGROUPS`)."""
 
@@ -58,6 +61,8 @@ def rules_for(
         own = rule.differ(course, category)
         values.update({key: value for key, value in own.items() if key in SETTABLE})
     chosen = {key: value for key, value in (choices or {}).items() if key in CHOOSABLE}
+    if values.get("moderators", rules.moderators) == TEACHERS:
+        chosen.pop("moderators", None)
     if "groups" in chosen:
         chosen["groups"] = _expressions(chosen["groups"], values.get("groups", rules.groups))
     values.update(chosen)
@@ -69,6 +74,11 @@ def rules_for(
         # Nobody keeps messages longer than the site does.
         values["retention"] = min(rules.retention, values["retention"])
     return replace(rules, **values) if values else rules
+
+
+def fixed_for(course: Course, category: Category | None, rules: Rules) -> frozenset[str]:
+    """Settings that people may not choose for this course, because the administrator has decided."""
+    return frozenset({"moderators"} if rules_for(course, category, rules).moderators == TEACHERS else ())
 
 
 def rooms_of(facts: CourseFacts, rules: Rules) -> tuple[RoomKey, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from ..domain.choices import checked
 from ..domain.model import CourseId, MoodleUserId
 from ..domain.rules import Choice, Rules
+from ..domain.structure import fixed_for
 from ..errors import AppError, PermanentFailure, Refused
 from ..ports import Chosen, Clock, Facts, Store, course_key
 from .site import SitePass
@@ -43,6 +44,16 @@ class Choosing:
         if row is not None and row.choice is not None and row.choice.on is not None:
             chosen["on"] = Chosen(row.choice.on, row.choice.by, row.choice.at)
         return chosen
+
+    async def fixed(self, course_id: CourseId) -> frozenset[str]:
+        """Settings that are not people's to choose for this course."""
+        site = await self._facts.site(not_older_than=0.0)
+        course = site.courses.get(course_id)
+        return (
+            frozenset()
+            if course is None
+            else fixed_for(course, site.categories.get(course.category_id), self._rules)
+        )
 
     async def choose(
         self,
@@ -81,6 +92,12 @@ class Choosing:
         course = site.courses.get(course_id)
         if course is None:
             raise PermanentFailure(f"Moodle lists no course {course_id}. Nothing was changed.")
+        if value is not None and setting in fixed_for(
+            course, site.categories.get(course.category_id), self._rules
+        ):
+            raise Refused(
+                f"The setting {setting} was not changed. It was decided for this course by the site's administrators."
+            )
         try:
             kept = checked(setting, value, course, self._rules.fields)
         except ValueError as problem:

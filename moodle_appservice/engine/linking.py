@@ -135,11 +135,33 @@ class Linking:
             return await self._undo(question.user_id, sender, now=now, reference=reference)
         return await self._link(question.user_id, sender, now=now, reference=reference)
 
-    async def undo(self, user_id: MoodleUserId, *, reference: str) -> bool:
-        """Undo a person's link on an administrator's word; False where there is none."""
+    async def undo(
+        self,
+        user_id: MoodleUserId,
+        *,
+        reference: str,
+        administrator: MoodleUserId | None = None,
+        account: UserId | None = None,
+        signal: str = SIGNAL,
+    ) -> bool:
+        """Undo a person's link on the word of an administrator, who may be known by one of both; False: there is none.
+
+        Two lines of the audit log, with one reference, say whose link it was and who undid it.
+        """
         link = (await self._store.links.of([user_id])).get(user_id)
         if link is None:
             return False
+        if administrator is not None or account is not None:
+            # An administrator who is in no course of ours is in no table that `person` could lead to.
+            who = account or f"Moodle user {administrator}"
+            await self._store.journal.note(
+                "UnlinkOrdered",
+                at=self._clock.now(),
+                person=administrator,
+                why=f"An administrator ({who}) undid the link of another person.",
+                signal=signal,
+                reference=reference,
+            )
         await self._forget(link, reference=reference)
         return True
 

@@ -50,6 +50,13 @@ class Readers:
         zone = row.zone if known_zone(row.zone) else self.site.zone
         return Reader(language, zone)
 
+    async def chosen(self, user_id: MoodleUserId | None, account: UserId | None) -> str:
+        """The code that a person, known by one of both, has chosen here; empty where nothing was chosen."""
+        if user_id is None and account is not None:
+            user_id = (await self._store.people.by_matrix_id([account])).get(account)
+        row = None if user_id is None else (await self._store.readers.of([user_id])).get(user_id)
+        return "" if row is None else row.chosen
+
     async def of_account(self, account: UserId) -> Reader:
         """Whoever has a Matrix account."""
         return await self.of((await self._store.people.by_matrix_id([account])).get(account))

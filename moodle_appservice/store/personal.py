@@ -285,6 +285,10 @@ async def _take_out(connection: Connection, user_id: MoodleUserId, accounts: fro
                 "UPDATE room SET levels_written = $2 WHERE room_id = $1", row["room_id"], to_json(kept)
             )
     await _out_of_levels(connection, accounts)
+    await connection.execute(
+        "UPDATE audit SET why = REPLACE(why, $1, $2) WHERE why <> REPLACE(why, $1, $2)",
+        *(f"(Moodle user {user_id})", f"({NAMELESS})"),
+    )
     # Whoever needs the course has it read anew, and then it is put up without the person.
     for row in await connection.fetch("SELECT course_id, data FROM board_course WHERE data IS NOT NULL"):
         if user_id in names_in(row["data"]):

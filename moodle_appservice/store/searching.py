@@ -58,7 +58,7 @@ class SearchBooks:
         if wanted.words:
             add(
                 "(LOWER(audit.why) LIKE ? ESCAPE '!' OR LOWER(audit.result) LIKE ? ESCAPE '!' "
-                "OR audit.reference LIKE ? ESCAPE '!')",
+                "OR audit.signal LIKE ? ESCAPE '!' OR audit.reference LIKE ? ESCAPE '!')",
                 _like(wanted.words.lower()),
             )
         if wanted.result:

@@ -116,10 +116,16 @@ class AdminPeople:
         )
 
     async def _unlink(self, request: web.Request) -> web.Response:
-        await self._frame.act(request)
+        session, _ = await self._frame.act(request)
         user_id = _person(request)
-        # Notices are sent once for each reference.
-        await self._inside.linking.undo(user_id, reference=f"dashboard-{secrets.token_hex(4)}")
+        await self._inside.linking.undo(
+            user_id,
+            # Notices are sent once for each reference.
+            reference=f"dashboard-{secrets.token_hex(4)}",
+            administrator=session.user_id,
+            account=session.account,
+            signal="dashboard",
+        )
         return back(f"/admin/people/{user_id}?done=linked")
 
     async def _audit(self, request: web.Request) -> web.Response:

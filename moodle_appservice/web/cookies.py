@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -51,14 +51,24 @@ class Session:
     """As Moodle spells it; empty where it was not told."""
 
 
+Chosen = Callable[[MoodleUserId | None, UserId | None], Awaitable[str]]
+"""Asks for the language that a person has told the bot; empty for none."""
+
+
 class NotSignedIn(Exception):
     """Somebody followed a plain link: no refusal, only the question who it is."""
 
 
 class Cookies:
-    """Sets and reads both cookies. `public_url` decides on TLS."""
+    """Sets and reads both cookies. `public_url` decides on TLS.
 
-    def __init__(self, public_url: str, keyring: Keyring, book: SessionBook, clock: Clock) -> None:
+    A session is in the language that the person has chosen in the chat, else in the one that Moodle came with.
+    """
+
+    def __init__(
+        self, public_url: str, keyring: Keyring, book: SessionBook, clock: Clock, chosen: Chosen
+    ) -> None:
+        self._chosen = chosen
         self._has_tls = public_url.startswith("https:")
         prefix = "__Host-" if self._has_tls else ""
         self.browser_name = f"{prefix}moodle-chat-browser"
@@ -108,7 +118,7 @@ class Cookies:
         if who is None:
             return None
         course = claims["course"]
-        request[LANGUAGE] = claims["language"]
+        request[LANGUAGE] = await self._chosen(who.user_id, who.account) or claims["language"]
         return Session(
             user_id=who.user_id,
             name=claims["name"],

@@ -3,8 +3,8 @@
 A hint carries no facts, only where to look: a course id, a user id, or both; without either, everywhere. So a wrong or
 repeated one costs a look and changes nothing. It is JSON or a form, with the secret as a bearer token, or signed: the
 header `X-Signature: sha256=<hex>` is an HMAC of the timestamp, a full stop and the body, and `X-Timestamp` (Unix
-seconds) may be five minutes old; a signature is good once. A key that was hinted at a moment ago is looked at once
-more a little later, however many hints come until then.
+seconds) may be five minutes old; a signature is good once, whichever replica it is sent to. A key that was hinted at a
+moment ago is looked at once more a little later, however many hints come until then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from ..domain.model import CourseId, MoodleUserId
-from ..ports import SITE, Clock, CourseBook, Key, Priority, Queue, course_key, person_key
+from ..ports import SITE, Clock, CourseBook, Key, LtiBook, Priority, Queue, course_key, person_key
+from .cookies import hashed
 from .limits import Bucket
 
 LONGEST = 16 * 1024
@@ -37,24 +38,25 @@ log = logging.getLogger(__name__)
 
 
 class Hooks:
-    """Takes hints. `counted` is told `taken` or `refused`."""
+    """Takes hints. `used` remembers signatures; `counted` is told `taken` or `refused`."""
 
     def __init__(
         self,
         secret: str,
         queue: Queue,
         courses: CourseBook,
+        used: LtiBook,
         clock: Clock,
         counted: Callable[[str], None],
     ) -> None:
         self._secret = secret.encode()
         self._queue = queue
         self._courses = courses
+        self._used = used
         self._clock = clock
         self._counted = counted
         self._hinted: dict[Key, float] = {}
         """When each key is looked at, or will be, because of a hint."""
-        self._signatures: dict[str, float] = {}
         self._wrong = Bucket(clock, size=20, per_second=0.2)
         self._right = Bucket(clock, size=2000, per_second=200)
 
@@ -66,7 +68,7 @@ class Hooks:
         body = await _read(request)
         if body is None:
             return self._refuse(413, f"A hint has at most {LONGEST} bytes. Nothing was done.")
-        if not self._is_known(request, body):
+        if not await self._is_known(request, body):
             if not self._wrong.take():
                 return self._refuse(429, "Too many wrong secrets. Nothing was done; wait a minute.")
             return self._refuse(
@@ -113,7 +115,7 @@ class Hooks:
         self._hinted[key] = at
         return at
 
-    def _is_known(self, request: web.Request, body: bytes) -> bool:
+    async def _is_known(self, request: web.Request, body: bytes) -> bool:
         authorization = request.headers.get("Authorization", "")
         if authorization.startswith("Bearer "):
             return hmac.compare_digest(authorization.removeprefix("Bearer ").strip().encode(), self._secret)
@@ -125,11 +127,10 @@ class Hooks:
         right = hmac.new(self._secret, stamp.encode() + b"." + body, "sha256").hexdigest()
         if not hmac.compare_digest(signature.encode(), right.encode()):
             return False
-        self._signatures = {one: until for one, until in self._signatures.items() if until > now}
-        if signature in self._signatures:
-            return False
-        self._signatures[signature] = int(stamp) + WINDOW
-        return True
+        # What is right in every other way alone is written down, so that no stranger fills the database.
+        return await self._used.use_once(
+            hashed(f"hook {signature}"), now=now, expires_at=int(stamp) + WINDOW + 1
+        )
 
     def _refuse(self, status: int, sentence: str) -> web.Response:
         log.info("A hint was refused with %d: %s", status, sentence)

@@ -1,7 +1,8 @@
 """How a page leaves the house: from a template that escapes, with headers that let it do nothing but be read.
 
 No script runs on any page but the one that closes Moodle's registration window, and every page says all that it has
-to say without it. A page is in the language that the session came with, else in the one that the browser asks for.
+to say without it. A page is in the language that the person has chosen in the chat, else in the one that the session
+came with, else in the one that the browser asks for.
 """
 
 from __future__ import annotations

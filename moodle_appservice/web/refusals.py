@@ -129,6 +129,11 @@ class Why(StrEnum):
     ENTRY = "The link to the dashboard is unknown, used or too old."
     NO_SESSION = "The session has ended, or was not opened by us."
 
+    @property
+    def word(self) -> str:
+        """Its name, such as `other-browser`: what the audit log can be searched and counted by."""
+        return self.name.lower().replace("_", "-")
+
 
 class Refusal(Exception):
     """Nothing was done and nobody was signed in. `detail` is shown: only to who holds a registration link.
@@ -157,7 +162,7 @@ class Refusals:
         self._left_out = 0
 
     async def book(self, refusal: Refusal) -> str:
-        """Write it down and return its reference number."""
+        """Write it down, with the name of the reason as its signal, and return its reference number."""
         reference = secrets.token_hex(4)
         log.info("Refused [%s]: %s", reference, refusal.why.value)
         now = self._clock.now()
@@ -169,7 +174,12 @@ class Refusals:
         if self._lines < LINES_PER_HOUR:
             self._lines += 1
             await self._journal.note(
-                "LtiRefused", at=now, why=refusal.why.value, result="refused", reference=reference
+                "LtiRefused",
+                at=now,
+                why=refusal.why.value,
+                result="refused",
+                signal=refusal.why.word,
+                reference=reference,
             )
         else:
             self._left_out += 1

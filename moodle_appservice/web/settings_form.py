@@ -94,29 +94,51 @@ _FIELDS = (
             Choice("off", N_("nobody may start one")),
         ),
     ),
+    Field(
+        "moderators",
+        N_("Who moderates"),
+        "",
+        (
+            _SITE,
+            Choice("staff", N_("teachers and tutors")),
+            Choice("teachers", N_("only teachers")),
+        ),
+        N_("They may take people and messages out of the rooms."),
+    ),
 )
 
 
-_WORDS = frozenset({"name", "topic", "layout", "calls"})
+_WORDS = frozenset({"name", "topic", "layout", "calls", "moderators"})
 """Fields whose values are words, not on and off."""
 
 
-def shown(chosen: Mapping[str, Chosen], said: Mapping[str, str] | None = None) -> list[Field]:
-    """The fields with what is chosen, or with what was sent and could not be taken."""
+def shown(
+    chosen: Mapping[str, Chosen],
+    said: Mapping[str, str] | None = None,
+    *,
+    fixed: frozenset[str] = frozenset(),
+) -> list[Field]:
+    """The fields with what is chosen, or with what was sent and could not be taken; without what is `fixed`."""
     values = _values(chosen) if said is None else said
     return [
         Field(one.name, one.label, values.get(one.name, ""), one.choices, one.help, one.rows, one.longest)
         for one in _FIELDS
+        if one.name not in fixed
     ]
 
 
-def changes(said: Mapping[str, str], chosen: Mapping[str, Chosen]) -> dict[str, Any]:
-    """Setting → new value, None for as the site. Raises `Refusal` for what no form of ours sends."""
+def changes(
+    said: Mapping[str, str], chosen: Mapping[str, Chosen], *, fixed: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Setting → new value, None for as the site; nothing for what is `fixed` and was not asked.
+
+    Raises `Refusal` for what no form of ours sends.
+    """
     before = _values(chosen)
     sent = {one.name: _sent(said, one) for one in _FIELDS}
     wanted: dict[str, Any] = {}
     for name, value in sent.items():
-        if name == "group_names" or value == before[name]:
+        if name == "group_names" or value == before[name] or (name in fixed and not value):
             continue
         wanted[name] = _meant(name, value, sent)
     if sent["groups"] == _SOME and sent["group_names"] != before["group_names"]:

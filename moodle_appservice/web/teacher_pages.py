@@ -126,22 +126,25 @@ class TeacherPages:
 
     async def _settings(self, request: web.Request) -> web.Response:
         session = await self._see(request, EDITOR)
-        chosen = await self._inside.choosing.of(course_of(request))
-        return await self._page("settings.html", request, session, fields=shown(chosen), problem="")
+        course_id = course_of(request)
+        chosen = await self._inside.choosing.of(course_id)
+        fields = shown(chosen, fixed=await self._inside.choosing.fixed(course_id))
+        return await self._page("settings.html", request, session, fields=fields, problem="")
 
     async def _save(self, request: web.Request) -> web.Response:
         session, said = await self._act(request, EDITOR)
         course_id = course_of(request)
         chosen = await self._inside.choosing.of(course_id)
+        fixed = await self._inside.choosing.fixed(course_id)
         try:
-            wanted = changes(said, chosen)
+            wanted = changes(said, chosen, fixed=fixed)
             failure, done = await self._waited(self._choose(session, course_id, wanted))
         except Refused as refused:
             return await self._page(
                 "settings.html",
                 request,
                 session,
-                fields=shown(chosen, said),
+                fields=shown(chosen, said, fixed=fixed),
                 problem=str(refused),
                 code=400,
             )

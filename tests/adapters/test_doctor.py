@@ -25,8 +25,12 @@ from moodle_appservice.doctor import database, machine
 from moodle_appservice.doctor.checks import CHECKS
 from moodle_appservice.doctor.examined import Examined
 from moodle_appservice.doctor.frame import FAILED, OK, UNCHECKED, WARNING, Check, Result, examine, exit_of
+from moodle_appservice.doctor.relay import CHECK_RELAY
+from moodle_appservice.domain.model import MoodleUserId
 from moodle_appservice.domain.rules import Rules
 from moodle_appservice.errors import AppError, PermanentFailure, Unreachable
+from moodle_appservice.moodle.content_shapes import CONFIG, NEEDED
+from moodle_appservice.ports import Reader
 from moodle_appservice.registration import Namespace, Registration
 
 BOT = "@moodlebot:uni.test"
@@ -387,6 +391,62 @@ async def test_pages_behind_a_wrong_address_are_found(
     at = installation(tmp_path, running=True, web={"public_url": clock[0]})
     found = await result("Our pages", at)
     assert found.state == FAILED and "HTTP 404" in found.found
+
+
+def relaying(
+    tmp_path: Path, *excess: str, zone: str = "Europe/Berlin", also: frozenset[str] = frozenset()
+) -> Examined:
+    """An installation whose relay finds this of its reader."""
+
+    async def found(*, with_books: bool) -> tuple[str, ...]:
+        assert with_books
+        return excess
+
+    async def reader() -> Reader:
+        functions = frozenset({*NEEDED, CONFIG}) | also
+        return Reader(MoodleUserId(77), False, functions, "http://127.0.0.1:9", True)
+
+    async def time_zone() -> str:
+        return zone
+
+    at = installation(tmp_path)
+    relay, content = SimpleNamespace(excess=found), SimpleNamespace(reader=reader, time_zone=time_zone)
+    cast(Any, at.service).relaying = SimpleNamespace(relay=relay, content=content)
+    return at
+
+
+async def test_a_content_token_that_sees_no_more_than_participants_passes(tmp_path: Path) -> None:
+    found = await result(CHECK_RELAY, relaying(tmp_path))
+    assert (found.state, found.found) == (
+        OK,
+        "Their reader sees what participants see. Times are told in Europe/Berlin.",
+    )
+
+
+@pytest.mark.parametrize(
+    "excess",
+    [
+        ("Its account is an administrator of the site.",),
+        ("It may enter the hidden course 7: take moodle/course:viewhiddencourses from its role.",),
+        ("It is shown posts to single groups.", "It is shown posts before or after their time."),
+    ],
+    ids=len,
+)
+async def test_a_content_token_that_sees_too_much_is_refused_with_what_it_sees(
+    tmp_path: Path, excess: tuple[str, ...]
+) -> None:
+    found = await result(CHECK_RELAY, relaying(tmp_path, *excess))
+    assert found.state == FAILED
+    assert all(one in found.found for one in excess)
+    assert "Nothing is told in any room." in found.found
+    assert exit_of([found]) != Exit.DONE
+
+
+async def test_a_content_token_with_more_functions_or_no_time_zone_is_a_warning(tmp_path: Path) -> None:
+    found = await result(CHECK_RELAY, relaying(tmp_path, also=frozenset({"core_user_update_users"})))
+    assert found.state == WARNING and "core_user_update_users" in found.found
+    found = await result(CHECK_RELAY, relaying(tmp_path, zone=""))
+    assert found.state == WARNING and "told in UTC" in found.found
 
 
 async def test_the_code_of_the_whole_is_that_of_the_worst() -> None:

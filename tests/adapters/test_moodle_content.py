@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import pytest
 
+from moodle_appservice.config import Settings
 from moodle_appservice.demo.sandbox import Fault, SandboxMoodle, University
 from moodle_appservice.demo.sandbox.activities import Enclosure
 from moodle_appservice.demo.sandbox.records import GroupMode
 from moodle_appservice.demo.sandbox.site import ContentReader
-from moodle_appservice.domain.model import CourseId
+from moodle_appservice.domain.model import CourseId, UserId
 from moodle_appservice.domain.relay import Attachment, PostList
+from moodle_appservice.domain.rules import Rules
 from moodle_appservice.errors import AppError, PermanentFailure
 from moodle_appservice.moodle import errors
 from moodle_appservice.moodle.client import MoodleClient, Pace, SharedPace
 from moodle_appservice.moodle.content import PAGE, MoodleContent
+from moodle_appservice.relaying import relay_from
 
 COURSE, HIDDEN = CourseId(2), CourseId(3)
 
@@ -171,3 +177,41 @@ async def test_whoever_takes_a_part_of_a_budget_waits_for_both() -> None:
     for _ in range(3):
         await part.turn()
     assert waits == [1, 2], "the whole budget counts what the part has taken"
+
+
+@pytest.mark.parametrize(("per_minute", "own"), [(120, 30), (3, 1), (None, None)])
+async def test_the_relay_takes_a_quarter_of_the_requests_that_moodle_may_be_asked(
+    tmp_path: Path, per_minute: int | None, own: int | None
+) -> None:
+    settings = Settings.model_validate(
+        {
+            "site": "uni",
+            "database": f"sqlite:{tmp_path / 'our.db'}",
+            "moodle": {
+                "url": "https://moodle.uni.test",
+                "token": "0123456789abcdef0123456789abcdef",
+                "content_token": "fedcba9876543210fedcba9876543210",
+                "requests_per_minute": per_minute,
+            },
+            "homeserver": {"address": "http://127.0.0.1:8008", "domain": "uni.test"},
+        }
+    )
+    async with aiohttp.ClientSession() as session:
+        beside = MoodleClient(settings.moodle.url, "t" * 32, session=session, requests_per_minute=per_minute)
+        nothing: Any = None
+        rules = Rules("uni", "uni.test", UserId("@moodlebot:uni.test"))
+        parts = relay_from(
+            settings,
+            rules,
+            session=session,
+            beside=beside,
+            facts=nothing,
+            matrix=nothing,
+            store=SimpleNamespace(relay=nothing),
+            clock=nothing,
+            reads=lambda: True,
+        )
+    assert parts.client is not None
+    pace = parts.client.pace
+    assert isinstance(pace, SharedPace) and pace._whole is beside.pace
+    assert pace._gap == (60 / own if own else 0)

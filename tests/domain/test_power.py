@@ -51,6 +51,13 @@ def test_who_may_start_a_call_is_the_institution_s_choice(calls: str, level: int
     assert {**events, "org.matrix.msc3401.call.member": 0, "m.call.member": 0} == table
 
 
+@pytest.mark.parametrize(("moderators", "level"), [("staff", 50), ("teachers", 60)])
+def test_who_moderates_is_the_institution_s_choice(moderators: str, level: int) -> None:
+    content = power_levels("12", values.rules({"moderators": moderators}), {})
+    assert (content["ban"], content["kick"], content["redact"]) == (level, level, level)
+    assert content["events"] == power_levels("12", values.rules({}), {})["events"]
+
+
 @given(
     VERSIONS,
     st.dictionaries(USERS, LEVELS),

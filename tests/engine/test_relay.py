@@ -13,6 +13,7 @@ import pytest
 from moodle_appservice.domain.deadlines import DateKind
 from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId, UserId
 from moodle_appservice.domain.relay import Attachment
+from moodle_appservice.domain.rooms import RoomKey, RoomKind
 from moodle_appservice.engine.relay import DATES_KEPT, Pace
 from moodle_appservice.engine.relay_sender import Senders
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure, Unreachable
@@ -259,6 +260,22 @@ async def test_a_reader_that_sees_too_much_stops_everything(
     desk.content.too_much = []
     await desk.later(HOUR)
     assert len(desk.told) == 2
+
+
+async def test_news_go_to_the_room_for_announcements_as_soon_as_there_is_one(world: World) -> None:
+    world.rules = replace(world.rules, layout="space", announcements=True)
+    world.rebuild()
+    desk = RelayDesk(world)
+    await desk.begin()
+    assert await desk.scope.room(COURSE) == ROOM, "it is not made yet"
+    news = RoomId("!news")
+    await world.store.ledger.adopt(news, RoomKey(RoomKind.ANNOUNCEMENTS, COURSE), at=0.0)
+    desk.post()
+    await desk.later()
+    await desk.later()
+    assert [len(desk.room.rooms.get(room_id, {})) for room_id in (news, ROOM)] == [1, 0]
+    await world.store.choices.choose(COURSE, "announcements", Chosen(False, "bot", world.clock.now()))
+    assert await desk.scope.room(COURSE) == ROOM, "its teachers want none"
 
 
 async def test_a_forum_that_cannot_be_read_changes_nothing(desk: RelayDesk) -> None:

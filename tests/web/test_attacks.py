@@ -28,6 +28,7 @@ async def is_refused(world: World, reply: Reply, why: Why) -> None:
     assert found, reply.text
     (line,) = [line for line in await world.audit() if line.reference == found[1]]
     assert (line.kind, line.result, line.why) == ("LtiRefused", "refused", why.value)
+    assert line.signal == why.name.lower().replace("_", "-")
     assert why.value not in reply.text
 
 

@@ -10,7 +10,7 @@ from moodle_appservice.domain.model import CourseId, MoodleUserId, UserId
 from moodle_appservice.web.admin_inside import Finding
 from tests.web.campus import Campus
 from tests.web.test_attacks import form_token
-from tests.web.test_page_attacks import STUDENT, boss, school
+from tests.web.test_page_attacks import BOSS, STUDENT, boss, school, signed_in
 from tests.web.world import World
 
 __all__ = ["school"]
@@ -47,6 +47,47 @@ async def test_an_administrator_undoes_a_link(school: World, campus: Campus) -> 
         assert reply.location == f"/admin/people/{STUDENT}?done=linked"
         assert await school.books.links.of([ANNA]) == {}
     assert "Undo the link" not in (await browser.get(f"/admin/people/{STUDENT}")).text
+
+
+async def test_the_audit_log_names_the_administrator_who_undid_a_link(school: World, campus: Campus) -> None:
+    known = await signed_in(school, "admin")
+    for browser, who in ((await boss(school), str(BOSS)), (known, "Moodle user 2")):
+        await prove(campus, school, UserId("@own:uni.test"))
+        page = await browser.get(f"/admin/people/{STUDENT}")
+        await browser.post(f"/admin/people/{STUDENT}/unlink", {"form_token": form_token(page)})
+        lines = await school.books.journal.audit()
+        (undone, ordered) = [line for line in lines if line.kind in ("Unlink", "UnlinkOrdered")][:2]
+        assert undone.reference == ordered.reference != ""
+        assert (undone.person, ordered.person) == (ANNA, None)
+        assert ordered.why == f"An administrator ({who}) undid the link of another person."
+        assert ordered.signal == "dashboard"
+    await school.books.personal.erase(MoodleUserId(2))
+    assert "Moodle user 2)" not in str(await school.books.journal.audit())
+
+
+async def test_a_person_reads_the_pages_in_the_language_chosen_in_the_chat(
+    school: World, campus: Campus
+) -> None:
+    student = await signed_in(school, "student")
+    assert (await student.get("/me")).headers["Content-Language"] == "en"
+    await school.books.readers.choose(ANNA, "fr")
+    assert (await student.get("/me")).headers["Content-Language"] == "fr"
+    await school.books.readers.choose(ANNA, "")
+    assert (await student.get("/me")).headers["Content-Language"] == "en"
+
+
+async def test_the_overview_says_how_long_what_is_left_takes(school: World, campus: Campus) -> None:
+    browser = await boss(school)
+    assert "still to be given" not in (await browser.get("/admin")).text
+    campus.figures.counted(CourseId(2), 1000)
+    text = (await browser.get("/admin")).text
+    assert "how long that takes is not known yet" in text
+    for _ in range(10):
+        campus.figures.acted("Invite", "done")
+        campus.clock.advance(1.0)
+    text = (await browser.get("/admin")).text
+    assert "still to be given, which takes about" in text
+    assert "in the queue." in text
 
 
 async def test_courses_are_filtered_and_those_with_an_error_come_first(school: World) -> None:

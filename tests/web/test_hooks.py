@@ -31,7 +31,7 @@ class Door:
         self.clock = FakeClock(1_795_195_400.0)
         self.queue = MemoryQueue(self.clock)
         self.counted: list[str] = []
-        self.hooks = Hooks(SECRET, self.queue, books.courses, self.clock, self.counted.append)
+        self.hooks = Hooks(SECRET, self.queue, books.courses, books.lti, self.clock, self.counted.append)
         self.client: TestClient[web.Request, web.Application]
 
     async def post(
@@ -101,6 +101,18 @@ async def test_a_signed_hint_is_good_once_and_for_five_minutes(door: Door) -> No
     await door.post(body, door.signed(body, at=door.clock.now() - WINDOW + 1))
     await door.post(body, door.signed(body, at=door.clock.now() - WINDOW - 1), status=401)
     await door.post(body, door.signed(body, at=door.clock.now() + WINDOW + 2), status=401)
+
+
+async def test_a_signed_hint_is_good_once_for_all_replicas_together(door: Door, books: Books) -> None:
+    other = Door(books)
+    app = web.Application()
+    app.add_routes(other.hooks.routes())
+    body = b'{"course_id": 42}'
+    async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as other.client:
+        headers = door.signed(body)
+        await door.post(body, headers)
+        await other.post(body, headers, status=401)
+    assert other.due() == {}
 
 
 WRONG: dict[str, dict[str, str]] = {

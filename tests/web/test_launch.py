@@ -19,7 +19,7 @@ from moodle_appservice.store.lti import LtiBooks
 from moodle_appservice.web.cookies import Session
 from moodle_appservice.web.keyring import Keyring
 from tests.web.platform import CLIENT_ID, LAUNCHES, key, recorded
-from tests.web.world import BROWSER_COOKIE, SESSION_COOKIE, World, open_world
+from tests.web.world import BROWSER_COOKIE, SESSION_COOKIE, World, open_world, replica_of
 
 _KEYS = ("GET", "/mod/lti/certs.php")
 
@@ -229,6 +229,19 @@ async def test_a_session_outlives_a_restart_and_ends_after_eight_hours(world: Wo
     assert (await browser.get("/me")).status == 200
     world.clock.advance(1)
     assert (await browser.get("/me")).status == 401
+
+
+async def test_any_replica_takes_the_second_half_of_a_click_and_takes_it_once(world: World) -> None:
+    async with replica_of(world) as other:
+        here, there = world.browser(), other.browser()
+        way = await here.begin()
+        there.cookies = here.cookies
+        token = world.platform.sign(world.claims(way))
+        assert (await there.bring(way, token)).status == 303
+        for browser in (here, there):
+            assert (await browser.get("/me")).status == 200
+        assert (await here.bring(way, token)).status == 403
+        assert [line.signal for line in await world.audit() if line.kind == "LtiRefused"] == ["replay"]
 
 
 async def test_a_person_without_a_session_is_told_the_way(world: World) -> None:

@@ -330,6 +330,23 @@ async def test_a_value_that_no_form_of_ours_offers_is_refused_with_the_reason(
     assert await school.books.choices.of(HERE) == {}
 
 
+async def test_who_moderates_is_not_chosen_against_the_administrator(
+    school: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = await signed_in(school, "editingteacher")
+    assert 'name="moderators"' in (await browser.get("/c/2/manage/settings")).text
+    said = {"form_token": await token(browser), "moderators": "teachers"}
+    assert (await browser.post("/c/2/manage/settings", said)).status == 303
+    assert (await school.books.choices.of(HERE))["moderators"].value == "teachers"
+    choosing = school.browsers._inside.choosing
+    monkeypatch.setattr(choosing, "_rules", replace(choosing._rules, moderators="teachers"))
+    assert 'name="moderators"' not in (await browser.get("/c/2/manage/settings")).text
+    reply = await browser.post("/c/2/manage/settings", {**said, "moderators": "staff"})
+    assert reply.status == 400
+    assert "administrators" in reply.text
+    assert (await school.books.choices.of(HERE))["moderators"].value == "teachers"
+
+
 async def test_an_approval_of_something_else_than_was_shown_confirms_nothing(school: World) -> None:
     room = RoomId("!held")
     await school.books.journal.hold(

@@ -53,6 +53,7 @@ def test_what_is_chosen_stands_in_the_form_and_sending_it_as_it_is_changes_nothi
         ({"name": {"text": "Old", "field": ""}}, {}, {"name": None}),
         ({}, {"name": "on"}, {"name": "on"}),
         ({}, {"calls": "staff"}, {"calls": "staff"}),
+        ({}, {"moderators": "teachers"}, {"moderators": "teachers"}),
         ({}, {"groups": "some", "group_names": "A\r\n\r\n  Lab .*  "}, {"groups": ["A", "Lab .*"]}),
         ({"groups": ["A"]}, {"groups": "some", "group_names": "A\nB"}, {"groups": ["A", "B"]}),
         ({"groups": ["A"]}, {"groups": "off", "group_names": "A"}, {"groups": False}),
@@ -67,6 +68,14 @@ def test_only_what_differs_is_a_change(before: dict[str, Any], fields: dict[str,
             changes(sent(**fields), chosen(**before))
     else:
         assert changes(sent(**fields), chosen(**before)) == wanted
+
+
+def test_what_an_administrator_has_decided_is_no_question() -> None:
+    fixed, before = frozenset({"moderators"}), chosen(moderators="teachers", calls="off")
+    fields = {field.name: field.value for field in shown(before, fixed=fixed)}
+    assert "moderators" not in fields
+    assert changes({**fields, "on": ""}, before, fixed=fixed) == {}
+    assert changes({**fields, "moderators": "staff"}, before, fixed=fixed) == {"moderators": "staff"}
 
 
 def test_a_form_that_could_not_be_taken_is_shown_as_it_was_sent() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -202,3 +202,15 @@ async def open_world(campus: Campus, *, port: int | None = None, **pages: Any) -
             public_url = pages.get("public_url", TOOL)
             yield World(platform, books, clock, facts, browsers, client, public_url, campus)
         await browsers.close()
+
+
+@asynccontextmanager
+async def replica_of(world: World) -> AsyncIterator[World]:
+    """Another process of the installation: they share a database, and the address that people use, and nothing else."""
+    browsers = world.campus.browsers(settings_of(world.platform.url))
+    await browsers.pages.start()
+    app = web.Application()
+    browsers.pages.hang_into(app)
+    async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as client:
+        yield replace(world, browsers=browsers, client=client)
+    await browsers.close()
