@@ -38,6 +38,8 @@ _OUT_OF_ORDER = (
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,
+    # The driver lost track of a connection; the next one is a new one.
+    asyncpg.InternalClientError,
 )
 CHUNK = 400
 """Values in one IN list: SQLite's oldest limit is 999 variables."""
@@ -57,7 +59,9 @@ class Db:
         self._shared = shared
         self._make_tables = make_tables
         self._is_sqlite = url.startswith("sqlite")
-        arguments: dict[str, Any] = {} if self._is_sqlite else {"min_size": 1, "max_size": 5}
+        # mautrix would end the whole process when the driver has lost track of one connection.
+        pool = {"min_size": 1, "max_size": 5, "meow_exit_on_ice": False}
+        arguments: dict[str, Any] = {} if self._is_sqlite else pool
         make = OneTripDatabase if self._is_sqlite else Database.create
         self._database: Database = make(URL(url), upgrade_table=upgrades, db_args=arguments)
         self._lock_file: int | None = None
@@ -141,7 +145,10 @@ class Db:
             try:
                 async with self._database.acquire() as connection:
                     return await work(connection)
-            except _OUT_OF_ORDER as error:
+            except (*_OUT_OF_ORDER, asyncpg.InterfaceError) as error:
+                if isinstance(error, asyncpg.InterfaceError) and "closed" not in str(error):
+                    # A call that the driver refuses is a bug of ours.
+                    raise
                 raise TemporaryFailure(
                     f"The database can't be used now ({error}). What it did not take is done again later. "
                     "Check that it runs, the space on its disk, and that it may be written.",

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mautrix.util.async_db import Connection
 
 from moodle_appservice.domain.model import EventId, RoomId
 from moodle_appservice.errors import Refused, TemporaryFailure, Unreachable
@@ -192,6 +193,39 @@ async def test_after_a_restart_of_postgresql_the_database_is_still_ours_alone(po
                 await asyncio.sleep(0.05)
     with pytest.raises(Refused, match="Another process of this service uses the same database"):
         await Db(postgres_url).start()
+    await ours.stop()
+
+
+async def test_a_connection_that_is_lost_inside_a_transaction_is_trouble_that_passes(
+    postgres_url: str,
+) -> None:
+    ours = Db(postgres_url)
+    await ours.start()
+
+    async def work(connection: Connection) -> None:
+        with pytest.raises(asyncpg.PostgresError):
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        # The driver says of this one that it is closed, which is no error of PostgreSQL's.
+        await connection.execute("SELECT 1")
+
+    with pytest.raises(TemporaryFailure, match="is closed"):
+        await ours.transaction(work)
+    assert (await ours.fetch_one("SELECT 1 AS one")) is not None
+    await ours.stop()
+
+
+async def test_a_driver_that_lost_track_of_a_connection_does_not_end_the_process(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def loses_track(*_: object, **__: object) -> None:
+        raise asyncpg.InternalClientError("got result for unknown protocol state 3")
+
+    ours = Db(postgres_url)
+    await ours.start()
+    with monkeypatch.context() as patched, pytest.raises(TemporaryFailure, match="unknown protocol state"):
+        patched.setattr(asyncpg.Connection, "fetch", loses_track)
+        await ours.fetch("SELECT 1")
+    assert (await ours.fetch_one("SELECT 1 AS one")) is not None
     await ours.stop()
 
 
