@@ -15,7 +15,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Protocol
 
@@ -30,12 +30,15 @@ from .people import PersonFinder
 from .settled import Settled
 from .site import SitePass
 from .space import SpaceSync
+from .stopping import end
 
 LONGEST_BACK_OFF = 300.0
 ASKED = "asked:"
 """What the signal begins with that names somebody who waits."""
 WOKEN_BY_THEN = 5.0
 """Seconds after which a course that waits for people is looked at for those who wait for it."""
+_FOR_A_TRANSACTION = 4.0
+"""Seconds that a worker that was told to stop has for a transaction that it has begun."""
 log = logging.getLogger(__name__)
 
 
@@ -127,11 +130,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Stop taking keys; a request that is under way ends at the homeserver, its key is due after a restart."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks, again_after=_FOR_A_TRANSACTION)
         self._tasks = []
 
     async def ask(self, key: Key, *, signal: str) -> AppError | None:

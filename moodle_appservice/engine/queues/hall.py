@@ -12,13 +12,13 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
 
 from ...errors import AppError, PermanentFailure, TemporaryFailure
 from ...ports import Key
+from ..stopping import end
 from .jobs import Jobs
 
 CHANNEL: Final = "moodle_appservice_looks"
@@ -48,9 +48,7 @@ class Hall:
     async def close(self) -> None:
         """Listen no more; safe before `open`."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end([self._task])
             self._task = None
 
     def name(self) -> str:

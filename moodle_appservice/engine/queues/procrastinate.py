@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from ...errors import TemporaryFailure
 from ...ports import KINDS, Clock, Key, Priority, Taken
 from ..lease import RENEW_EVERY, Lease
+from ..stopping import end
 from .jobs import Held, Jobs, when
 from .memory import SOON
 
@@ -77,11 +78,7 @@ class ProcrastinateQueue:
 
     async def close(self) -> None:
         """Give back what is in hand and leave; safe before `open`."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks)
         self._tasks = []
         for held in list(self._held.values()):
             await self.back_off(held.taken, delay=0)
