@@ -11,7 +11,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -20,6 +19,7 @@ from ..domain.permissions import Level
 from ..domain.rooms import RoomKind
 from ..engine.management import ROOM
 from ..engine.readers import Reader
+from ..engine.stopping import end
 from ..errors import AppError
 from ..ports import CommandRow
 from .call import FAILED, Call, Kind, Place, Told
@@ -61,11 +61,7 @@ class Router:
 
     async def stop(self) -> None:
         """No further answers."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
 
     def hear(self, commands: Sequence[EventId]) -> None:
         """Messages that have just been stored."""

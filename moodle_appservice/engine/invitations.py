@@ -12,7 +12,6 @@ import html
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from ..domain.actions import Invite
@@ -22,6 +21,7 @@ from ..domain.rooms import RoomKey, RoomKind
 from ..errors import AppError
 from ..ports import Clock, Messenger, MoodleInbox, Store, Way
 from .readers import Readers
+from .stopping import end
 
 log = logging.getLogger(__name__)
 MOST_WAITING = 100_000
@@ -71,10 +71,7 @@ class Invitations:
 
     async def stop(self) -> None:
         """Tell nobody any more."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     def invited(self, key: RoomKey, room_id: RoomId, invite: Invite) -> None:
         """Somebody was invited just now. Students of the main room are told; teachers know their course."""

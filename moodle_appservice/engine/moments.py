@@ -13,6 +13,7 @@ from contextlib import suppress
 from ..domain.model import CourseId
 from ..ports import Clock, Priority, Queue, course_key
 from .freshness import MOMENT
+from .stopping import end
 
 LONGEST_SLEEP = 60.0
 """Seconds after which the clock is looked at again: it may have been set."""
@@ -50,11 +51,8 @@ class Moments:
 
     async def stop(self) -> None:
         """Wait no more; safe before a start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await end(self._task)
+        self._task = None
 
     async def _wait(self) -> None:
         while True:

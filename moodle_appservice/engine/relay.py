@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
@@ -26,6 +25,7 @@ from ..ports import Clock, Content, Detector, Forum, Store
 from .announcing import Announcer, Target
 from .relay_scope import RelayScope
 from .reminding import LOOK_BACK, Reminders
+from .stopping import end
 
 HOUR = 3600.0
 DATES_KEPT = 900.0
@@ -95,11 +95,8 @@ class Relay:
 
     async def stop(self) -> None:
         """End; safe before a start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await end(self._task)
+        self._task = None
 
     async def _run(self) -> None:
         while True:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from ..errors import AppError
 from ..ports import Clock, SampleBook
 from .figures import FigureReader, Figures
+from .stopping import end
 
 EVERY = 300
 """Seconds between two samples."""
@@ -33,10 +33,7 @@ class Sampler:
 
     async def stop(self) -> None:
         """No further samples."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def take(self) -> None:
         """Take one sample now. Raises what the database raises."""

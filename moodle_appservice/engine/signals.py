@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from itertools import count
 
 from ..domain.model import EventId
 from ..ports import SITE, Event, Priority, Queue, Store, course_key, space_key
 from .freshness import PASS, TURN
 from .gate import Gate
+from .stopping import end
 
 log = logging.getLogger(__name__)
 OnCommands = Callable[[Sequence[EventId]], None]
@@ -45,10 +45,7 @@ class Timer:
 
     async def stop(self) -> None:
         """No further passes."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _tick(self) -> None:
         for step in count():

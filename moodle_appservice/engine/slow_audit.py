@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from ..domain.compare import differences
@@ -24,6 +23,7 @@ from ..domain.repairs import CANONICAL_ALIAS
 from ..domain.rules import Rules
 from ..errors import AppError, PermanentFailure
 from ..ports import SITE, Clock, Event, Matrix, Priority, Queue, Store, course_key
+from .stopping import end
 
 DAY = 86400.0
 SHORTEST, LONGEST = 1.0, 900.0
@@ -51,11 +51,8 @@ class SlowAudit:
 
     async def stop(self) -> None:
         """No further looks."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await end(self._task)
+        self._task = None
 
     async def _tick(self) -> None:
         while True:

@@ -7,20 +7,17 @@ connections wait with it: a task that is told only once may go on for ever.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-AGAIN_AFTER = 1.0
-"""Seconds after which a task that still runs is told again."""
+AGAIN_AFTER = 4.0
+"""Seconds that a task has for a transaction that it has begun; one that still runs then is told again."""
 
 
-async def end(tasks: Iterable[asyncio.Task[Any]], *, again_after: float = AGAIN_AFTER) -> None:
-    """Cancel these and wait until each has ended. Raises what one of them raised instead.
-
-    `again_after`: seconds that a task has for what it must finish before it is told again.
-    """
-    pending = ended = set(tasks)
+async def end(*tasks: asyncio.Task[Any] | None, again_after: float = AGAIN_AFTER) -> None:
+    """Cancel these and wait until each has ended. Raises what one of them raised instead."""
+    ended = {task for task in tasks if task is not None}
+    pending = ended
     while pending:
         for task in pending:
             task.cancel()

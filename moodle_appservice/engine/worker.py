@@ -37,8 +37,6 @@ ASKED = "asked:"
 """What the signal begins with that names somebody who waits."""
 WOKEN_BY_THEN = 5.0
 """Seconds after which a course that waits for people is looked at for those who wait for it."""
-_FOR_A_TRANSACTION = 4.0
-"""Seconds that a worker that was told to stop has for a transaction that it has begun."""
 log = logging.getLogger(__name__)
 
 
@@ -130,7 +128,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Stop taking keys; a request that is under way ends at the homeserver, its key is due after a restart."""
-        await end(self._tasks, again_after=_FOR_A_TRANSACTION)
+        await end(*self._tasks)
         self._tasks = []
 
     async def ask(self, key: Key, *, signal: str) -> AppError | None:

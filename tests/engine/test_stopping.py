@@ -22,7 +22,7 @@ async def test_a_task_that_lost_a_cancellation_in_the_moment_of_a_result_ends_al
     task = asyncio.create_task(deaf_at_first())
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
-        await end([task], again_after=0.01)
+        await end(task, again_after=0.01)
     assert task.cancelled() and heard == ["once"]
 
 
@@ -33,9 +33,9 @@ async def test_what_a_task_raised_in_place_of_ending_is_raised_and_the_others_ha
     broken, waiting = asyncio.create_task(breaks()), asyncio.create_task(asyncio.Event().wait())
     await asyncio.sleep(0)
     with pytest.raises(ValueError, match="broken"):
-        await end([broken, waiting])
+        await end(broken, waiting)
     assert waiting.cancelled()
 
 
 async def test_where_there_is_nothing_to_end_nothing_is_waited_for() -> None:
-    await end([])
+    await end(None)

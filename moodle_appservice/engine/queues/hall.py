@@ -47,9 +47,8 @@ class Hall:
 
     async def close(self) -> None:
         """Listen no more; safe before `open`."""
-        if self._task is not None:
-            await end([self._task])
-            self._task = None
+        await end(self._task)
+        self._task = None
 
     def name(self) -> str:
         """A name for somebody who is about to wait."""

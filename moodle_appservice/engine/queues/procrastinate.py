@@ -78,7 +78,7 @@ class ProcrastinateQueue:
 
     async def close(self) -> None:
         """Give back what is in hand and leave; safe before `open`."""
-        await end(self._tasks)
+        await end(*self._tasks)
         self._tasks = []
         for held in list(self._held.values()):
             await self.back_off(held.taken, delay=0)
