@@ -2,7 +2,8 @@
 
 Each kind of request has limits of its own, by the beginning of its path. The homeserver's pushes may be long and many,
 and whoever does not hold its token is slowed down like everybody else. Behind a proxy on this machine the address is
-the one that the proxy names last.
+the one that the proxy names last. A lecture hall, or everybody behind a proxy on another machine, is one address: the
+limits for people's pages are what one core can serve, and stop floods only; guessing has limits where it is refused.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ LIMITS = (
     Limit("/_matrix/app/", None, 100_000),
     Limit("/_matrix/mau/", KIB, 600),
     Limit("/health", KIB, 600),
-    Limit("/lti/", 256 * KIB, 120),
-    Limit("/static/", KIB, 1200),
-    Limit("/", 256 * KIB, 600),
+    Limit("/lti/", 256 * KIB, 6_000),
+    Limit("/static/", KIB, 24_000),
+    Limit("/", 256 * KIB, 12_000),
 )
 """The first that fits counts."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

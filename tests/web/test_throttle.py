@@ -69,3 +69,9 @@ def test_every_path_has_limits_and_the_homeserver_may_push_a_lot() -> None:
         413,
         "At most 262144 bytes are read here. Nothing was done.",
     )
+
+
+def test_a_whole_university_behind_one_address_clicks_its_way_in() -> None:
+    limiter = Limiter(FakeClock())
+    for path in ("/lti/login", "/lti/launch", "/c/7", "/static/style.css"):
+        assert [limiter.refusal(path, "campus", 10) for _ in range(2000)] == [None] * 2000
