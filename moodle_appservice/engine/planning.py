@@ -389,13 +389,8 @@ def _usability(
 ) -> dict[MoodleUserId, float | None]:
     """What is new about whose account can be used, by the facts and by what was asked beside them."""
     unusable = {user: bool(why_unusable(person)) for user, person in facts.people.items()}
-    unusable.update(
-        {
-            user: bool(leaver.unusable)
-            for user, leaver in circumstances.leavers.items()
-            if leaver.unusable is not None
-        }
-    )
+    asked = circumstances.leavers.items()
+    unusable |= {user: bool(leaver.unusable) for user, leaver in asked if leaver.unusable is not None}
     return {
         user: circumstances.now if is_unusable else None
         for user, is_unusable in unusable.items()

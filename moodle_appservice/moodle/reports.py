@@ -394,11 +394,7 @@ def newcomers(
     }
     for course_id, now in fresh.enrolments.items():
         then = last.enrolments.get(course_id, ())
-        if now is not then:
-            came = {one.user_id for one in now} - {one.user_id for one in then}
-            if came:
-                found[course_id] = (
-                    fresh.read_at,
-                    frozenset(came) | found.get(course_id, (0.0, frozenset()))[1],
-                )
+        if now is not then and (came := {one.user_id for one in now} - {one.user_id for one in then}):
+            earlier = found[course_id][1] if course_id in found else frozenset()
+            found[course_id] = (fresh.read_at, earlier | came)
     return found

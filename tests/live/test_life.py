@@ -55,7 +55,9 @@ async def test_a_stop_in_the_middle_of_a_slow_sync_ends_within_ten_seconds_and_i
         proxy.trouble = Trouble.DELAY
         proxy.cut()
         sync = asyncio.create_task(ask(house, "sync"))
-        await asyncio.sleep(1.0)
+        async with asyncio.timeout(30):
+            while not proxy.struck:
+                await asyncio.sleep(0.02)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.wait(), 20)
