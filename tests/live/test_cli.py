@@ -128,6 +128,12 @@ async def test_sync_without_a_running_service_does_the_work_and_ends_with_0(hous
     assert set((await house.members(2)).values()) == {"invite"}
     code, out = await ask(house, "plan")
     assert (code, "all as it should be" in out) == (0, True)
+    room = await house.room_of(2)
+    rules = f"/_matrix/client/v3/rooms/{room}/state/m.room.join_rules/"
+    await house.ask("PUT", rules, body={"join_rule": "public"})
+    code, out = await ask(house, "plan", "--course", "2", "--audit")
+    assert (code, "differed: course 2 main: m.room.join_rules" in out) == (0, True), out
+    assert (await house.state(2))["m.room.join_rules", ""] == {"join_rule": "public"}, "a plan changes nothing"
 
 
 async def test_sync_with_a_running_service_goes_through_its_socket(house: House) -> None:
