@@ -133,7 +133,9 @@ async def test_sync_without_a_running_service_does_the_work_and_ends_with_0(hous
     await house.ask("PUT", rules, body={"join_rule": "public"})
     code, out = await ask(house, "plan", "--course", "2", "--audit")
     assert (code, "differed: course 2 main: m.room.join_rules" in out) == (0, True), out
-    assert (await house.state(2))["m.room.join_rules", ""] == {"join_rule": "public"}, "a plan changes nothing"
+    assert (await house.state(2))["m.room.join_rules", ""] == {"join_rule": "public"}, (
+        "a plan changes nothing"
+    )
 
 
 async def test_sync_with_a_running_service_goes_through_its_socket(house: House) -> None:
@@ -145,6 +147,28 @@ async def test_sync_with_a_running_service_goes_through_its_socket(house: House)
         assert "in use by the running service" in out
         code, out = await ask(house, "sync", "--course", "99")
         assert (code, "lists no course 99" in out) == (1, True)
+
+
+async def test_rooms_are_adopted_found_and_upgraded_from_the_command_line(house: House) -> None:
+    made = await house.ask("POST", "/_matrix/client/v3/createRoom", body={"name": "Ours since long"})
+    room = made["room_id"]
+    code, out = await ask(house, "adopt", "2")
+    assert (code, "name a course and a room, or --find" in out) == (2, True), out
+    code, out = await ask(house, "adopt", "2", room)
+    assert "The room was not adopted; nothing was changed." in out, (code, out)
+    code, out = await ask(house, "adopt", "2", room, "--yes")
+    assert (code, "Ours since long" in out) == (0, True), out
+    code, out = await ask(house, "plan", "--json")
+    assert (
+        next(course["room_id"] for course in json.loads(out)["courses"] if course["course"] == 2) == room
+    ), out
+    async with running(house):
+        code, out = await ask(house, "adopt", "2", room, "--yes")
+        assert "Nothing was changed" in out, (code, out)
+        code, out = await ask(house, "adopt", "--find", "--json")
+        assert (code, type(json.loads(out))) == (0, dict), out
+        code, out = await ask(house, "doctor", "--upgrade-rooms")
+        assert (code, out.strip()) == (0, "Every room has the configured version, or a newer one.")
 
 
 async def test_a_link_to_register_is_made_with_and_without_a_running_service(house: House) -> None:
