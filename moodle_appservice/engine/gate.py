@@ -119,6 +119,14 @@ class Gate:
             self._is_open = self._is_new = True
             log.info("The mirror is up to date; writing may begin.")
 
+    async def prepare(self) -> None:
+        """Make the control room of a cluster before many processes need it at once; nothing where it is there.
+
+        Raises what `open` raises.
+        """
+        if self._process and self._makes_room() and await self._store.ledger.control_room() is None:
+            await self.open()
+
     async def before_writes(self, epoch: int) -> bool:
         """Called ahead of what is written to rooms: the first time after each `check` a new canary goes ahead of it.
 

@@ -110,6 +110,8 @@ class SitePass:
         if self._tree is not None:
             await self._tree.take(site, rows)
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
+        if on:
+            await self._gate.prepare()
         chosen = on if asked else await self._choose(on, site)
         known = {row.id for row in rows.values() if row.last_sync is not None}
         due = await self._look(chosen, site, started, known=known, thorough=asked)
@@ -134,6 +136,8 @@ class SitePass:
         site = await self._facts.site(not_older_than=0.0)
         rows = await self._store.courses.all()
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
+        if on:
+            await self._gate.prepare()
         chosen = await self._choose(on, site)
         if chosen:
             known = {row.id for row in rows.values() if row.last_sync is not None}

@@ -157,6 +157,26 @@ async def test_the_control_room_is_made_once_and_is_for_the_bot_alone(world: Wor
     assert (levels["invite"], levels["events_default"], levels["state_default"]) == (100, 100, 100)
 
 
+@pytest.mark.parametrize(
+    ("process", "reads", "room_is_made"), [("a", True, True), ("b", False, False), ("", True, False)]
+)
+async def test_in_a_cluster_the_pass_makes_the_control_room_before_any_process_needs_it(
+    world: World, process: str, reads: bool, room_is_made: bool
+) -> None:
+    gate = Gate(
+        world.matrix,
+        world.store,
+        world.rules,
+        patience=world.patience,
+        process=process,
+        makes_room=lambda: reads,
+    )
+    await gate.prepare()
+    assert (await world.store.ledger.control_room() is not None) == room_is_made
+    await gate.prepare()
+    assert len(world.matrix.made("create_room")) == room_is_made
+
+
 async def test_after_the_loss_of_our_database_the_control_room_is_found_by_its_alias(
     world: World, tmp_path: Path
 ) -> None:

@@ -17,6 +17,9 @@ async def test_processes_that_start_at_once_on_an_empty_database_share_one_first
         await fleet.start()
         report = await fleet.all[0].ask("sync")
         assert report["failures"] == [], [one.told() for one in fleet.all]
+        assert not [one for one in fleet.all if "makes the control room" in one.told()], (
+            "somebody had to wait"
+        )
         for course in (2, 3):
             assert len(await house.members(course)) == 4
         joined = (await house.ask("GET", "/_matrix/client/v3/joined_rooms"))["joined_rooms"]

@@ -24,6 +24,8 @@ from .jobs import Jobs
 CHANNEL: Final = "moodle_appservice_looks"
 AGAIN: Final = 2.0
 """Seconds until a lost connection is made anew."""
+ECHO: Final = 20.0
+"""Seconds in which everything that was told must have been heard, also on a machine that has much else to do."""
 LONGEST: Final = 2000
 """Characters of a failure that are told; PostgreSQL takes 8,000 bytes in all."""
 log = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ class Hall:
         waiting = asyncio.create_task(self.wait(name))
         try:
             await self.tell(Key("echo", 0), [name], None)
-            async with asyncio.timeout(AGAIN):
+            async with asyncio.timeout(ECHO):
                 await waiting
         except TimeoutError:
             log.warning("What other processes tell is late.")
