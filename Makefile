@@ -24,6 +24,9 @@ CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 ARGS ?=
 ONCE ?=
 
+# The tests start the service hundreds of times: what was compiled for one start must be there for the next.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 

@@ -52,6 +52,8 @@ async def play(
     try:
         async with asyncio.timeout(TIME_FOR_ONE):
             await stage.open()
+            if told.settled:
+                await stage.first_sync()
             for step in told.steps:
                 await stage.play(step)
             return await judge(stage), stage

@@ -165,6 +165,12 @@ class Stage:
         if self.service is None:
             await self._start_service()
 
+    async def first_sync(self) -> None:
+        """Wait until all rooms are there and everybody is in them."""
+        await self.until_ready()
+        report = await ask(self.socket, "sync")
+        assert not report["failures"], report
+
     def ask_for_a_pass(self) -> None:
         """As an impatient person would, without waiting for the answer."""
 
