@@ -169,7 +169,7 @@ class Stage:
         """Wait until all rooms are there and everybody is in them."""
         await self.until_ready()
         report = await ask(self.socket, "sync")
-        assert not report["failures"], report
+        assert report is not None and not report["failures"], report
 
     def ask_for_a_pass(self) -> None:
         """As an impatient person would, without waiting for the answer."""
