@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, assert_never
 
@@ -13,6 +12,7 @@ from . import cli_operations as cli
 from .config import Settings
 from .control import ask, is_running
 from .domain.model import CourseId
+from .domain.moments import moment
 from .errors import Refused
 from .registration import Registration
 from .service import Service
@@ -119,8 +119,7 @@ async def _restore(settings: Settings, path: Path, *, replace: bool) -> str:
     again = Db(address)
     await again.start()
     await again.stop()
-    made = datetime.fromtimestamp(found.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
-        f"{found.rows} rows of {made} are in the database again. At its start the service reads every room anew before "
-        "it writes to it."
+        f"{found.rows} rows of {moment(found.made_at)} are in the database again. At its start the service reads every "
+        "room anew before it writes to it."
     )

@@ -6,7 +6,6 @@ One shape for both doors: what the socket answers is what `--json` prints and wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from .domain.actions import (
@@ -26,6 +25,7 @@ from .domain.actions import (
     Unban,
 )
 from .domain.holds import HoldGroup
+from .domain.moments import moment
 from .domain.progress import Progress
 from .engine.operations import PlanView, SyncReport
 from .engine.space import PreparedSpace
@@ -87,8 +87,7 @@ def group_json(group: HoldGroup) -> dict[str, Any]:
 def _group_lines(groups: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: list[str] = []
     for group in groups:
-        since = datetime.fromtimestamp(group["since"], UTC).strftime("%Y-%m-%d %H:%M UTC")
-        lines.append(f"HELD {group['id']}: {group['title']}, since {since}.")
+        lines.append(f"HELD {group['id']}: {group['title']}, since {moment(group['since'])}.")
         for part in group["parts"][:_FEW]:
             where = "" if part["course"] is None else f"{_where_held(part['course'])}: "
             lines.append(f"  {where}{_how_many(part['users'] or None)}. {part['reason']}")

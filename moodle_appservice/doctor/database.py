@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 from ..cli import Exit
+from ..domain.moments import moment
 from ..errors import PermanentFailure
 from .examined import Examined
 from .frame import Caution, Check
@@ -74,7 +74,7 @@ async def _failing(at: Examined) -> str:
 async def _held(at: Examined) -> str:
     work = (await at.survey())["work"]
     if work["held"]:
-        since = datetime.fromtimestamp(work["held_since"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+        since = moment(work["held_since"])
         raise PermanentFailure(f"{work['held']} held plans wait for a person, the oldest since {since}.")
     return "Nothing waits for a person."
 

@@ -10,7 +10,6 @@ import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ import aiohttp
 
 from .. import __version__
 from ..cli import Exit
+from ..domain.moments import moment
 from ..errors import PermanentFailure, Unreachable
 from ..privatefile import is_open_to_all
 from .examined import Examined
@@ -132,16 +132,12 @@ def _certificate(name: str, address: Callable[[Examined], str]) -> Callable[[Exa
         ends = ssl.cert_time_to_seconds(writer.get_extra_info("peercert")["notAfter"])
         writer.close()
         days = int((ends - time.time()) / 86400)
-        said = f"The certificate of {parts.hostname} is good for {days} days, until {_day(ends)}."
+        said = f"The certificate of {parts.hostname} is good for {days} days, until {moment(ends)}."
         if days < FEW_DAYS:
             raise Caution(said)
         return said
 
     return look
-
-
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
 def _moodle_url(at: Examined) -> str:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from .life import day, marked
+from .life import marked
 from .mapping import TOMBSTONE, DesiredRoom
 from .markers import alias_of
 from .model import ActualRoom, CourseId, Membership, RoomId, UserId
+from .moments import moment
 from .plan import CHILD, PARENT
 from .power import BOT_LEVEL, Voice
 from .rights import creators_of
@@ -54,7 +55,10 @@ def of_lost(*, gone: bool, left_at: float, rules: LifeRules, now: float) -> tupl
     if policy == "keep" or now < ends:
         return ()
     name = "life.when_deleted" if gone else "life.when_unselected"
-    why = f"{'Moodle has not listed the course' if gone else 'The course has been off'} since {day(left_at)} ({name})."
+    why = (
+        f"{'Moodle has not listed the course' if gone else 'The course has been off'} since {moment(left_at)} "
+        f"({name})."
+    )
     first = Due(Ending(policy), why, True)
     return (first, *of_archive(ends, rules, now)) if first.ending is Ending.ARCHIVE else (first,)
 
@@ -67,7 +71,7 @@ def of_archive(since: float, rules: LifeRules, now: float) -> tuple[Due, ...]:
         (Ending.DELETE, rules.purge_after, "life.purge_after"),
     ):
         if delay is not None and since + delay <= now:
-            why = f"The course has been archived since {day(since)} ({name})."
+            why = f"The course has been archived since {moment(since)} ({name})."
             found.append(Due(ending, why, False))
     return tuple(found)
 

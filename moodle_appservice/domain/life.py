@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from .model import Course
+from .moments import moment
 from .power import Voice
 from .rules import LifeRules
 
@@ -124,11 +124,11 @@ def _archive(why: str, since: float | None = None) -> Stage:
 def _ended(end: float, rules: LifeRules, now: float) -> Stage | None:
     archived_at, silent_at = _after(end, rules.archive_after), _after(end, rules.read_only_after)
     if archived_at is not None and archived_at <= now:
-        return _archive(f"The course ended on {day(end)} (life.archive_after).", archived_at)
+        return _archive(f"The course ended on {moment(end)} (life.archive_after).", archived_at)
     if silent_at is not None and silent_at <= now:
         return Stage(
             Phase.READ_ONLY,
-            f"The course ended on {day(end)}, so its rooms are read-only (life.read_only_after).",
+            f"The course ended on {moment(end)}, so its rooms are read-only (life.read_only_after).",
             until=_first(now, archived_at),
             voice=Voice.NOBODY,
             is_made=False,
@@ -183,13 +183,3 @@ def marked(name: str, rules: LifeRules) -> str:
     before, _, after = rules.archived_name.partition("{name}")
     is_marked = len(name) > len(before + after) and name.startswith(before) and name.endswith(after)
     return name if is_marked else f"{before}{name}{after}"
-
-
-def day(at: float) -> str:
-    """A date for people, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
-
-
-def moment(at: float) -> str:
-    """A date with the time for people, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

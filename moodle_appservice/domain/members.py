@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 from .actions import Note
 from .model import CourseFacts, MoodleUserId, Person, Resolution, Role, UserId
+from .moments import moment
 from .power import MUTED_LEVEL, STAFF_LEVEL
 from .rules import Rules
 
@@ -307,7 +307,7 @@ def treatment_of(
     gone = unusable == GONE
     if circumstances.now < ends:
         return Treatment(
-            Fate.STAY, f"{unusable} Nothing follows from that before {_date(ends)}.", until=ends, gone=gone
+            Fate.STAY, f"{unusable} Nothing follows from that before {moment(ends)}.", until=ends, gone=gone
         )
     match rules.people.on_suspend:
         case "mute":
@@ -318,7 +318,3 @@ def treatment_of(
             return Treatment(Fate.STAY, f"{unusable} Stays in the room all the same.", gone=gone)
         case _:
             return Treatment(Fate.REMOVE, unusable, gone=gone)
-
-
-def _date(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

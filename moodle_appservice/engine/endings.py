@@ -13,8 +13,9 @@ from collections.abc import Mapping
 
 from ..domain.ending import Due, Ending, held, next_of, of_archive, of_lost
 from ..domain.holds import Cause
-from ..domain.life import ARCHIVED, Phase, day, stage_of, word_of
+from ..domain.life import ARCHIVED, Phase, stage_of, word_of
 from ..domain.model import CourseId, RoomId, SiteFacts
+from ..domain.moments import moment
 from ..domain.rooms import main_room
 from ..domain.rules import DAY, Rules
 from ..ports import Chosen, Clock, CourseRow, EndingRow, Priority, Queue, Store, course_key
@@ -219,9 +220,9 @@ def _next(due: tuple[Due, ...], booked: EndingRow | None) -> Due | None:
 
 def proposal(new: CourseRow, old: CourseRow) -> str:
     """What a person is asked about a course that looks restored."""
-    since = day(old.left_at) if old.left_at is not None else "lately"
+    assert old.left_at is not None, "it is in its time of grace"
     return (
-        f"Course {new.id} has the short name of course {old.id}, which Moodle does not list since {since}: it looks "
-        f"restored from it. Confirm, and it gets the rooms of course {old.id} with everything in them. For new rooms "
-        f"instead: moodle-appservice course fresh {new.id}. Until then it has none."
+        f"Course {new.id} has the short name of course {old.id}, which Moodle does not list since "
+        f"{moment(old.left_at)}: it looks restored from it. Confirm, and it gets the rooms of course {old.id} with "
+        f"everything in them. For new rooms instead: moodle-appservice course fresh {new.id}. Until then it has none."
     )

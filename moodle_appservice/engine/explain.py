@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..domain.model import CourseId, MoodleUserId
+from ..domain.moments import moment
 from ..domain.rules import Rules
 from ..errors import AppError, Refused
 from ..ports import AuditRow, Clock, CourseRow, Facts, Key, PersonRow, Store, person_key
@@ -163,14 +164,14 @@ class Explainer:
         if row.last_error:
             told.append(f"The last look at the course had this trouble: {row.last_error}")
         if row.last_sync is not None:
-            told.append(f"The course was last brought up to date at {sentences.moment(row.last_sync)}.")
+            told.append(f"The course was last brought up to date at {moment(row.last_sync)}.")
         return told
 
 
 def _tried(lines: Sequence[AuditRow]) -> list[str]:
     """What was done last, the newest first."""
     return [
-        f"{'Last' if number == 0 else 'Before that'}, at {sentences.moment(line.at)}: {line.kind} – {line.why} "
+        f"{'Last' if number == 0 else 'Before that'}, at {moment(line.at)}: {line.kind} – {line.why} "
         f"Result: {line.result}{f' (reference {line.reference})' if line.reference else ''}."
         for number, line in enumerate(lines)
     ]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from ..domain.model import CourseId
+from ..domain.moments import moment
 from ..errors import AppError, PermanentFailure, Refused
 from ..ports import SITE, Clock, Pause, Priority, Queue, Store, course_key
 
@@ -90,9 +90,8 @@ class Pauses:
 
 def sentence(pause: Pause) -> str:
     """A pause for people to read."""
-    since = datetime.fromtimestamp(pause.since, UTC).strftime("%Y-%m-%d %H:%M UTC")
     why = f": {pause.why.rstrip('.')}." if pause.why else "."
-    return f"{_what(pause.course_id)} is paused since {since}, by {pause.by}{why}"
+    return f"{_what(pause.course_id)} is paused since {moment(pause.since)}, by {pause.by}{why}"
 
 
 def _what(course_id: CourseId | None) -> str:

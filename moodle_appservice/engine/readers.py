@@ -6,16 +6,12 @@ speak counts as none.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from ..domain.model import MoodleUserId, UserId
+from ..domain.moments import retold
 from ..languages import Language, known_zone, nearest
 from ..ports import Store
-
-_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d UTC\b")
-"""How the engine writes a time into a sentence, see `sentences.moment`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +27,7 @@ class Reader:
 
     def tell(self, sentence: str) -> str:
         """Sentences of the engine in the reader's language, with the times in them as the reader's clock shows them."""
-        return _MOMENT.sub(lambda found: self.moment(_unix(found[0])), self.language.tell(sentence))
+        return retold(self.language.tell(sentence), self.moment)
 
 
 class Readers:
@@ -60,7 +56,3 @@ class Readers:
     async def of_account(self, account: UserId) -> Reader:
         """Whoever has a Matrix account."""
         return await self.of((await self._store.people.by_matrix_id([account])).get(account))
-
-
-def _unix(written: str) -> float:
-    return datetime.strptime(written, "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC).timestamp()

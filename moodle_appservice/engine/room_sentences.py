@@ -18,9 +18,10 @@ from ..domain.actions import (
 )
 from ..domain.members import Treatment
 from ..domain.model import CourseFacts, Membership, MoodleUserId, UserId
+from ..domain.moments import moment
 from ..domain.places import PRESENT
 from .planning import Prepared, PreparedRoom
-from .sentences import listed, moment
+from .sentences import listed
 from .troubles import Trouble
 
 IN_ROOM = {

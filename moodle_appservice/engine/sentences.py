@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from ..domain.linking import Link
 from ..domain.model import MoodleUserId, Resolution, Standing, Trust
+from ..domain.moments import moment
 from ..domain.rules import Rules
 from ..ports import CourseRow, PersonRow
 
@@ -15,11 +15,6 @@ HOW_SURE = {
     Trust.DIRECTORY: "vouched for by the directory, the sign-on or a locked profile field (trust: directory)",
     Trust.PROVEN: "proven by the person with a code (trust: proven)",
 }
-
-
-def moment(at: float) -> str:
-    """Unix seconds as people read them."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def listed(words: Iterable[str]) -> str:

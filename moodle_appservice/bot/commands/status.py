@@ -165,7 +165,7 @@ def _add_details(answer: Answer, status: CourseStatus, reader: Reader, moment: M
         entries.append(Item(_("running"), _("a sync of this course")))
     entries.append(Item(_("errors"), reader.tell(status.last_error) if status.last_error else _("none")))
     answer.items(entries)
-    answer.line(reader.tell(status.paused))
+    answer.line(reader.tell(status.phase)).line(reader.tell(status.paused))
     for title, people in (
         (_("Not there yet"), status.missing),
         (_("Without the level of their role"), status.without_level),
