@@ -348,7 +348,9 @@ class Service:
         )
         self.browsers = Browsers(settings, parts, lists=self.source.lists, counted=metrics.launched)
         outside = Outside(self.matrix, self.accounts, hands, self.gate, self.inbox, self.profile)
-        self.personal = Personal(store, queue, clock, self.linking, outside)
+        self.personal = Personal(
+            *(store, queue, clock, self.linking, outside), readers=readers_of(settings, store)
+        )
         self.talk = Talk(
             settings,
             Talkers(

@@ -12,12 +12,12 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ..domain.actions import Remove, Step
 from ..domain.linking import Link
 from ..domain.model import MoodleUserId, RoomId
+from ..domain.moments import moment
 from ..domain.rooms import main_room
 from ..errors import AppError, NoAdminRights, PermanentFailure, Refused, Unreachable
 from ..ports import (
@@ -37,6 +37,7 @@ from .apply import Hands
 from .gate import Gate
 from .linking import Linking
 from .pauses import sentence
+from .readers import Readers
 
 SIGNAL = "user"
 WHY_REMOVED = "The administrators have erased this person."
@@ -56,9 +57,21 @@ class Outside:
 
 
 class Personal:
-    """The operations. `words` name a person: a Moodle id, a user name or a Matrix id."""
+    """The operations. `words` name a person: a Moodle id, a user name or a Matrix id.
 
-    def __init__(self, store: Store, queue: Queue, clock: Clock, linking: Linking, outside: Outside) -> None:
+    What is sent to the person is told as that person reads (`readers`).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        clock: Clock,
+        linking: Linking,
+        outside: Outside,
+        readers: Readers | None = None,
+    ) -> None:
+        self._readers = readers
         self._store = store
         self._queue = queue
         self._clock = clock
@@ -103,7 +116,7 @@ class Personal:
                 "service of our token. No code was made. Add it, or leave out --message."
             )
         given = await self._linking.give_code(user_id, signal=SIGNAL)
-        until = datetime.fromtimestamp(given.expires_at, UTC).strftime("%H:%M UTC")
+        until = moment(given.expires_at)
         if not message:
             return [
                 f"The code for Moodle user {user_id} is {given.text}. It is good until {until}, for one account.",
@@ -113,6 +126,8 @@ class Personal:
             f"To use your own Matrix account in the chat rooms of your courses, open a direct chat with the bot and "
             f"write: link {given.text}\nThe code is good until {until}. Show it to nobody."
         )
+        if self._readers is not None:
+            text = (await self._readers.of(user_id)).tell(text)
         await self._outside.inbox.send(user_id, text, key=f"code:{secrets.token_hex(8)}")
         return [f"A code was sent to Moodle user {user_id} as a Moodle message. It is good until {until}."]
 
@@ -263,9 +278,9 @@ def _about(user_id: MoodleUserId, found: Mapping[str, Sequence[Mapping[str, Any]
 def _about_link(link: Link | None, now: float) -> list[str]:
     if link is None:
         return []
-    proven = datetime.fromtimestamp(link.proven_at, UTC).strftime("%Y-%m-%d")
+    proven = moment(link.proven_at)
     if link.waits_at(now):
-        at = datetime.fromtimestamp(link.effective_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        at = moment(link.effective_at)
         return [
             f"{link.matrix_id} was proven with a code on {proven} and counts from {at}; until then {link.previous}."
         ]

@@ -120,7 +120,7 @@ class House:
         self.desk = Desk(
             operations=self.operations,
             linking=linking,
-            personal=Personal(store, world.queue, clock, linking, outside),
+            personal=Personal(store, world.queue, clock, linking, outside, readers),
             explainer=Explainer(
                 *(store, world.planner, world.facts, world.troubles, pauses, rules, clock, workers)
             ),

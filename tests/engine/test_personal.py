@@ -10,7 +10,9 @@ import pytest
 from moodle_appservice.domain.model import MoodleUserId, Trust, UserId
 from moodle_appservice.engine.apply import Hands
 from moodle_appservice.engine.personal import Outside, Personal
+from moodle_appservice.engine.readers import Reader, Readers
 from moodle_appservice.errors import NoAdminRights, PermanentFailure, Refused
+from moodle_appservice.languages import ENGLISH
 from moodle_appservice.ports import AccountKind, AccountRow, AccountState
 from tests.engine.test_linking import Chat
 from tests.engine.world import World
@@ -72,9 +74,9 @@ async def office(world: World) -> Office:
         await world.work()
 
     world.queue.idle = idle  # type: ignore[method-assign]
-    return Office(
-        world, chat, accounts, profile, Personal(world.store, world.queue, world.clock, chat.linking, outside)
-    )
+    readers = Readers(world.store, Reader(ENGLISH, "Europe/Berlin"))
+    personal = Personal(world.store, world.queue, world.clock, chat.linking, outside, readers)
+    return Office(world, chat, accounts, profile, personal)
 
 
 async def everything(world: World) -> str:
@@ -198,6 +200,25 @@ async def test_a_code_is_shown_or_sent_but_never_both(office: Office) -> None:
     code = text.partition("link ")[2][:9]
     assert to == ANNA and code not in " ".join(sent)
     assert "Person 8" in str(await office.chat.send(UserId("@mine:uni.test"), code))
+
+
+@pytest.mark.parametrize(
+    ("language", "until"),
+    [("en", "The code is good until 1 Jul 2026, 00:45."), ("de", "Der Code gilt bis 01.07.2026, 00:45.")],
+)
+async def test_the_end_of_a_code_is_told_to_its_person_by_the_own_clock_and_to_the_administrator_in_utc(
+    office: Office, language: str, until: str
+) -> None:
+    world = office.world
+    await world.synced(students=[8, 9])
+    world.clock.advance(1_782_858_600.0 - world.clock.now())
+    await world.store.readers.choose(ANNA, language)
+    said = await office.personal.give_code("8", message=True)
+    assert said == [
+        "A code was sent to Moodle user 8 as a Moodle message. It is good until 2026-06-30 22:45 UTC."
+    ]
+    ((_, text),) = office.chat.inbox.sent
+    assert until in text
 
 
 async def test_where_moodle_takes_no_messages_no_code_is_made(office: Office) -> None:
