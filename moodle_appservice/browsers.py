@@ -109,8 +109,8 @@ class Browsers:
         if lists is not None:
             lists.connect(self)
         self.registrar = LtiRegistrar(platforms, store.lti, http, store.journal, clock)
-        readers = Readers(store, Reader(ENGLISH))
-        self.cookies = Cookies(web.public_url, keyring, store.sessions, clock, readers.chosen)
+        readers = Readers(store, Reader(ENGLISH, settings.timezone))
+        self.cookies = Cookies(web.public_url, keyring, store.sessions, clock, readers.habits)
         self.dashboard = DashboardLinks(
             web.public_url, inside.permissions, store.sessions, store.journal, clock
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..domain.model import MoodleUserId, UserId
 from ..domain.moments import retold
 from ..languages import Language, known_zone, nearest
-from ..ports import Store
+from ..ports import ReaderRow, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,17 @@ class Reader:
         return retold(self.language.tell(sentence), self.moment)
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How somebody reads who may be another than Moodle's person: a visitor of the pages.
+
+    `chosen`: the language told to the bot, as a code, empty where none was; `zone`: as in `Reader`.
+    """
+
+    chosen: str = ""
+    zone: str = ""
+
+
 class Readers:
     """Finds how people read. `site`: for whom nothing is known."""
 
@@ -42,17 +53,18 @@ class Readers:
         row = None if user_id is None else (await self._store.readers.of([user_id])).get(user_id)
         if row is None:
             return self.site
-        language = nearest(row.chosen or row.moodle, self.site.language)
-        zone = row.zone if known_zone(row.zone) else self.site.zone
-        return Reader(language, zone)
+        return Reader(nearest(row.chosen or row.moodle, self.site.language), self._zone(row))
 
-    async def chosen(self, user_id: MoodleUserId | None, account: UserId | None) -> str:
-        """The code that a person, known by one of both, has chosen here; empty where nothing was chosen."""
+    async def habits(self, user_id: MoodleUserId | None, account: UserId | None) -> Habits:
+        """A visitor, known by one of both."""
         if user_id is None and account is not None:
             user_id = (await self._store.people.by_matrix_id([account])).get(account)
         row = None if user_id is None else (await self._store.readers.of([user_id])).get(user_id)
-        return "" if row is None else row.chosen
+        return Habits(zone=self.site.zone) if row is None else Habits(row.chosen, self._zone(row))
 
     async def of_account(self, account: UserId) -> Reader:
         """Whoever has a Matrix account."""
         return await self.of((await self._store.people.by_matrix_id([account])).get(account))
+
+    def _zone(self, row: ReaderRow) -> str:
+        return row.zone if known_zone(row.zone) else self.site.zone

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from ..domain.model import CourseId, MoodleUserId, UserId
+from ..engine.readers import Habits
 from ..ports import Clock, SessionBook, SignedIn
 from .keyring import Keyring
-from .pages import LANGUAGE
+from .pages import LANGUAGE, ZONE
 from .refusals import Advice, Refusal, Why
 
 SIGN_IN_TAKES = 600
@@ -51,8 +52,8 @@ class Session:
     """As Moodle spells it; empty where it was not told."""
 
 
-Chosen = Callable[[MoodleUserId | None, UserId | None], Awaitable[str]]
-"""Asks for the language that a person has told the bot; empty for none."""
+Asked = Callable[[MoodleUserId | None, UserId | None], Awaitable[Habits]]
+"""Asks how a person reads."""
 
 
 class NotSignedIn(Exception):
@@ -63,12 +64,13 @@ class Cookies:
     """Sets and reads both cookies. `public_url` decides on TLS.
 
     A session is in the language that the person has chosen in the chat, else in the one that Moodle came with.
+    Its times are those of the person's time zone, else of the site's.
     """
 
     def __init__(
-        self, public_url: str, keyring: Keyring, book: SessionBook, clock: Clock, chosen: Chosen
+        self, public_url: str, keyring: Keyring, book: SessionBook, clock: Clock, habits: Asked
     ) -> None:
-        self._chosen = chosen
+        self._habits = habits
         self._has_tls = public_url.startswith("https:")
         prefix = "__Host-" if self._has_tls else ""
         self.browser_name = f"{prefix}moodle-chat-browser"
@@ -118,7 +120,8 @@ class Cookies:
         if who is None:
             return None
         course = claims["course"]
-        request[LANGUAGE] = await self._chosen(who.user_id, who.account) or claims["language"]
+        habits = await self._habits(who.user_id, who.account)
+        request[LANGUAGE], request[ZONE] = habits.chosen or claims["language"], habits.zone
         return Session(
             user_id=who.user_id,
             name=claims["name"],

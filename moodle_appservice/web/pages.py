@@ -2,7 +2,7 @@
 
 No script runs on any page but the one that closes Moodle's registration window, and every page says all that it has
 to say without it. A page is in the language that the person has chosen in the chat, else in the one that the session
-came with, else in the one that the browser asks for.
+came with, else in the one that the browser asks for. Its times are those of the person's time zone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
+from ..engine.readers import Reader
 from ..languages import ENGLISH, Language, nearest
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
 LANGUAGE = web.RequestKey("language", str)
 """The language of whoever is signed in, as Moodle spells it."""
+ZONE = web.RequestKey("zone", str)
+"""The time zone of whoever is signed in, an IANA name; empty for UTC."""
 
 
 def set_up(app: web.Application) -> None:
@@ -47,11 +50,13 @@ def render(
 ) -> web.Response:
     """A page. `framer`: the origin that may show it in a frame; `posts_to`: the one that its form goes to."""
     language = language_of(request)
+    reader = Reader(language, request.get(ZONE, ""))
     words = {
         "language": language,
         "_": language.gettext,
         "ngettext": language.ngettext,
-        "tell": language.tell,
+        "tell": reader.tell,
+        "moment": reader.moment,
     }
     response = aiohttp_jinja2.render_template(template, request, {**context, **words}, status=status)
     script = "'self'" if with_script else "'none'"

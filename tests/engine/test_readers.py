@@ -6,13 +6,14 @@ import pytest
 
 from moodle_appservice.domain.ending import of_archive, of_lost
 from moodle_appservice.domain.life import stage_of
-from moodle_appservice.domain.model import CategoryId, Course, CourseId
+from moodle_appservice.domain.model import CategoryId, Course, CourseId, MoodleUserId, UserId
 from moodle_appservice.domain.rules import DAY, LifeRules
 from moodle_appservice.engine.endings import proposal
 from moodle_appservice.engine.pauses import sentence
-from moodle_appservice.engine.readers import Reader
+from moodle_appservice.engine.readers import Habits, Reader, Readers
 from moodle_appservice.languages import LANGUAGES
 from moodle_appservice.ports import CourseRow, Pause
+from tests.engine.world import World
 
 NIGHT = 1_782_858_600.0
 """2026-06-30 22:30 UTC."""
@@ -74,3 +75,28 @@ def test_whatever_else_has_digits_stays_as_it_is() -> None:
     assert reader.tell("It is 2026-06-30, or 22:30 UTC.") == "It is 2026-06-30, or 22:30 UTC."
     assert reader.tell("No such day: 2026-13-32 25:61 UTC.") == "No such day: 2026-13-32 25:61 UTC."
     assert reader.tell("") == ""
+
+
+@pytest.mark.parametrize(
+    ("person", "account", "known"),
+    [
+        (8, None, Habits("fr", "Asia/Tokyo")),
+        (None, "@p8:uni.test", Habits("fr", "Asia/Tokyo")),
+        (9, None, Habits("", "Europe/Berlin")),
+        (77, None, Habits("", "Europe/Berlin")),
+        (None, "@stranger:uni.test", Habits("", "Europe/Berlin")),
+        (None, None, Habits("", "Europe/Berlin")),
+    ],
+)
+async def test_a_visitor_reads_by_the_clock_of_the_own_zone_and_else_of_the_site(
+    world: World, person: int | None, account: str | None, known: Habits
+) -> None:
+    world.facts.add_person(8, timezone="Asia/Tokyo")
+    world.facts.add_person(9, timezone="99")
+    await world.synced(students=[8, 9])
+    await world.store.readers.choose(MoodleUserId(8), "fr")
+    readers = Readers(world.store, Reader(LANGUAGES["en"], "Europe/Berlin"))
+    asked = await readers.habits(
+        None if person is None else MoodleUserId(person), None if account is None else UserId(account)
+    )
+    assert asked == known
