@@ -184,6 +184,9 @@ class Gate:
     async def _is_behind(self, room_id: RoomId) -> bool:
         """Whether the homeserver shows an older canary than it took from us; then every room is read again."""
         ours = int(await self._store.settings.get(self._name(WRITTEN)) or 0)
+        if ours == 0:
+            # A process that is new in a cluster has no canary yet in the room that others have made.
+            return False
         content = await self._matrix.get_state(room_id, CANARY, self._process)
         theirs = content.get("counter") if content is not None else None
         if isinstance(theirs, int) and theirs >= ours:

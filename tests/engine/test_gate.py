@@ -177,6 +177,16 @@ async def test_in_a_cluster_the_pass_makes_the_control_room_before_any_process_n
     assert len(world.matrix.made("create_room")) == room_is_made
 
 
+async def test_another_process_that_joins_a_cluster_takes_its_lack_of_a_canary_for_no_restored_homeserver(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for process in ("a", "b"):
+        gate = Gate(world.matrix, world.store, world.rules, patience=world.patience, process=process)
+        await gate.open()
+        assert await gate.before_writes(0), "no epoch has ended"
+    assert "restored from a backup" not in caplog.text
+
+
 async def test_after_the_loss_of_our_database_the_control_room_is_found_by_its_alias(
     world: World, tmp_path: Path
 ) -> None:
