@@ -17,6 +17,7 @@ from typing import Any
 
 from moodle_appservice.domain.actions import Action, CreateRoom, Invite
 from moodle_appservice.domain.holds import Cause
+from moodle_appservice.domain.ledger import Ledger
 from moodle_appservice.domain.mapping import desired_course
 from moodle_appservice.domain.members import Circumstances
 from moodle_appservice.domain.model import (
@@ -36,7 +37,7 @@ from moodle_appservice.domain.model import (
     Trust,
     UserId,
 )
-from moodle_appservice.domain.plan import Ledger, plan_room
+from moodle_appservice.domain.plan import plan_room
 from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.domain.rules import Rules
 from moodle_appservice.domain.safety import judge

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from .actions import Ban, Bookings, ForceJoin, Invite, Join, Note, Remove, Unban
 from .drift import Policy
+from .ledger import Ledger
 from .mapping import DesiredRoom
 from .members import DesiredMember, Fate, Treatment
 from .model import ActualMember, ActualRoom, Membership, MoodleUserId, UserId
@@ -33,29 +33,6 @@ STRANGER = (
     "An account of nobody known from Moodle is in the room, and was not invited by this service. It stays."
 )
 GUEST = "Is in the room without an enrolment, and was not invited by this service. Stays: a guest of the teachers."
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What we last did in one room.
-
-    `places`: everyone whom we invited, or found where they belong, and who has been wanted ever since. `intended`:
-    whom we were about to invite, and do not know whether we did. `bans`: whom we have banned ourselves. `departed`: who
-    is out by the own choice, as far as the room says so: they left before our books began, or while an invite was
-    `intended`. `kept`: `name`, `topic` or `url` (of the picture), chosen by somebody else before our books began.
-    `filled`: everybody who was to come had come once.
-    """
-
-    name: str | None = None
-    topic: str | None = None
-    levels: Mapping[UserId, int] = field(default_factory=dict)
-    places: frozenset[UserId] = frozenset()
-    intended: frozenset[UserId] = frozenset()
-    bans: frozenset[UserId] = frozenset()
-    avatar: str | None = None
-    departed: frozenset[UserId] = frozenset()
-    kept: frozenset[str] = frozenset()
-    filled: bool = False
 
 
 class Places:

@@ -30,13 +30,14 @@ from .actions import (
 )
 from .creation import creation_content
 from .drift import Policy
+from .ledger import Ledger
 from .mapping import DesiredRoom
 from .model import ActualRoom, Membership, MoodleUserId, RoomId, UserId
-from .places import PRESENT, Ledger, Places, places_of
+from .places import PRESENT, Places, places_of
 from .power import MARKER, creators_of, fitting, power_levels, same_power
 from .rules import Rules
 
-__all__ = ["PRESENT", "Ledger", "plan_room", "steps_of"]
+__all__ = ["PRESENT", "plan_room", "steps_of"]
 NAME = ("m.room.name", "name")
 TOPIC = ("m.room.topic", "topic")
 AVATAR = ("m.room.avatar", "url")

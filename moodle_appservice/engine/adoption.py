@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..domain.ledger import Ledger
 from ..domain.links import room_in
 from ..domain.mapping import DesiredRoom
 from ..domain.markers import key_in, marker
 from ..domain.model import ActualRoom, CourseId, GroupId, Membership, RoomAlias, RoomId
-from ..domain.places import Ledger
 from ..domain.power import MARKER, creator_is_above
 from ..domain.repairs import TOMBSTONE
 from ..domain.rights import creators_of, level_in, what_is_missing

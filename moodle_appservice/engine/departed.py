@@ -14,8 +14,8 @@ from typing import assert_never
 
 from ..domain.actions import Action, Export, Plan, Purge, SetPower, Step
 from ..domain.ending import Ending, administrators, archived_room, handed_over, top_of
+from ..domain.ledger import Ledger
 from ..domain.model import ActualRoom, CourseId, RoomId
-from ..domain.places import Ledger
 from ..domain.plan import plan_room, steps_of
 from ..domain.rooms import RoomKey
 from ..domain.rules import Rules

@@ -14,6 +14,7 @@ from typing import Any
 from ..domain.actions import Note, Plan, Step
 from ..domain.digest import digest
 from ..domain.identity import fingerprint, print_of_rules, resolve
+from ..domain.ledger import Ledger
 from ..domain.life import GENERATION, stage_of, word_of
 from ..domain.mapping import DesiredCourse, DesiredRoom, desired_course
 from ..domain.markers import stand_in
@@ -29,7 +30,7 @@ from ..domain.model import (
     SiteFacts,
     UserId,
 )
-from ..domain.plan import Ledger, plan_room, staying_in, steps_of
+from ..domain.plan import plan_room, staying_in, steps_of
 from ..domain.repairs import TOMBSTONE
 from ..domain.rooms import RoomKey, RoomKind
 from ..domain.rules import Rules

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..domain.ledger import Ledger
 from ..domain.model import ActualMember, ActualRoom, Membership, RoomId, UserId
-from ..domain.places import Ledger
 from ..ports import Event
 
 CREATE = "m.room.create"

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from ..domain.actions import CreateRoom, Step, takes_out
 from ..domain.holds import REMOVAL_CAUSES, Cause
+from ..domain.ledger import Ledger
 from ..domain.model import ActualRoom, CourseId, MoodleUserId, RoomId, SiteFacts, UserId
-from ..domain.plan import CHILD, PARENT, Ledger, plan_room, steps_of
+from ..domain.plan import CHILD, PARENT, plan_room, steps_of
 from ..domain.rooms import SITE_SPACE, RoomKey
 from ..domain.rules import Rules
 from ..domain.safety import judge

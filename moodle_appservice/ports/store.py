@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..domain.actions import Action
+from ..domain.ledger import Ledger
 from ..domain.model import CourseId, EventId, MoodleUserId, Role, RoomId, UserId
-from ..domain.places import Ledger
 from ..domain.rooms import RoomKey
 from ..domain.rules import Choice
 from .accounts import AccountBook

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from mautrix.util.async_db import Connection
 
+from ..domain.ledger import Ledger
 from ..domain.model import CourseId, GroupId, MoodleUserId, RoomId, UserId
-from ..domain.places import Ledger
 from ..domain.rooms import RoomKey, RoomKind
 from ..ports import Done, OwnRoom
 from .afterwards import note_invited, note_removed

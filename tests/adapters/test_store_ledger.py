@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from moodle_appservice.domain.actions import Action, Ban, Join, Unban
+from moodle_appservice.domain.ledger import Ledger
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, RoomId, Trust, UserId
-from moodle_appservice.domain.plan import Ledger
 from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.ports import Before
 from moodle_appservice.store.books import Books

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moodle_appservice.domain.actions import ForceJoin, Invite, Join, OfPerson, SetState, Step
+from moodle_appservice.domain.ledger import Ledger
 from moodle_appservice.domain.mapping import DesiredCourse, desired_course
 from moodle_appservice.domain.model import (
     ActualMember,
@@ -20,7 +21,7 @@ from moodle_appservice.domain.model import (
     RoomId,
     UserId,
 )
-from moodle_appservice.domain.plan import Ledger, plan_room, staying_in, steps_of
+from moodle_appservice.domain.plan import plan_room, staying_in, steps_of
 from moodle_appservice.domain.power import power_levels
 from moodle_appservice.domain.rooms import RoomKey, RoomKind
 from tests.domain import casefiles, values

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from moodle_appservice.domain.actions import Ban, Invite, Plan, Remove, SetPower, SetState
+from moodle_appservice.domain.ledger import Ledger
 from moodle_appservice.domain.model import ActualMember, ActualRoom, Membership, MoodleUserId, UserId
-from moodle_appservice.domain.places import Ledger
 from moodle_appservice.domain.plan import plan_room
 from tests.domain import values
 from tests.domain.test_safety import desired, people, room, user

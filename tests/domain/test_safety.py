@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moodle_appservice.domain.actions import Remove, SetPower
+from moodle_appservice.domain.ledger import Ledger
 from moodle_appservice.domain.mapping import DesiredRoom, desired_room
 from moodle_appservice.domain.members import Fate, Treatment
 from moodle_appservice.domain.model import ActualRoom, MoodleUserId, UserId
-from moodle_appservice.domain.plan import Ledger, plan_room
+from moodle_appservice.domain.plan import plan_room
 from moodle_appservice.domain.power import power_levels
 from moodle_appservice.domain.rules import Rules
 from moodle_appservice.domain.safety import Cause, Hold, Recent, Verdict, judge

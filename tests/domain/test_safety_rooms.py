@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from moodle_appservice.domain.actions import CreateRoom, SetPower
 from moodle_appservice.domain.holds import Cause, Verdict, group_id
-from moodle_appservice.domain.plan import Ledger, plan_room
+from moodle_appservice.domain.ledger import Ledger
+from moodle_appservice.domain.plan import plan_room
 from moodle_appservice.domain.power import MARKER, power_levels
 from moodle_appservice.domain.safety import Recent, judge, judge_closing, too_many_ids
 from tests.domain import casefiles, values

@@ -8,6 +8,7 @@ from typing import Any
 
 from moodle_appservice.domain.actions import Action, Note
 from moodle_appservice.domain.drift import DriftRules, Policy
+from moodle_appservice.domain.ledger import Ledger
 from moodle_appservice.domain.members import Circumstances, Leaver
 from moodle_appservice.domain.model import (
     ActualMember,
@@ -28,7 +29,6 @@ from moodle_appservice.domain.model import (
     Trust,
     UserId,
 )
-from moodle_appservice.domain.plan import Ledger
 from moodle_appservice.domain.rooms import SITE_SPACE, RoomKey, RoomKind
 from moodle_appservice.domain.rules import (
     AccountMode,
