@@ -26,11 +26,11 @@ class Doorway:
     async def open(
         self, routes: Iterable[web.AbstractRouteDef], hang: Callable[[web.Application], None] | None = None
     ) -> None:
-        """Listen with these routes, and with whatever `hang` hangs into the application.
+        """Listen with these routes, and with the pages that `hang` hangs into the application.
 
         Raises `Unreachable` where the address is taken.
         """
-        limits = Limiter(self._clock).middleware()
+        limits = Limiter(self._clock).middleware(with_pages=hang is not None)
         app = web.Application(client_max_size=self._appservice.max_body, middlewares=[limits])
         app.add_routes(routes)
         if hang is not None:

@@ -29,6 +29,25 @@ async def _sign_in(at: Examined) -> str:
     return f"From each of {len(people)} people that were looked at an id may be derived."
 
 
+async def _stated_ids(at: Examined) -> str:
+    """Whether people of a few courses show an id in the profile field that is said to hold it."""
+    identity = at.settings.identity
+    name = identity.profile_field
+    if not name:
+        return "Not used (identity.profile_field is empty)."
+    people = await at.some_people()
+    stated = sum(1 for person in people.values() if person.profile_fields.get(name, "").strip())
+    if not stated:
+        raise Caution(
+            f"Of {len(people)} people that were looked at nobody shows a value in the profile field {name}: there is no "
+            "such field, nobody has filled it in, or our account may not see it."
+        )
+    believed = (
+        "" if identity.profile_field_locked else " None is believed: identity.profile_field_locked is off."
+    )
+    return f"Of {len(people)} people that were looked at {stated} show a value in the profile field {name}.{believed}"
+
+
 async def _account_rights(at: Examined) -> str:
     rights = await at.service.accounts.rights()
     if rights.sentences:
@@ -78,6 +97,14 @@ CHECKS = (
         _sign_in,
         "List a method in identity.same_directory_auth if its user names are the homeserver's too; others prove "
         "their accounts with the bot's command link.",
+        after=CHECK_LISTING,
+    ),
+    Check(
+        "Matrix ids in Moodle's profiles",
+        "People show a Matrix id in their profile, if that is where ids are to come from.",
+        _stated_ids,
+        "Make the field under “User profile fields”, with the short name of identity.profile_field and “Visible to "
+        "everyone”; or leave identity.profile_field empty.",
         after=CHECK_LISTING,
     ),
     Check(

@@ -69,6 +69,16 @@ class Advice(Enum):
         N_("This link was used already, or is older than five minutes."),
         N_("Ask the bot for a new one: dashboard"),
     )
+    SLOWER = (
+        429,
+        N_("More requests came from your address within a minute than can be answered."),
+        N_("Wait a minute, then load this page again."),
+    )
+    SHORTER = (
+        413,
+        N_("What your browser sent is too long to be read here."),
+        N_("Go back, shorten it, and send it again."),
+    )
     SIGN_IN = (
         401,
         N_("You are not signed in here any more."),

@@ -4,6 +4,9 @@ Each kind of request has limits of its own, by the beginning of its path. The ho
 and whoever does not hold its token is slowed down like everybody else. Behind a proxy on this machine the address is
 the one that the proxy names last. A lecture hall, or everybody behind a proxy on another machine, is one address: the
 limits for people's pages are what one core can serve, and stop floods only; guessing has limits where it is refused.
+
+A browser is told by a page, in its language, and a program by JSON. Neither costs a look into the database. There is
+nothing on that page to click on: any site may show it inside its own, as Moodle does.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from ..ports import Clock
+from .pages import render
+from .refusals import Advice
 
 MINUTE = 60.0
 MOST_ADDRESSES = 10_000
@@ -66,8 +71,8 @@ class Limiter:
             return 429, "Too many requests. Nothing was done; wait a minute."
         return None
 
-    def middleware(self) -> Middleware:
-        """To be hung into an aiohttp application."""
+    def middleware(self, *, with_pages: bool = False) -> Middleware:
+        """To be hung into an aiohttp application. `with_pages`: it has our templates, and browsers get a page."""
 
         @web.middleware
         async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -75,11 +80,23 @@ class Limiter:
             if refused is None:
                 return await handler(request)
             status, sentence = refused
-            headers = {"Retry-After": "60"} if status == 429 else {}
-            body = {"errcode": "M_LIMIT_EXCEEDED" if status == 429 else "M_TOO_LARGE", "error": sentence}
-            return web.json_response(body, status=status, headers=headers)
+            if with_pages and is_browser(request):
+                advice = Advice.SLOWER if status == 429 else Advice.SHORTER
+                context = {"advice": advice, "detail": "", "values": {}, "reference": ""}
+                response = render("refused.html", request, context, status=status, framer="*")
+            else:
+                name = "M_LIMIT_EXCEEDED" if status == 429 else "M_TOO_LARGE"
+                response = web.json_response({"errcode": name, "error": sentence}, status=status)
+            if status == 429:
+                response.headers["Retry-After"] = "60"
+            return response
 
         return limited
+
+
+def is_browser(request: web.Request) -> bool:
+    """Whether a person is to read the answer. Browsers name HTML where they open a page; programs take anything."""
+    return "text/html" in request.headers.get("Accept", "")
 
 
 def address_of(request: web.Request) -> str:

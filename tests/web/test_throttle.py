@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from moodle_appservice.web.pages import set_up
 from moodle_appservice.web.throttle import KIB, LIMITS, MOST_ADDRESSES, Limit, Limiter
 from tests.fakes import FakeClock
 
@@ -21,7 +22,8 @@ async def served() -> AsyncIterator[tuple[Client, FakeClock]]:
         return web.Response(text=str(len(await request.read())))
 
     clock = FakeClock()
-    app = web.Application(middlewares=[Limiter(clock, FEW).middleware()])
+    app = web.Application(middlewares=[Limiter(clock, FEW).middleware(with_pages=True)])
+    set_up(app)
     app.router.add_route("*", "/{any:.*}", answer)
     async with TestClient(TestServer(app)) as client:
         yield client, clock
@@ -43,6 +45,47 @@ async def test_a_body_that_is_too_long_for_its_kind_is_not_read(served: tuple[Cl
     assert (await client.post("/lti/launch", data=b"x" * 10)).status == 200
     assert (await client.post("/lti/launch", data=b"x" * 11)).status == 413
     assert (await client.post("/me", data=b"x" * 1000)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("language", "happened"),
+    [
+        ("en", "More requests came from your address within a minute than can be answered."),
+        ("de-AT,de;q=0.9,en;q=0.5", "als beantwortet werden können."),
+        ("fr", "plus de requêtes qu’il n’en peut être traité."),
+        ("es", "de las que se pueden atender."),
+    ],
+)
+async def test_a_browser_that_is_too_fast_reads_a_page_in_its_language(
+    served: tuple[Client, FakeClock], language: str, happened: str
+) -> None:
+    client, _ = served
+    headers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": language}
+    pages = [await client.get("/lti/login", headers=headers) for _ in range(4)]
+    assert pages[-1].status == 429
+    assert pages[-1].headers["Retry-After"] == "60"
+    assert pages[-1].content_type == "text/html"
+    assert pages[-1].headers["Content-Language"] == language[:2]
+    assert pages[-1].headers["Cache-Control"] == "no-store"
+    text = await pages[-1].text()
+    assert happened in text
+    assert "<code>" not in text, "no reference number: nothing was written down"
+
+
+async def test_a_browser_that_sends_too_much_reads_a_page_too(served: tuple[Client, FakeClock]) -> None:
+    client, _ = served
+    refused = await client.post("/lti/launch", data=b"x" * 11, headers={"Accept": "text/html"})
+    assert refused.status == 413
+    assert "Retry-After" not in refused.headers
+    assert "What your browser sent is too long to be read here. Nothing was changed." in await refused.text()
+
+
+async def test_where_there_are_no_pages_everybody_reads_json(served: tuple[Client, FakeClock]) -> None:
+    app = web.Application(middlewares=[Limiter(FakeClock(), (Limit("/", 10, 1),)).middleware()])
+    async with TestClient(TestServer(app)) as client:
+        await client.get("/me", headers={"Accept": "text/html"})
+        refused = await client.get("/me", headers={"Accept": "text/html"})
+        assert (await refused.json())["errcode"] == "M_LIMIT_EXCEEDED"
 
 
 async def test_behind_a_proxy_on_this_machine_each_browser_counts_for_itself(
