@@ -39,8 +39,8 @@ async def _stated_ids(at: Examined) -> str:
     stated = sum(1 for person in people.values() if person.profile_fields.get(name, "").strip())
     if not stated:
         raise Caution(
-            f"Of {len(people)} people that were looked at nobody shows a value in the profile field {name}: there is no "
-            "such field, nobody has filled it in, or our account may not see it."
+            f"Of {len(people)} people that were looked at nobody shows a value in the profile field {name}: there is "
+            "no such field, nobody has filled it in, or our account may not see it."
         )
     believed = (
         "" if identity.profile_field_locked else " None is believed: identity.profile_field_locked is off."
