@@ -97,26 +97,21 @@ class AdminToken:
     ) -> Reply:
         """One request, sent once more after a renewal where the token had expired. Raises `NoAdminRights` then."""
         await self._recall()
-        used = self._pair
-        try:
-            return await self._api.ask(
-                method, path, content, query=query, attempts=attempts, sensitive=sensitive
-            )
-        except HomeserverRefused as error:
-            if error.errcode not in _EXPIRED:
-                raise
-        await self._renewed_since(used)
-        try:
-            return await self._api.ask(
-                method, path, content, query=query, attempts=attempts, sensitive=sensitive
-            )
-        except HomeserverRefused as error:
-            if error.errcode not in _EXPIRED:
-                raise
-            raise NoAdminRights(
-                "The homeserver does not accept homeserver.admin_token, not even right after it was renewed. "
-                "Nothing was changed. Get new tokens (docs/setup-synapse.md) and restart this service."
-            ) from None
+        for renewed in (False, True):
+            used = self._pair
+            try:
+                return await self._api.ask(
+                    method, path, content, query=query, attempts=attempts, sensitive=sensitive
+                )
+            except HomeserverRefused as error:
+                if error.errcode not in _EXPIRED:
+                    raise
+            if not renewed:
+                await self._renewed_since(used)
+        raise NoAdminRights(
+            "The homeserver does not accept homeserver.admin_token, not even right after it was renewed. "
+            "Nothing was changed. Get new tokens (docs/setup-synapse.md) and restart this service."
+        )
 
     async def _recall(self) -> None:
         if self._is_recalled:

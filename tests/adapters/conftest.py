@@ -1,4 +1,7 @@
-"""`db` and `books`: a fresh store. It is SQLite's here; the same tests run on PostgreSQL among the live ones."""
+"""`db` and `books`: a fresh store. It is SQLite's here; the same tests run on PostgreSQL among the live ones.
+
+`homeserver`: one that answers as a test has scripted it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pytest
 
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
+from tests.adapters.scripted_homeserver import ScriptedHomeserver
 from tests.adapters.store_events import BOT
 
 
@@ -35,3 +39,11 @@ async def db(store_url: str) -> AsyncIterator[Db]:
 @pytest.fixture
 def books(db: Db) -> Books:
     return Books(db, bot=BOT, prefix="!moodle")
+
+
+@pytest.fixture
+async def homeserver() -> AsyncIterator[ScriptedHomeserver]:
+    made = ScriptedHomeserver()
+    await made.start()
+    yield made
+    await made.stop()

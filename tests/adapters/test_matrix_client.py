@@ -31,14 +31,6 @@ HTML_403 = Answer(403, "<html>403 Forbidden – nginx</html>")
 
 
 @pytest.fixture
-async def homeserver() -> AsyncIterator[ScriptedHomeserver]:
-    made = ScriptedHomeserver()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def matrix(homeserver: ScriptedHomeserver) -> AsyncIterator[MatrixClient]:
     async with aiohttp.ClientSession() as session:
         with stamina.set_testing(True, attempts=2, cap=True):

@@ -28,14 +28,6 @@ BUSY = refusal(503, "M_UNKNOWN_YET", "starting")
 
 
 @pytest.fixture
-async def homeserver() -> AsyncIterator[ScriptedHomeserver]:
-    made = ScriptedHomeserver()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def api(homeserver: ScriptedHomeserver) -> AsyncIterator[HomeserverApi]:
     async with aiohttp.ClientSession() as session:
         yield HomeserverApi(str(homeserver.server.make_url("/")), TOKEN, session=session, timeout=30)

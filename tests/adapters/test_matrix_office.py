@@ -25,14 +25,6 @@ IS_ADMIN = [refusal(404, "M_UNRECOGNIZED"), Answer()]
 
 
 @pytest.fixture
-async def homeserver() -> AsyncIterator[ScriptedHomeserver]:
-    made = ScriptedHomeserver()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def office(homeserver: ScriptedHomeserver, tmp_path: Path) -> AsyncIterator[SynapseOffice]:
     async with aiohttp.ClientSession() as session:
         with stamina.set_testing(True, attempts=2, cap=True):

@@ -15,13 +15,11 @@ from moodle_appservice.domain.permissions import Level, Permissions
 from moodle_appservice.domain.rooms import NO_GROUP, RoomKey, RoomKind
 from moodle_appservice.engine.choosing import Choosing
 from moodle_appservice.engine.explain import Explainer
-from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.lifecycle import Lifecycle
 from moodle_appservice.engine.linking import Linking
 from moodle_appservice.engine.management import ROOM
 from moodle_appservice.engine.mine import Mine
 from moodle_appservice.engine.notices import Notices
-from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.overview import Overview
 from moodle_appservice.engine.pauses import Pauses
 from moodle_appservice.engine.personal import Outside, Personal
@@ -93,10 +91,7 @@ class House:
         store, clock, rules = world.store, world.clock, world.rules
         readers = Readers(store, Reader(LANGUAGES[language], "Europe/Berlin"))
         pauses = Pauses(store, world.queue, clock)
-        self.operations = Operations(
-            *(store, world.queue, workers, world.planner, world.site, world.status, world.troubles),
-            *(world.facts, Holds(store, world.facts, world.queue, clock), world.life),
-        )
+        self.operations = world.operations(workers)
         self.inbox = FakeInbox()
         linking = Linking(
             *(store, world.queue, world.facts, rules, clock, Notices(self.messenger, self.inbox)),
@@ -187,14 +182,7 @@ class House:
 async def open_house(world: World, language: str = "en") -> AsyncIterator[House]:
     """A house with its course, its rooms and everybody in them, and the bot at work."""
     world.use(existing_courses=True)
-    workers = Workers(
-        *(world.queue, world.store, world.clock),
-        site=world.site,
-        people=world.people,
-        courses=world.courses,
-        number=2,
-        pauses=Pauses(world.store, world.queue, world.clock),
-    )
+    workers = world.workers(2, pauses=Pauses(world.store, world.queue, world.clock))
     house = House(world, workers, language)
     house.main = await world.synced(students=[8, 10], teachers=[7])
     store = world.store

@@ -17,7 +17,6 @@ from moodle_appservice.engine.adoption import Adoption
 from moodle_appservice.engine.candidates import Candidates
 from moodle_appservice.engine.choosing import Choosing
 from moodle_appservice.engine.recovery import Recovery
-from moodle_appservice.engine.worker import Workers
 from moodle_appservice.errors import PermanentFailure, Refused
 from moodle_appservice.roomwork import found_text, said_of
 from tests.engine.test_rooms import with_lost_books
@@ -30,13 +29,7 @@ OLD = "#old-room:uni.test"
 
 @pytest.fixture
 async def adoption(world: World) -> AsyncIterator[Adoption]:
-    workers = Workers(
-        *(world.queue, world.store, world.clock),
-        site=world.site,
-        people=world.people,
-        courses=world.courses,
-        number=2,
-    )
+    workers = world.workers(2)
     choosing = Choosing(world.store, world.facts, world.site, workers, world.rules, world.clock)
     workers.start()
     yield Adoption(
@@ -279,13 +272,7 @@ async def test_announcements_can_be_adopted_where_the_course_is_to_have_them(wor
     world.use(layout="space", announcements=True)
     room_id = await foreign(world)
     world.matrix.member(room_id, world.rules.bot, "join")
-    workers = Workers(
-        *(world.queue, world.store, world.clock),
-        site=world.site,
-        people=world.people,
-        courses=world.courses,
-        number=2,
-    )
+    workers = world.workers(2)
     choosing = Choosing(world.store, world.facts, world.site, workers, world.rules, world.clock)
     workers.start()
     adoption = Adoption(

@@ -145,17 +145,7 @@ async def test_the_whole_engine_invites_a_newcomer_within_five_seconds_of_a_firs
     def invited(room_id: str) -> list[float]:
         return [at for at, request in arrivals if request[:2] == ("invite", room_id)]
 
-    workers = Workers(
-        world.queue,
-        world.store,
-        world.clock,
-        site=world.site,
-        people=world.people,
-        courses=world.courses,
-        number=1,
-        for_people=1,
-        urgency=world.courses.urgency_of,
-    )
+    workers = world.workers(1, for_people=1, urgency=world.courses.urgency_of)
     workers.start()
     async with asyncio.timeout(60):
         while sum(1 for _, request in arrivals if request[0] == "invite") < 40:

@@ -7,21 +7,18 @@ nobody is put out of its rooms, and nobody writes there who may not.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from moodle_appservice.domain.life import GENERATION, Phase, stage_of, word_of
 from moodle_appservice.domain.model import Course
 from moodle_appservice.domain.power import MARKER
 from moodle_appservice.errors import AppError
-from tests.engine.test_convergence import COURSE, PEOPLE, Story, check
-from tests.engine.test_convergence import STEPS as USUAL
+from tests.engine.stories import COURSE, Steps, Story, check, stories, told
+from tests.engine.stories import STEPS as USUAL
 from tests.engine.world import World
 
 DAY = 86400.0
@@ -81,15 +78,7 @@ class Lifetime(Story):
 
 
 STEPS = sorted({*USUAL, "dates", "conceal", "archive", "reset", "delete", "appear", "weeks_pass"})
-LIVES = st.lists(
-    st.tuples(
-        st.sampled_from([*STEPS, "work", "work", "work", "push", "enrol", "accept", "archive", "reset"]),
-        st.sampled_from(PEOPLE),
-        st.sampled_from(["student", "teacher", "editingteacher"]),
-    ),
-    min_size=4,
-    max_size=40,
-)
+LIVES = stories(STEPS, "archive", "reset")
 
 
 @settings(max_examples=60)
@@ -101,23 +90,10 @@ LIVES = st.lists(
 )
 @given(LIVES)
 async def test_two_passes_after_the_last_trouble_the_rooms_are_what_the_life_of_the_course_wants(
-    steps: list[tuple[str, int, str]],
+    steps: Steps,
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder) / "store.db", existing_courses=True)
-        await world.db.start()
-        try:
-            world.facts.add_course(42)
-            story = Lifetime(world)
-            for name, person, word in steps:
-                await getattr(story, name)(person, word)
-            await story.calm()
-            await _check(world, story)
-            world.matrix.forget_requests()
-            await story.work()
-            assert {request[0] for request in world.matrix.requests} <= {"get_state"}, "the rooms stay quiet"
-        finally:
-            await world.db.stop()
+    async with told(steps, Lifetime) as (world, story):
+        await _check(world, story)
 
 
 async def _check(world: World, story: Lifetime) -> None:

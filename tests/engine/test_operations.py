@@ -12,9 +12,7 @@ import pytest
 from moodle_appservice.domain.actions import CreateRoom, Invite
 from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
 from moodle_appservice.domain.rules import PeopleRules
-from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.operations import Operations
-from moodle_appservice.engine.worker import Workers
 from moodle_appservice.errors import PermanentFailure
 from moodle_appservice.ports import SITE, course_key
 from tests.engine.world import World
@@ -26,28 +24,9 @@ T = TypeVar("T")
 async def operations(world: World) -> AsyncIterator[Operations]:
     """All of the engine, with three workers at work."""
     world.use(existing_courses=True)
-    workers = Workers(
-        world.queue,
-        world.store,
-        world.clock,
-        site=world.site,
-        people=world.people,
-        courses=world.courses,
-        number=3,
-    )
+    workers = world.workers(3)
     workers.start()
-    yield Operations(
-        store=world.store,
-        queue=world.queue,
-        facts=world.facts,
-        workers=workers,
-        planner=world.planner,
-        site=world.site,
-        status=world.status,
-        troubles=world.troubles,
-        holds=Holds(world.store, world.facts, world.queue, world.clock),
-        life=world.life,
-    )
+    yield world.operations(workers)
     await workers.stop()
 
 

@@ -8,10 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moodle_appservice.domain.model import CourseId
-from moodle_appservice.engine.holds import Holds
-from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.pauses import Pauses
-from moodle_appservice.engine.worker import Workers
 from moodle_appservice.errors import PermanentFailure, Refused
 from moodle_appservice.ports import SITE, Priority, course_key, person_key
 from tests.engine.world import World
@@ -29,28 +26,8 @@ class Site:
     def build(self) -> None:
         world = self.world
         self.pauses = Pauses(world.store, world.queue, world.clock)
-        self.workers = Workers(
-            world.queue,
-            world.store,
-            world.clock,
-            site=world.site,
-            people=world.people,
-            courses=world.courses,
-            number=2,
-            pauses=self.pauses,
-        )
-        self.operations = Operations(
-            store=world.store,
-            queue=world.queue,
-            facts=world.facts,
-            workers=self.workers,
-            planner=world.planner,
-            site=world.site,
-            status=world.status,
-            troubles=world.troubles,
-            holds=Holds(world.store, world.facts, world.queue, world.clock),
-            life=world.life,
-        )
+        self.workers = world.workers(2, pauses=self.pauses)
+        self.operations = world.operations(self.workers)
         self.workers.start()
 
     async def restart(self) -> None:

@@ -9,11 +9,8 @@ import pytest
 
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.domain.rooms import SITE_SPACE, main_room
-from moodle_appservice.engine.holds import Holds
-from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.pauses import Pauses
 from moodle_appservice.engine.space_status import SpaceReader
-from moodle_appservice.engine.worker import Workers
 from moodle_appservice.errors import PermanentFailure
 from moodle_appservice.ports import space_key
 from moodle_appservice.show import plan_json, plan_text, report_json, report_text
@@ -26,30 +23,10 @@ class Desk:
 
     def __init__(self, world: World) -> None:
         self.pauses = Pauses(world.store, world.queue, world.clock)
-        self.workers = Workers(
-            *(world.queue, world.store, world.clock),
-            site=world.site,
-            people=world.people,
-            courses=world.courses,
-            spaces=world.spaces,
-            number=3,
-            pauses=self.pauses,
-        )
+        self.workers = world.workers(3, spaces=world.spaces, pauses=self.pauses)
         self.workers.start()
         reader = SpaceReader(world.space_planner, world.tree, world.site, world.facts, world.space_troubles)
-        self.operations = Operations(
-            store=world.store,
-            queue=world.queue,
-            facts=world.facts,
-            workers=self.workers,
-            planner=world.planner,
-            site=world.site,
-            status=world.status,
-            troubles=world.troubles,
-            holds=Holds(world.store, world.facts, world.queue, world.clock),
-            life=world.life,
-            spaces=reader,
-        )
+        self.operations = world.operations(self.workers, spaces=reader)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from moodle_appservice.domain.markers import alias_of
 from moodle_appservice.domain.model import CourseId, GroupId, GroupVisibility, MoodleUserId, RoomId
 from moodle_appservice.domain.rooms import RoomKey, RoomKind
-from tests.engine.test_convergence import ADMIN, PEOPLE, STRANGER, Story
+from tests.engine.stories import ADMIN, PEOPLE, STRANGER, Story
 from tests.engine.world import World
 
 COURSE = CourseId(42)

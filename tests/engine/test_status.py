@@ -13,7 +13,6 @@ from moodle_appservice.engine.overview import Overview
 from moodle_appservice.engine.pauses import Pauses
 from moodle_appservice.engine.readers import Reader
 from moodle_appservice.engine.status import CourseStatus
-from moodle_appservice.engine.worker import Workers
 from moodle_appservice.errors import PermanentFailure
 from moodle_appservice.languages import ENGLISH
 from moodle_appservice.ports import CourseRow, course_key
@@ -138,14 +137,7 @@ async def test_a_teacher_without_the_level_is_told_with_the_remedy_and_in_a_room
 
 async def test_while_a_sync_runs_it_is_said_how_much_is_left_and_how_long_that_takes(world: World) -> None:
     figures = FigureReader(world.store, world.queue, world.troubles, world.clock)
-    workers = Workers(
-        *(world.queue, world.store, world.clock),
-        site=world.site,
-        people=world.people,
-        courses=world.courses,
-        number=2,
-        pauses=Pauses(world.store, world.queue, world.clock),
-    )
+    workers = world.workers(2, pauses=Pauses(world.store, world.queue, world.clock))
     overview = Overview(
         *(world.store, world.queue, workers, world.troubles, world.facts, world.clock),
         interval=300.0,

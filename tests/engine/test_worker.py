@@ -294,15 +294,7 @@ def test_the_wait_grows_up_to_a_limit_and_is_never_shorter_than_asked_for(
 
 @pytest.fixture
 async def workers(world: World) -> AsyncIterator[Workers]:
-    made = Workers(
-        world.queue,
-        world.store,
-        world.clock,
-        site=world.site,
-        people=world.people,
-        courses=world.courses,
-        number=1,
-    )
+    made = world.workers(1)
     made.start()
     yield made
     await made.stop()

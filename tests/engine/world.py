@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from moodle_appservice.domain.markers import alias_of
 from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
@@ -20,7 +21,9 @@ from moodle_appservice.engine.direct import DirectChats
 from moodle_appservice.engine.endings import Endings
 from moodle_appservice.engine.freshness import Freshness, continued
 from moodle_appservice.engine.gate import Gate
+from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.lifecycle import Lifecycle
+from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.people import PersonFinder
 from moodle_appservice.engine.picture_turns import PictureTurns
 from moodle_appservice.engine.planning import CoursePlanner
@@ -38,6 +41,7 @@ from moodle_appservice.engine.tree import SpaceTree
 from moodle_appservice.engine.troubles import SpaceTroubles, Troubles
 from moodle_appservice.engine.turns import Budget, Turns
 from moodle_appservice.engine.waiting import WaitingList
+from moodle_appservice.engine.worker import Workers
 from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Taken, course_key
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
@@ -160,6 +164,27 @@ class World:
             on_invites=DirectChats(self.matrix, self.store, self.rules, self.clock),
         )
         self.matrix.sink = self.pushed
+
+    def workers(self, number: int, **more: Any) -> Workers:
+        """Workers over the engine as it is now, not started; `more` as in `Workers`."""
+        return Workers(
+            *(self.queue, self.store, self.clock),
+            site=self.site,
+            people=self.people,
+            courses=self.courses,
+            number=number,
+            **more,
+        )
+
+    def operations(self, workers: Workers, **more: Any) -> Operations:
+        """What people ask of the engine as it is now; `more` as in `Operations`."""
+        return Operations(
+            *(self.store, self.queue, workers, self.planner, self.site, self.status),
+            *(self.troubles, self.facts),
+            Holds(self.store, self.facts, self.queue, self.clock),
+            self.life,
+            **more,
+        )
 
     async def somebody_waits(self) -> None:
         """Another course is due, so that a look at one ends with its slice."""

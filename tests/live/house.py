@@ -47,6 +47,14 @@ def small_university(courses: int = 2, people: int = 4) -> University:
     return university
 
 
+def crowd(university: University) -> list[int]:
+    """Twenty more students in course 2."""
+    people = [university.add_person(f"x{number}", "X", f"Y {number}").id for number in range(20)]
+    for person in people:
+        university.enrol(person, 2, "student")
+    return people
+
+
 @dataclass
 class House:
     """One installation. `overrides` are sections of the configuration, to be set before `service()`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moodle_appservice.domain.model import CourseId
-from tests.live.house import House, until
+from tests.live.house import House, crowd, until
 from tests.live.test_cli import ask
 from tests.live.test_unchanged import watched
 
@@ -44,12 +44,10 @@ async def test_a_course_that_suddenly_lists_few_people_removes_nobody_until_it_i
     house: House,
 ) -> None:
     university = house.moodle.university
-    crowd = [university.add_person(f"x{number}", "X", f"Y {number}").id for number in range(20)]
-    for person in crowd:
-        university.enrol(person, 2, "student")
+    people = crowd(university)
     await house.start()
     await house.sync()
-    for person in crowd:
+    for person in people:
         university.unenrol(person, 2)
     newcomer = university.add_person("new", "New", "Comer").id
     university.enrol(newcomer, 2, "student")
@@ -69,13 +67,11 @@ async def test_what_an_earlier_command_has_held_is_let_pass_by_the_next_one_that
     house: House,
 ) -> None:
     university = house.moodle.university
-    crowd = [university.add_person(f"x{number}", "X", f"Y {number}").id for number in range(20)]
-    for person in crowd:
-        university.enrol(person, 2, "student")
+    people = crowd(university)
     await house.start()
     await house.sync()
     await house.stop()
-    for person in crowd:
+    for person in people:
         university.unenrol(person, 2)
     code, out = await ask(house, "sync")
     assert code == 4 and "course 2: " in out, out
@@ -89,13 +85,11 @@ async def test_what_nobody_was_told_of_is_not_confirmed(
     house: House,
 ) -> None:
     university = house.moodle.university
-    crowd = [university.add_person(f"x{number}", "X", f"Y {number}").id for number in range(20)]
-    for person in crowd:
-        university.enrol(person, 2, "student")
+    people = crowd(university)
     await house.start()
     await house.sync()
     await house.stop()
-    for person in crowd:
+    for person in people:
         university.unenrol(person, 2)
     for expected, gone in ((4, 0), (0, 20)):
         code, out = await ask(house, "sync", "--course", "2", "--confirm")

@@ -9,7 +9,7 @@ import pytest
 from moodle_appservice.demo.sandbox import SandboxMoodle
 from moodle_appservice.demo.sandbox.reports import ReportColumn
 from moodle_appservice.domain.model import CourseId
-from tests.live.house import House
+from tests.live.house import House, crowd
 from tests.live.test_cli import ask
 from tests.live.test_unchanged import pass_by_timer
 
@@ -68,12 +68,10 @@ async def test_a_report_that_suddenly_lists_few_people_removes_nobody_until_it_i
     house: House, reports: SandboxMoodle
 ) -> None:
     university = reports.university
-    crowd = [university.add_person(f"x{number}", "X", f"Y {number}").id for number in range(20)]
-    for person in crowd:
-        university.enrol(person, 2, "student")
+    people = crowd(university)
     await house.start()
     await house.sync()
-    for person in crowd:
+    for person in people:
         university.unenrol(person, 2)
     mark = house.synapse.mark()
     report = await house.sync()

@@ -20,14 +20,11 @@ from moodle_appservice.config import Settings
 from moodle_appservice.engine.choosing import Choosing
 from moodle_appservice.engine.explain import Explainer
 from moodle_appservice.engine.figures import FigureReader
-from moodle_appservice.engine.holds import Holds
 from moodle_appservice.engine.linking import Linking
 from moodle_appservice.engine.notices import Notices
 from moodle_appservice.engine.observers import Observers
-from moodle_appservice.engine.operations import Operations
 from moodle_appservice.engine.pauses import Pauses
 from moodle_appservice.engine.sampling import Sampler
-from moodle_appservice.engine.worker import Workers
 from moodle_appservice.machines import Machines
 from moodle_appservice.web.admin_inside import Finding
 from moodle_appservice.web.metrics import Metrics
@@ -49,23 +46,9 @@ class Campus:
         engine.courses._observer = self.observer
         engine.courses._hands._observer = self.observer
         self.pauses = Pauses(engine.store, engine.queue, engine.clock)
-        self.workers = Workers(
-            *(engine.queue, engine.store, engine.clock),
-            site=engine.site,
-            people=engine.people,
-            courses=engine.courses,
-            number=2,
-            for_people=2,
-            pauses=self.pauses,
-            observer=self.observer,
-        )
+        self.workers = engine.workers(2, for_people=2, pauses=self.pauses, observer=self.observer)
         self.figures.watch(self.workers)
-        self.operations = Operations(
-            *(engine.store, engine.queue, self.workers, engine.planner, engine.site, engine.status),
-            *(engine.troubles, engine.facts),
-            Holds(engine.store, engine.facts, engine.queue, engine.clock),
-            engine.life,
-        )
+        self.operations = engine.operations(self.workers)
         self.explainer = Explainer(
             *(engine.store, engine.planner, engine.facts, engine.troubles, self.pauses, engine.rules),
             *(engine.clock, self.workers),

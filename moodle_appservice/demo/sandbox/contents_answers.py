@@ -12,7 +12,6 @@ from typing import Any
 
 from . import rights
 from .activities import Activity
-from .errors import MissingRecord, MoodleError, course_not_valid
 from .records import Course
 from .session import Session
 
@@ -44,15 +43,7 @@ _NEEDS_A_RIGHT = frozenset({"assign", "quiz", "workshop", "feedback"})
 
 def get_contents(session: Session, courseid: int, options: list[dict[str, str]]) -> list[_ROW]:
     """Sections with their activities; everything stands in the first one."""
-    course = session.university.courses.get(courseid)
-    if course is None:
-        raise MissingRecord(
-            "course", f"SELECT * FROM {{course}} WHERE id = ?\n[array (\n  0 => {courseid},\n)]"
-        )
-    try:
-        session.enter(course)
-    except MoodleError as failure:
-        raise course_not_valid(courseid, failure.message) from None
+    course = session.course(courseid)
     wanted = {option["name"]: option["value"] for option in options}
     if course.newsitems:
         session.activities.announcements(courseid)

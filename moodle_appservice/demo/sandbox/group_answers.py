@@ -9,22 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from . import rights
-from .errors import MissingRecord, MoodleError, course_not_valid
 from .records import GroupVisibility
 from .session import Session
 
 
 def get_course_groups(session: Session, courseid: int) -> list[dict[str, Any]]:
     """The groups of a course that the caller may see."""
-    course = session.university.courses.get(courseid)
-    if course is None:
-        raise MissingRecord(
-            "course", f"SELECT * FROM {{course}} WHERE id = ?\n[array (\n  0 => {courseid},\n)]"
-        )
-    try:
-        session.enter(course)
-    except MoodleError as failure:
-        raise course_not_valid(courseid, failure.message) from None
+    course = session.course(courseid)
     session.require(rights.MANAGE_GROUPS, course)
     everything = session.allows(rights.VIEW_HIDDEN_GROUPS, course)
     rows: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import rights
-from .errors import InvalidParameter, MissingRecord, MoodleError, coding_error, course_not_valid
+from .errors import InvalidParameter, coding_error
 from .parameters import clean, php_int
 from .person_details import ACCOUNT_KEYS, PARTICIPANT_KEYS, details, in_order
 from .records import SITE_COURSE_ID, Course, GroupMode, Person
@@ -64,15 +64,7 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
 def get_enrolled_users(session: Session, courseid: int, options: list[dict[str, str]]) -> list[_ROW]:
     """The participants of a course (1: all accounts of the site) as far as the caller sees them."""
     wish = _Wish(options)
-    course = session.university.courses.get(courseid)
-    if course is None:
-        raise MissingRecord(
-            "course", f"SELECT * FROM {{course}} WHERE id = ?\n[array (\n  0 => {courseid},\n)]"
-        )
-    try:
-        session.enter(course)
-    except MoodleError as failure:
-        raise course_not_valid(courseid, failure.message) from None
+    course = session.course(courseid)
     _require_rights(session, course, wish)
     people = _participants(session, course, wish)
     page = _sorted(people, wish)[wish.skip : wish.skip + wish.limit if wish.limit else None]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from . import rights
 from .activities import Activities
-from .errors import login_required, no_permission
+from .errors import MissingRecord, MoodleError, course_not_valid, login_required, no_permission
 from .records import SITE_COURSE_ID, Course, GroupMode
 from .site import Site
 from .text import format_string, format_text
@@ -71,6 +71,19 @@ class Session:
         """Fail with `nopermissions` without the capability."""
         if not self.allows(capability, course):
             raise no_permission(capability)
+
+    def course(self, courseid: int) -> Course:
+        """The course with that id, entered; fails as functions about one course do."""
+        course = self.university.courses.get(courseid)
+        if course is None:
+            raise MissingRecord(
+                "course", f"SELECT * FROM {{course}} WHERE id = ?\n[array (\n  0 => {courseid},\n)]"
+            )
+        try:
+            self.enter(course)
+        except MoodleError as failure:
+            raise course_not_valid(courseid, failure.message) from None
+        return course
 
     def enter(self, course: Course) -> None:
         """Fail unless the caller may be in the course (Moodle: `require_login` with `preventredirect`)."""
