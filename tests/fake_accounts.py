@@ -126,9 +126,6 @@ class FakeAccounts:
         self._arrives("force_join", room_id, user_id)
         self._needs(self.may_look)
 
-    async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:
-        self._arrives("leave_as", room_id, user_id)
-
     def _arrives(self, *request: str) -> None:
         self.requests.append(request)
         for key in (request[0], request[:2]):

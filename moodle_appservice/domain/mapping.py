@@ -146,19 +146,6 @@ def desired_course(
     return DesiredCourse(facts.course.id, own, tuple(builder.with_children(rooms)), course, stage)
 
 
-def desired_room(
-    facts: CourseFacts,
-    category: Category | None,
-    resolutions: Mapping[MoodleUserId, Resolution],
-    rules: Rules,
-    *,
-    circumstances: Circumstances | None = None,
-) -> DesiredRoom:
-    """The main room alone, of a course in which people have chosen nothing."""
-    course = desired_course(facts, category, resolutions, rules, circumstances=circumstances)
-    return next(room for room in course.rooms if room.key.kind is RoomKind.MAIN)
-
-
 class _Builder:
     """Builds the rooms of one course."""
 

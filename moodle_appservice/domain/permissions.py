@@ -57,12 +57,3 @@ class Permissions:
             for name, level in self.entries.items()
             if level is Level.ADMIN and name.startswith("@")
         )
-
-    @property
-    def admin_people(self) -> frozenset[MoodleUserId]:
-        """The Moodle people who are named as administrators."""
-        return frozenset(
-            MoodleUserId(int(name))
-            for name, level in self.entries.items()
-            if level is Level.ADMIN and name.isdigit()
-        )

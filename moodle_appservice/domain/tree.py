@@ -27,10 +27,6 @@ class Tree:
         """The courses that hang in a space."""
         return [child.course_id for child in self.spaces.get(space, ()) if child.course_id is not None]
 
-    def spaces_in(self, space: RoomKey) -> list[RoomKey]:
-        """The spaces of categories that hang in a space."""
-        return [child for child in self.spaces.get(space, ()) if child.course_id is None]
-
 
 NO_TREE = Tree()
 

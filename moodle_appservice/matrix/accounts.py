@@ -185,14 +185,6 @@ class MatrixAccounts:
                 "soon as the person has signed in for the first time."
             ) from None
 
-    async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:
-        """`POST /rooms/{id}/leave`, masquerading; fine where the user is not in the room."""
-        try:
-            await self._api.call(Method.POST, Path.v3.rooms[room_id].leave, as_user=user_id)
-        except HomeserverRefused as error:
-            if "not in room" not in error.text and "Not a known room" not in error.text:
-                raise
-
     async def _public(self, user_id: UserId) -> Account | None:
         try:
             profile = await self._api.call(Method.GET, Path.v3.profile[user_id])

@@ -254,8 +254,6 @@ KINDS: Final = (MEMBERSHIPS, COURSE_GROUPS, ROLE_HOLDERS, STARTS, ENDS, PEOPLE, 
 """In the order of reading: whoever is in a course is looked up after it, and the list of courses has the last word, so
 that a course that is deleted meanwhile is gone and not empty."""
 
-BY_NAME: Final[Mapping[str, Kind]] = MappingProxyType({kind.name: kind for kind in KINDS})
-
 
 def clicks(kind: Kind, name: str) -> tuple[str, ...]:
     """What to click in Moodle to make this report, a sentence each. `name`: what to call it."""

@@ -154,10 +154,6 @@ class Accounts(Protocol):
         """
         ...
 
-    async def leave_as(self, room_id: RoomId, user_id: UserId) -> None:
-        """A virtual user leaves a room, or declines its invite."""
-        ...
-
 
 class AccountKind(StrEnum):
     """Whose hands an account of ours is in."""

@@ -32,10 +32,6 @@ class SessionBook(Protocol):
         """End one session."""
         ...
 
-    async def close_all(self, user_id: MoodleUserId) -> int:
-        """End every session of a person; how many there were."""
-        ...
-
     async def invite(self, secret_hash: str, who: SignedIn, *, now: float, expires_at: float) -> None:
         """Remember a link to sign in with. It takes the place of earlier ones of the same account."""
         ...

@@ -45,12 +45,6 @@ class SessionBooks:
         """End one session."""
         await self._db.execute("DELETE FROM web_session WHERE session_hash = $1", session_hash)
 
-    async def close_all(self, user_id: MoodleUserId) -> int:
-        """End every session of a person."""
-        query = "DELETE FROM web_session WHERE moodle_id = $1 RETURNING session_hash"
-        rows = await self._db.transaction(lambda connection: connection.fetch(query, user_id))
-        return len(rows)
-
     async def invite(self, secret_hash: str, who: SignedIn, *, now: float, expires_at: float) -> None:
         """Remember a link; only the newest of an account is good."""
 

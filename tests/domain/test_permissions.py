@@ -47,7 +47,6 @@ def test_whom_nobody_has_named_is_a_user() -> None:
 
 def test_the_named_administrators_are_known() -> None:
     assert Permissions(ENTRIES).admin_accounts == {"@anna:uni.test"}
-    assert Permissions(ENTRIES).admin_people == {2}
 
 
 @pytest.mark.parametrize("name", ["", "@anna", "0", "-1", "a b", "@a:b c"])

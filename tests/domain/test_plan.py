@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moodle_appservice.domain.actions import Ban, Invite, Join, OfPerson, Plan, Remove, SetPower, Unban
-from moodle_appservice.domain.mapping import desired_room
 from moodle_appservice.domain.model import MoodleUserId
 from moodle_appservice.domain.plan import plan_room
 from moodle_appservice.domain.rooms import main_room
@@ -41,7 +40,7 @@ def plan_of(case: dict[str, Any], base: dict[str, Any] = BASE) -> Plan:
     facts, resolutions = values.course_facts(given["facts"])
     category = given["facts"].get("category")
     rules = values.rules(given["rules"])
-    desired = desired_room(
+    desired = values.desired_room(
         facts,
         category and values.category(category),
         resolutions,

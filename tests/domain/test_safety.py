@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from moodle_appservice.domain.actions import Remove, SetPower
 from moodle_appservice.domain.ledger import Ledger
-from moodle_appservice.domain.mapping import DesiredRoom, desired_room
+from moodle_appservice.domain.mapping import DesiredRoom
 from moodle_appservice.domain.members import Fate, Treatment
 from moodle_appservice.domain.model import ActualRoom, MoodleUserId, UserId
 from moodle_appservice.domain.plan import plan_room
@@ -36,7 +36,7 @@ def people(numbers: range, role: str = "student") -> dict[int, Any]:
 
 def desired(enrolled: dict[int, Any], rules: Rules) -> DesiredRoom:
     facts, resolutions = values.course_facts({"course": {"id": 42}, "people": enrolled})
-    return desired_room(facts, None, resolutions, rules)
+    return values.desired_room(facts, None, resolutions, rules)
 
 
 def room(

@@ -9,6 +9,7 @@ from typing import Any
 from moodle_appservice.domain.actions import Action, Note
 from moodle_appservice.domain.drift import DriftRules, Policy
 from moodle_appservice.domain.ledger import Ledger
+from moodle_appservice.domain.mapping import DesiredRoom, desired_course
 from moodle_appservice.domain.members import Circumstances, Leaver
 from moodle_appservice.domain.model import (
     ActualMember,
@@ -264,3 +265,16 @@ def room_key(text: str) -> RoomKey:
     if words[0] == "category":
         return RoomKey(RoomKind.CATEGORY, int(words[1]))
     return RoomKey(RoomKind(words[2]), int(words[1]), GroupId(int(words[3]) if len(words) > 3 else 0))
+
+
+def desired_room(
+    facts: CourseFacts,
+    category: Category | None,
+    resolutions: Mapping[MoodleUserId, Resolution],
+    rules: Rules,
+    *,
+    circumstances: Circumstances | None = None,
+) -> DesiredRoom:
+    """The main room alone, of a course in which people have chosen nothing."""
+    wanted = desired_course(facts, category, resolutions, rules, circumstances=circumstances)
+    return next(room for room in wanted.rooms if room.key.kind is RoomKind.MAIN)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from moodle_appservice.domain.model import RoomId, UserId
+from moodle_appservice.domain.model import UserId
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure
 from moodle_appservice.matrix.census import FEW
 from moodle_appservice.ports import Attributes, Picture
@@ -235,11 +235,6 @@ async def test_a_virtual_user_lives_without_any_rights(town: Town) -> None:
     for _ in range(2):
         await accounts.join_as(room_id, user_id)
     assert await town.membership(room_id, user_id) == "join"
-    for _ in range(2):
-        await accounts.leave_as(room_id, user_id)
-    assert await town.membership(room_id, user_id) == "leave"
-    await accounts.leave_as(await town.room(), user_id)
-    await accounts.leave_as(RoomId("!nowhere"), user_id)
     await accounts.deactivate(user_id, erase=True)
     stored = await town.as_stored(user_id)
     assert stored["deactivated"] and stored["erased"]
