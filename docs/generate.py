@@ -6,6 +6,7 @@ hand. `make docs` fills the blocks, `make docs-check` fails where a page does no
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from moodle_appservice.problems import field_at
 from moodle_appservice.web.metrics import METRICS
 
 FOLDER = Path(__file__).parent
+PRODUCT = FOLDER.parent / "moodle_appservice"
 _MIB = 2**20
 _ROOT_SECTION = "At the top of the file"
 _BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
@@ -195,6 +197,18 @@ def metrics() -> str:
     return table(("Name", "Kind", "Labels", "Meaning"), *rows)
 
 
+def modules() -> str:
+    """What every module of the domain and of the engine is about, in the first sentence of its docstring."""
+    rows = []
+    for folder in ("domain", "engine"):
+        for path in sorted((PRODUCT / folder).rglob("*.py")):
+            about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            if path.name != "__init__.py":
+                sentence = re.split(r"(?<=\.)\s", about.partition("\n\n")[0].replace("\n", " "))[0]
+                rows.append((f"`{path.relative_to(PRODUCT)}`", sentence))
+    return table(("File", "What it is about"), *rows)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration,
     "bot-commands": bot_commands,
@@ -204,6 +218,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "metrics": metrics,
     "messages": messages,
     "doctor-checks": doctor_checks,
+    "modules": modules,
 }
 
 
