@@ -7,6 +7,7 @@ import io
 import os
 import pty
 import select
+import signal
 import stat
 import subprocess
 import sys
@@ -203,9 +204,15 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
+            preexec_fn=self._at_a_terminal,
         )
         os.close(theirs)
+
+    @staticmethod
+    def _at_a_terminal() -> None:
+        os.close(os.open(os.ttyname(0), os.O_RDWR))
+        # Tests that run in the background of a shell ignore Ctrl+C, and so would whatever they start.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def until(self, text: str) -> None:
         """Read until it shows this after what was there before."""
