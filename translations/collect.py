@@ -28,8 +28,25 @@ _MARKED = {
     "sentences": ("languages", "engine"),
 }
 _SENTENCES = ("domain", "engine")
-_ERRORS = ("matrix/http.py", "moodle/errors.py")
-"""Modules of the adapters that say to people what went wrong at Matrix and Moodle."""
+_ERRORS = (
+    *(
+        f"matrix/{module}.py"
+        for module in (
+            *("accounts", "admin", "admin_token", "census", "client", "http", "mas", "mas_accounts", "media"),
+            *("office", "room_admin", "synapse_accounts"),
+        )
+    ),
+    *(
+        f"moodle/{module}.py"
+        for module in (
+            *("answer", "client", "errors", "lti_facts", "messages", "people", "pictures", "profile", "read"),
+            *("report_cells", "report_columns", "report_errors", "report_layout", "report_snapshot"),
+            *("reports", "rosters"),
+        )
+    ),
+    "store/db.py",
+)
+"""Modules of the adapters that say to people what went wrong at Matrix, at Moodle and with the database."""
 _MACHINERY = (
     "engine/queues/",
     "engine/hall.py",
@@ -42,18 +59,47 @@ _MACHINERY = (
 NOT_FOR_PEOPLE: frozenset[str] = frozenset(
     {
         r"\(user id \d+\)",
+        r"\n#0 |Stack trace:|\[array \(",
         "<li><strong>{escape}</strong>: {shown}{escape_2}</li>",
         "<li>{anchor} ({escape})</li>",
         "Control room of {site}",
         "Moodle chat: management ({site})",
         "Moodle inbox",
+        "<MoodleClient {base_url}>",
+        "Not a known room",
+        "SELECT pg_advisory_lock($1)",
+        "SELECT pg_advisory_unlock($1)",
         "Nobody looks at keys of the kind {kind}.",
         "SetState {event_type} {state_key}",
         "a room is made by _create",
+        "a listing without the front page, which every listing has",
+        "a member without a number",
+        "a warning about nobody",
+        "accounts, which came without {missing}",
+        "already exists",
+        "already in the room",
+        "application/json, image/*;q=0.9",
+        "conditiondata is no object",
+        "course 1 is Moodle's front page: everybody is in it and nobody is enrolled",
+        "dict[str, Json] | list[Json] | str | int | float | bool | None",
+        "every course of the site",
+        "everybody in course {id}",
+        "full name with link",
+        "no list of warnings",
+        "no servers",
+        "not a server admin",
+        "not banned",
+        "not in room",
+        "not in the room",
+        "not one message with its number",
         "old account",
+        "reports are read by their English headers: the client must ask for en",
+        "stamina ends with an answer or an error",
+        "unique rows",
+        "{function}: {values} values in one request, at most {MAX_VALUES}",
     }
 )
-"""Words of the engine that nobody reads: names of things, and what is only logged."""
+"""Words that nobody reads: names of things, others' words that are looked for, what is only logged or is a bug."""
 
 
 def collect(catalogue: str) -> Texts:
@@ -125,7 +171,7 @@ def _silent(tree: ast.AST) -> set[int]:
             found.add(id(node.value))
         elif isinstance(node, ast.JoinedStr):
             found.update(id(part) for part in node.values)
-        elif isinstance(node, ast.Call) and _is_log(node.func):
+        elif isinstance(node, ast.Call) and (_is_log(node.func) or _is_pattern(node.func)):
             found.update(id(part) for part in ast.walk(node))
         elif isinstance(node, ast.Call) and _name_of_call(node) in (*MARKS, "ngettext"):
             # It is marked, and in the catalogue of its part of the house.
@@ -144,8 +190,12 @@ def _is_log(function: ast.expr) -> bool:
     return (
         isinstance(function, ast.Attribute)
         and isinstance(function.value, ast.Name)
-        and function.value.id == "log"
+        and function.value.id in ("log", "logger")
     )
+
+
+def _is_pattern(function: ast.expr) -> bool:
+    return isinstance(function, ast.Attribute) and ast.unparse(function) == "re.compile"
 
 
 def _constants(tree: ast.Module) -> dict[str, str]:

@@ -20,6 +20,7 @@ from .catalogue import catalogue
 
 _GAP = re.compile(r"\{(\w+)\}")
 _END = re.compile(r"(?<=[.?!])\s")
+_STOPS = (".", "?", "!", ":")
 _LONGEST = 8
 """So many sentences may make one text of the catalogue."""
 _MOST_LETTERS = 4000
@@ -100,7 +101,7 @@ def _parsed(text: str) -> tuple[_Found, ...] | None:
         for match in template.matches(text):
             values = tuple(match.groups())
             gaps = zip(values, template.quoted, strict=True)
-            if any(_END.search(value) and not quoted and not is_known(value) for value, quoted in gaps):
+            if any(_END.search(value) and not quoted and not _known(value) for value, quoted in gaps):
                 # It has swallowed a sentence of its own.
                 continue
             rest = text[match.end() :]
@@ -124,8 +125,20 @@ def _filled(found: _Found, language: str) -> str:
 
 def _value(value: str, language: str) -> str:
     """A value of a gap; with the space that may stand in front of it."""
+    text, known = value.strip(), _known(value)
+    if not known:
+        return value
+    # The stop is where it was in the value, whatever the catalogue has.
+    shown = told(known, language).removesuffix("." if known.endswith(".") else "")
+    return value.replace(text, shown + ("." if text.endswith(".") else ""))
+
+
+def _known(value: str) -> str:
+    """The value as the catalogue has it, with a stop or without; empty where it has not."""
     text = value.strip()
-    return value.replace(text, told(text, language)) if is_known(text) else value
+    bare = text.removesuffix(".")
+    forms = (text, bare) if text != bare else (f"{text}.", text)
+    return next((form for form in forms if is_known(form)), "")
 
 
 def _candidates(beginning: str) -> Iterator[Template]:
@@ -158,7 +171,8 @@ def _template(text: str) -> Template:
         pattern = pattern.removesuffix(_VALUE) + "(.+)"
     return Template(
         text,
-        re.compile(pattern + (r"$" if is_open else r"(?=\s|$)"), re.DOTALL),
+        # What is no whole sentence is only found where nothing follows: as the value of a gap.
+        re.compile(pattern + (r"(?=\s|$)" if text.endswith(_STOPS) else r"$"), re.DOTALL),
         gaps,
         sum(map(len, literals)),
         is_open,

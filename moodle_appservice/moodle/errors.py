@@ -24,10 +24,11 @@ class MoodleError(AppError):
     def sentences(self, function: str, about: str, said: str, detail: str) -> str:
         """What happened, to what, what Moodle said, what was left untouched and what to do next."""
         subject = f" for {about}" if about else ""
-        seen = f": {detail}" if detail else ""
         quote = f' Moodle said: "{said}".' if said else ""
         hint = f" {self.hint}" if self.hint else ""
-        return f"{self.happened} ({function}{subject}){seen}.{quote} Nothing was changed." + hint
+        if detail:
+            return f"{self.happened} ({function}{subject}): {detail}.{quote} Nothing was changed." + hint
+        return f"{self.happened} ({function}{subject}).{quote} Nothing was changed." + hint
 
 
 class MoodleTemporary(MoodleError, TemporaryFailure):

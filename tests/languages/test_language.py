@@ -22,6 +22,7 @@ SENTENCES = {
     ),
     "The invite failed and is tried again: {failure}": "Die Einladung ist gescheitert: {failure}",
     "The homeserver is slow.": "Der Homeserver ist langsam.",
+    "It is so: {detail}. Nothing was changed.": "Es ist so: {detail}. Es wurde nichts geändert.",
     "Moodle shows {now} {what}.": "Moodle zeigt {now} {what}.",
     "The homeserver is slow. It really is.": "Der Homeserver ist wirklich langsam.",
 }
@@ -146,6 +147,15 @@ def test_spans_and_lists_are_words_of_the_language(code: str, written: tuple[str
             "Der Homeserver ist langsam.\nDer Homeserver ist langsam.",
         ),
         ("Moodle shows 3 people in rooms.", "Moodle zeigt 3 people in rooms."),
+        (
+            "It is so: The homeserver is slow. Nothing was changed.",
+            "Es ist so: Der Homeserver ist langsam. Es wurde nichts geändert.",
+        ),
+        (
+            "It is so: The Moodle account is suspended. The homeserver is slow. Nothing was changed.",
+            "Es ist so: Das Moodle-Konto ist gesperrt. Der Homeserver ist langsam. Es wurde nichts geändert.",
+        ),
+        ("It is so: HTTP 500. Nothing was changed.", "Es ist so: HTTP 500. Es wurde nichts geändert."),
         ("", ""),
         ("  ", "  "),
     ],
