@@ -43,6 +43,7 @@ class AccessLog:
         return self.file.stat().st_size if self.file.exists() else 0
 
     def since(self, mark: int = 0) -> list[LoggedRequest]:
+        """The requests that were logged after a mark (bytes, see `mark`), oldest first."""
         if not self.file.exists():
             return []
         with self.file.open("rb") as log:

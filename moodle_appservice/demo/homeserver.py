@@ -70,6 +70,7 @@ class EmbeddedSynapse:
 
     @property
     def url(self) -> str:
+        """Where it answers, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -81,10 +82,12 @@ class EmbeddedSynapse:
 
     @property
     def log(self) -> Path:
+        """What Synapse itself writes down."""
         return self.folder / "homeserver.log"
 
     @property
     def running(self) -> bool:
+        """Whether its process is there; it may not answer yet."""
         return self._process is not None and self._process.running
 
     @property

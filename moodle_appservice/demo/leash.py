@@ -58,6 +58,7 @@ class Leash:
 
     @property
     def running(self) -> bool:
+        """Whether the program has not ended."""
         return self._holder.poll() is None
 
     def end(self) -> None:
