@@ -112,8 +112,8 @@ async def audit(call: Call) -> CourseId | None:
 
 
 async def doctor(call: Call) -> CourseId | None:
-    """Check everything that this service depends on. What it finds is told in English, as on the command line."""
-    _ = call.reader.language.gettext
+    """Check everything that this service depends on. Its own words are English, as on the command line."""
+    _, tell = call.reader.language.gettext, call.reader.tell
     async with call.work():
         found = await call.desk.examine()
     wrong = [one for one in found if one.state != "ok"]
@@ -121,7 +121,7 @@ async def doctor(call: Call) -> CourseId | None:
         _("{good} of {all} checks are in order.", good=len(found) - len(wrong), all=len(found))
     )
     entries = [
-        Item(f"{SIGNS.get(one.state, '')} {one.name}", f"– {one.said} {one.hint}".strip())
+        Item(f"{SIGNS.get(one.state, '')} {one.name}", f"– {tell(one.said)} {tell(one.hint)}".strip())
         for one in (wrong or found)
     ]
     await call.answer(listed(call, answer, entries, per_page=6))
