@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
 from ..domain.model import CourseId
@@ -109,12 +110,7 @@ class Command:
     def parse(self, said: Said) -> Arguments:
         """The words behind the command. Raises `Misused`."""
         rest = self.words[-1] if self.words and self.words[-1].rest else None
-        parser = _Parser(prog=self.name, add_help=False, allow_abbrev=False)
-        parser.add_argument("-h", "--help", action="store_true")
-        if self.of_course:
-            parser.add_argument("-c", "--course", default="")
-        if self.paged:
-            parser.add_argument("-p", "--page", type=_page, default=1)
+        parser = _parser(self.of_course, self.paged)
         options, left = parser.parse_known_args(_before_text(said, rest is not None))
         if options.help:
             return Arguments({}, wants_help=True)
@@ -143,6 +139,18 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         del message
         raise Misused(N_("I do not understand what stands behind the command."))
+
+
+@cache
+def _parser(of_course: bool, paged: bool) -> _Parser:
+    """Made once: argparse looks for its translations at each argument."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    if of_course:
+        parser.add_argument("-c", "--course", default="")
+    if paged:
+        parser.add_argument("-p", "--page", type=_page, default=1)
+    return parser
 
 
 def _page(text: str) -> int:

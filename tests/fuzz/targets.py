@@ -125,6 +125,10 @@ def lti_token(data: bytes) -> None:
             launch_of(claims)
 
 
+_READINGS = {(one.of_course, one.paged, one.words): one for one in COMMANDS.values()}
+"""One command for each way in which words are read."""
+
+
 def bot_command(data: bytes) -> None:
     """What somebody writes to the bot."""
     text = data.decode("utf-8", "replace")
@@ -132,7 +136,7 @@ def bot_command(data: bytes) -> None:
         said = read(text, "!", direct=direct)
         if said is None:
             continue
-        for command in COMMANDS.values():
+        for command in _READINGS.values():
             with contextlib.suppress(Misused):
                 command.parse(said)
 
