@@ -167,6 +167,9 @@ def _course(status: CourseStatus) -> Mapping[str, Any]:
                 "expected": room.expected,
                 "joined": room.joined,
                 "invited": room.invited,
+                "declined": room.declined,
+                "no_account": room.no_account,
+                "failed": room.failed,
                 "to_do": room.to_do,
                 "held": room.held,
             }

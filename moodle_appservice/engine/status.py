@@ -5,7 +5,7 @@ Made from the same plan that a sync would carry out, so that a status never tell
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..domain.actions import ForceJoin, Invite
@@ -21,6 +21,9 @@ from .troubles import Troubles
 FREE = "May join through the space of the course, and has not done so yet."
 NOT_THERE = frozenset({"unresolved", "waiting", "blocked", "unasked", "left", "banned"})
 """Kinds of notes about people who are enrolled and not in the room."""
+DECLINED = frozenset({"left", "banned"})
+NO_ACCOUNT = frozenset({"unresolved", "waiting", "blocked"})
+FAILED = frozenset({"failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class RoomStatus:
-    """The state of one room of a course. `expected`: who is invited there, or may join by themselves."""
+    """The state of one room of a course. `expected`: who is invited there, or may join by themselves.
+
+    `declined`: of the enrolled, who has left, declined or was banned. `no_account`: who has none that can be invited.
+    `failed`: whose invite failed.
+    """
 
     key: RoomKey
     room_id: RoomId | None
@@ -48,6 +55,9 @@ class RoomStatus:
     virtual: int
     to_do: int
     held: str
+    declined: int = 0
+    no_account: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +92,19 @@ class CourseStatus:
     @property
     def declined(self) -> int:
         """Who has left, declined or was banned."""
-        return self._missing_by("left", "banned")
+        return self._missing_by(DECLINED)
 
     @property
     def no_account(self) -> int:
         """Who has no Matrix account that can be invited."""
-        return self._missing_by("unresolved", "waiting", "blocked")
+        return self._missing_by(NO_ACCOUNT)
 
     @property
     def failed(self) -> int:
         """Whose invite failed."""
-        return self._missing_by("failed")
+        return self._missing_by(FAILED)
 
-    def _missing_by(self, *kinds: str) -> int:
+    def _missing_by(self, kinds: frozenset[str]) -> int:
         return sum(1 for one in self.missing if one.kind in kinds)
 
     paused: str = ""
@@ -124,7 +134,8 @@ class StatusReader:
         prepared = await self._planner.prepare(course_id, not_older_than=0.0)
         main = prepared.main
         joined, invited, virtual = _count(main)
-        missing = await self._missing(prepared)
+        why = self._why_missing(prepared, main)
+        missing = await self._named(prepared, why)
         notes = main.plan.notes
         holds = [room.verdict.hold for room in prepared.rooms if room.verdict.hold is not None]
         return CourseStatus(
@@ -154,26 +165,31 @@ class StatusReader:
             last_error=row.last_error,
             own_room=bool(prepared.facts.course.own_room_url),
             paused=paused,
-            rooms=tuple(_room(room) for room in prepared.rooms if not room.key.retired),
+            rooms=tuple(
+                _room(room, (_without_account(room, why) | self._why_missing(prepared, room)).values())
+                for room in prepared.rooms
+                if not room.key.retired
+            ),
         )
 
-    async def _missing(self, prepared: Prepared) -> tuple[Missing, ...]:
-        main = prepared.main
+    def _why_missing(self, prepared: Prepared, room: PreparedRoom) -> dict[MoodleUserId, tuple[str, str]]:
+        """Who is enrolled and lacks a place in this room: the reason, and its kind as in `Missing`."""
         reasons = {
             note.person: (note.text, note.kind)
-            for note in main.plan.notes
-            if note.person is not None and note.kind in NOT_THERE and not _is_there(main, note.person)
+            for note in room.plan.notes
+            if note.person is not None and note.kind in NOT_THERE and not _is_there(room, note.person)
         }
         for trouble in self._troubles.of(prepared.facts.course.id).values():
             action = trouble.action
-            is_of_main = trouble.step.room == main.key and isinstance(action, Invite | ForceJoin)
-            if is_of_main and isinstance(action, Invite | ForceJoin) and not _is_there(main, action.person):
+            if trouble.step.room != room.key or not isinstance(action, Invite | ForceJoin):
+                continue
+            if not _is_there(room, action.person):
                 reasons[action.person] = (
                     f"The invite failed and is tried again: {trouble.failure}",
                     "failed",
                 )
-        for member in main.desired.members.values():
-            if member.virtual or member.person in reasons or _is_there(main, member.person):
+        for member in room.desired.members.values():
+            if member.virtual or member.person in reasons or _is_there(room, member.person):
                 continue
             if member.required:
                 reasons[member.person] = ("The invite has not been sent yet.", "due")
@@ -181,7 +197,7 @@ class StatusReader:
                 reasons[member.person] = (FREE, "free")
             elif self._is_kept_out(prepared, member):
                 reasons[member.person] = (prepared.course.stage.why, "phase")
-        return await self._named(prepared, reasons)
+        return reasons
 
     def _is_kept_out(self, prepared: Prepared, member: DesiredMember) -> bool:
         """Whether somebody would be invited if the course were in another phase of its life."""
@@ -199,7 +215,19 @@ class StatusReader:
         )
 
 
-def _room(room: PreparedRoom) -> RoomStatus:
+def _without_account(
+    room: PreparedRoom, of_course: Mapping[MoodleUserId, tuple[str, str]]
+) -> dict[MoodleUserId, tuple[str, str]]:
+    """Who belongs in this room and has no account; plans speak of these people in the main room alone."""
+    return {
+        person: reason
+        for person, reason in of_course.items()
+        if reason[1] in NO_ACCOUNT and person in room.desired.belonging
+    }
+
+
+def _room(room: PreparedRoom, missing: Collection[tuple[str, str]]) -> RoomStatus:
+    """`missing`: why people are not there, a reason and its kind for each of them."""
     joined, invited, virtual = _count(room)
     expected = {
         member.person
@@ -217,6 +245,9 @@ def _room(room: PreparedRoom) -> RoomStatus:
         virtual=virtual,
         to_do=len(room.plan.actions),
         held=room.verdict.hold.reason if room.verdict.hold else "",
+        declined=sum(1 for _, kind in missing if kind in DECLINED),
+        no_account=sum(1 for _, kind in missing if kind in NO_ACCOUNT),
+        failed=sum(1 for _, kind in missing if kind in FAILED),
     )
 
 

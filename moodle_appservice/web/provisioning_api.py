@@ -187,6 +187,9 @@ def _course_status() -> dict[str, Any]:
             "expected": _NUMBER,
             "joined": _NUMBER,
             "invited": _NUMBER,
+            "declined": _NUMBER,
+            "no_account": _NUMBER,
+            "failed": _NUMBER,
             "to_do": _NUMBER,
             "held": _TEXT,
         }

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from moodle_appservice.bot.commands.status import Moment, rendered
 from moodle_appservice.domain.markers import alias_of
 from moodle_appservice.domain.model import CourseId, GroupId, GroupVisibility, MoodleUserId, RoomId, UserId
 from moodle_appservice.domain.rooms import NO_GROUP, RoomKey, RoomKind
+from moodle_appservice.engine.readers import Reader
 from moodle_appservice.errors import AppError, PermanentFailure, TemporaryFailure
+from moodle_appservice.languages import ENGLISH
 from tests.engine.world import World
 
 COURSE = CourseId(42)
@@ -145,6 +148,33 @@ async def test_a_teacher_has_the_level_before_joining_by_oneself(course: Course)
     assert course.state("announcements", "m.room.power_levels")["events_default"] == 50
     assert course.state("announcements", "m.room.power_levels")["events"]["m.reaction"] == 0
     assert course.state("space", "m.room.power_levels")["events_default"] == 100
+
+
+async def test_a_status_tells_for_each_room_who_declined_who_has_no_account_and_whose_invite_failed(
+    course: Course,
+) -> None:
+    world = course.world
+    await course.accept("space", "main")
+    world.matrix.member(course.room(f"group {SEMINAR}"), "@p12:uni.test", "leave")
+    await world.matrix.push()
+    world.facts.add_person(13, username="")
+    world.facts.enrol(COURSE, 13)
+    world.facts.enrol(COURSE, 14)
+    world.facts.group(COURSE, SEMINAR, "Seminar", BEN, 13, 14, visibility=GroupVisibility.MEMBERS)
+    seminar = course.room(f"group {SEMINAR}")
+    world.matrix.refuse("invite", seminar, error=PermanentFailure("blocked"))
+    await course.settle()
+    status = await world.status.course(COURSE)
+    assert status is not None
+    told = {
+        (room.key.kind, room.key.group): (room.declined, room.no_account, room.failed)
+        for room in status.rooms
+    }
+    assert told[RoomKind.MAIN, NO_GROUP] == (0, 1, 0)
+    assert told[RoomKind.GROUP, SEMINAR] == (1, 1, 1)
+    assert told[RoomKind.STAFF, NO_GROUP] == (0, 0, 0)
+    said = rendered(status, Reader(ENGLISH), Moment(world.clock.now()), names=True).text
+    assert "1 declined or left, 1 without an account, 1 failed" in said
 
 
 async def test_where_nothing_has_changed_nothing_is_sent(course: Course) -> None:

@@ -148,8 +148,14 @@ def _room(room: RoomStatus, reader: Reader, server: str, *, names: bool) -> Item
     kind = _(KINDS.get(room.key.kind, N_("group")))
     name = room.name if room.key.kind is RoomKind.GROUP and names else ""
     numbers = _("{joined} of {expected} joined", joined=room.joined, expected=room.expected)
-    if room.invited:
-        numbers += ", " + _("{number} invited", number=room.invited)
+    for text, number in (
+        (N_("{number} invited"), room.invited),
+        (N_("{number} declined or left"), room.declined),
+        (N_("{number} without an account"), room.no_account),
+        (N_("{number} failed"), room.failed),
+    ):
+        if number:
+            numbers += ", " + _(text, number=number)
     url = link_to(room.room_id, server) if room.room_id and names else ""
     return Item(f"{kind} {name}".strip(), f"– {numbers}", url)
 
