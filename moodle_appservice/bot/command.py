@@ -110,8 +110,10 @@ class Command:
     def parse(self, said: Said) -> Arguments:
         """The words behind the command. Raises `Misused`."""
         rest = self.words[-1] if self.words and self.words[-1].rest else None
-        parser = _parser(self.of_course, self.paged)
-        options, left = parser.parse_known_args(_before_text(said, rest is not None))
+        words = _before_text(said, rest is not None)
+        if len(words) > MOST_WORDS:
+            raise Misused(N_("“{word}” is too much there."), word=words[MOST_WORDS])
+        options, left = _parser(self.of_course, self.paged).parse_known_args(words)
         if options.help:
             return Arguments({}, wants_help=True)
         if unknown := next((word for word in left if word.startswith("-") and rest is None), None):
@@ -161,6 +163,8 @@ def _page(text: str) -> int:
 
 
 OPTIONS = ("-c", "--course", "-p", "--page")
+MOST_WORDS = 60
+"""Words besides a free text. argparse takes the square of their number: a message of 60,000 characters, for minutes."""
 
 
 def _before_text(said: Said, has_text: bool) -> list[str]:

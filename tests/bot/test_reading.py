@@ -118,6 +118,8 @@ def test_every_command_takes_h(name: str) -> None:
         ("missing -p", "I do not understand what stands behind the command."),
         ("status -x", "I do not know “{word}” there."),
         ("whoami now", "“{word}” is too much there."),
+        ("sync " + "-c x " * 31, "“{word}” is too much there."),
+        ("announce " + "-c x " * 31 + "text", "“{word}” is too much there."),
         ("confirm", "Something is missing: {word}."),
         ("announce", "Something is missing: {word}."),
     ],

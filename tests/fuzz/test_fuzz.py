@@ -22,6 +22,14 @@ def test_each_target_has_good_inputs_to_begin_with(name: str) -> None:
         Fuzzer(name, TARGETS[name]).give(data)
 
 
+@pytest.mark.parametrize("word", [b"a ", b"-a ", b"-c ", b"-p=1 ", b"'", b"a", b'"a" ', b"!", b"\\ "])
+@pytest.mark.parametrize("command", [b"sync", b"announce", b"missing", b"why"])
+def test_a_message_as_long_as_a_homeserver_takes_one_is_no_burden(command: bytes, word: bytes) -> None:
+    longest = 60_000
+    name = "commands to the bot"
+    Fuzzer(name, TARGETS[name]).give(b"!moodle " + command + b" " + word * (longest // len(word)))
+
+
 def test_an_exception_that_is_not_ours_is_a_finding_with_its_input() -> None:
     def breaks(data: bytes) -> None:
         raise KeyError(len(data))
