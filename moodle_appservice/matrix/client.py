@@ -281,9 +281,11 @@ class MatrixClient:
         return await upload(self._api, data, content_type)
 
     async def ping(self) -> None:
-        """`POST /appservice/{id}/ping` (application service API, "Pinging")."""
+        """`POST /appservice/{id}/ping` (application service API, "Pinging"); once more where it fails."""
+        path = Path.v1.appservice[self._appservice_id].ping
         try:
-            await self._api.call(Method.POST, Path.v1.appservice[self._appservice_id].ping, {}, attempts=1)
+            # A loaded Synapse cancels a ping that has just been answered, and says that it could not connect.
+            await self._api.call(Method.POST, path, {}, attempts=2)
         except TemporaryFailure as error:
             raise TemporaryFailure(
                 f"The homeserver can't reach this service: {error} Check `url` in the registration.",

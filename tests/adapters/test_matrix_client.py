@@ -350,13 +350,24 @@ async def test_who_can_t_be_invited_to_a_direct_chat_leaves_no_room_behind(
 async def test_a_homeserver_that_can_t_reach_us_is_a_temporary_failure_that_names_the_remedy(
     matrix: MatrixClient, homeserver: ScriptedHomeserver
 ) -> None:
-    homeserver.answers = [refusal(502, "M_CONNECTION_FAILED", "Connection refused")]
+    homeserver.answers = [refusal(502, "M_CONNECTION_FAILED", "Connection refused")] * 2
     with pytest.raises(
         TemporaryFailure, match=r"can't reach this service.*Check `url` in the registration"
     ) as failed:
         await matrix.ping()
     assert failed.value.retry_after == 5
-    assert len(homeserver.seen) == 1
+    assert len(homeserver.seen) == 2
+
+
+async def test_a_ping_that_fails_once_is_sent_once_more(
+    matrix: MatrixClient, homeserver: ScriptedHomeserver
+) -> None:
+    homeserver.answers = [
+        refusal(502, "M_CONNECTION_FAILED", "AlreadyCalled: Tried to cancel an already-called event."),
+        Answer(),
+    ]
+    await matrix.ping()
+    assert len(homeserver.seen) == 2
 
 
 async def test_a_homeserver_that_does_not_know_us_is_a_permanent_failure(
