@@ -1,26 +1,33 @@
-"""A service that is killed: `python -m tests.live.doomed CONFIG COUNT` syncs and dies by SIGKILL at the COUNT-th point.
+"""Services that are killed: `python -m tests.live.doomed` reads lines `CONFIG COUNT`, each of which is a life.
 
-A point is the moment just after an answer of the homeserver has come, or just after a transaction has changed our
-database. With COUNT 0 it lives to the end. The last line it prints is the number of points that it has passed.
+A life syncs, and dies by SIGKILL at the COUNT-th point: the moment just after an answer of the homeserver has come, or
+just after a transaction has changed our database. With COUNT 0 it lives to the end. For each one a line comes back: how
+the process ended (negative is the signal) and the number of points that it says it has passed. Each life is a process
+of its own, forked from this one, which has read the program once for all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
+import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from mautrix.util.async_db import Connection
+from mautrix.util.async_db import Connection as DbConnection
 
 from moodle_appservice.demo import house
 from moodle_appservice.matrix.http import HomeserverApi
 from moodle_appservice.service import Service
 from moodle_appservice.store.db import Db
+
+FORK = multiprocessing.get_context("fork")
 
 
 class Fate:
@@ -45,10 +52,10 @@ def doom(fate: Fate) -> None:
         fate.point()
         return answer
 
-    async def doomed_transaction(self: Db, work: Callable[[Connection], Awaitable[Any]]) -> Any:
+    async def doomed_transaction(self: Db, work: Callable[[DbConnection], Awaitable[Any]]) -> Any:
         changes = 0
 
-        async def counted(connection: Connection) -> Any:
+        async def counted(connection: DbConnection) -> Any:
             nonlocal changes
             before = connection.wrapped.total_changes
             result = await work(connection)
@@ -75,13 +82,34 @@ async def sync(config: Path) -> int:
         await service.stop()
 
 
+def live(config: Path, count: int) -> tuple[int, int]:
+    """One life; returns how it ended and how many points it says it has passed (0 where it was killed)."""
+    told, tell = FORK.Pipe(duplex=False)
+    life = FORK.Process(target=_live, args=(config, count, tell))
+    life.start()
+    tell.close()
+    life.join()
+    assert life.exitcode is not None
+    return life.exitcode, told.recv() if life.exitcode == 0 else 0
+
+
+def _live(config: Path, count: int, tell: Connection) -> None:
+    # What is random must not be the same in each life.
+    random.seed()
+    fate = Fate(count)
+    doom(fate)
+    failures = asyncio.run(sync(config))
+    tell.send(fate.passed)
+    sys.exit(1 if failures else 0)
+
+
 def main() -> None:
     logging.disable(logging.CRITICAL)
-    fate = Fate(int(sys.argv[2]))
-    doom(fate)
-    failures = asyncio.run(sync(Path(sys.argv[1])))
-    sys.stdout.write(f"{fate.passed}\n")
-    sys.exit(1 if failures else 0)
+    for line in sys.stdin:
+        config, count = line.rsplit(maxsplit=1)
+        code, points = live(Path(config), int(count))
+        sys.stdout.write(f"{code} {points}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +28,38 @@ SEATS = 24
 _ROOT = Path(__file__).parents[2]
 
 
-async def run(house: House, count: int) -> tuple[int, int]:
-    """Run the doomed service; returns its exit code and the points that it says it has passed."""
+class Lives:
+    """The process that begins the lives, see `tests.live.doomed`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def run(self, house: House, count: int) -> tuple[int, int]:
+        """One life of a service; returns its exit code and the points that it says it has passed."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{house.config()} {count}\n".encode())
+        line = await asyncio.wait_for(self._process.stdout.readline(), 120)
+        code, points = line.split()
+        return int(code), int(points)
+
+
+@asynccontextmanager
+async def lives() -> AsyncIterator[Lives]:
+    """One that runs."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.live.doomed", str(house.config()), str(count)),
+        *(sys.executable, "-m", "tests.live.doomed"),
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 120)
-    assert process.returncode is not None
-    return process.returncode, int(out) if out.strip() else 0
+    try:
+        yield Lives(process)
+    finally:
+        # With it goes a life that hangs.
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 async def picture(house: House) -> dict[str, Any]:
@@ -66,16 +90,16 @@ async def test_a_kill_at_any_point_of_a_first_sync_changes_nothing_in_the_end(
         folder.mkdir()
         return House(synapse, seats.pop(), moodle, folder)
 
-    async with SandboxMoodle(small_university()) as moodle:
+    async with SandboxMoodle(small_university()) as moodle, lives() as begun:
         undisturbed = await fresh("undisturbed", moodle)
-        code, points = await run(undisturbed, 0)
+        code, points = await begun.run(undisturbed, 0)
         assert (code, points >= AT_LEAST) == (0, True), (code, points)
         wanted = await picture(undisturbed)
         for count in range(1 + part, points + 1, PARTS):
             house = await fresh(f"killed-{count}", moodle)
-            code, _ = await run(house, count)
+            code, _ = await begun.run(house, count)
             # The order of commits varies from run to run, so a run may end before it comes to its last points.
             assert code in (-9, 0), f"run to point {count} ended with {code}"
-            code, _ = await run(house, 0)
+            code, _ = await begun.run(house, 0)
             assert code == 0, f"the start after a kill at point {count} ended with {code}"
             assert await picture(house) == wanted, f"after a kill at point {count} of {points}"
