@@ -1,9 +1,11 @@
 """The texts that people read, collected from the code: what the catalogues must hold, and nothing else.
 
 The bot and the pages mark their texts (`_("…")`, `ngettext("…", "…", n)`, `N_("…")`, in templates too). The engine
-marks nothing: below `domain` and `engine`, and where the adapters name errors, every piece of text that reads as words
-is a sentence for people, unless it is logged, documents the code, or is listed in `NOT_FOR_PEOPLE`. An f-string becomes
-a text with `{placeholders}`; what stands in a constant of the module, or is one of two words, is put in its place.
+marks nothing: below `domain`, `engine` and `doctor`, and where the adapters name errors, every piece of text that reads
+as words is a sentence for people, unless it is logged, documents the code, or is listed in `NOT_FOR_PEOPLE`. A text
+with values in it becomes one with `{placeholders}`; what stands in a constant of the module, or is one of two words, is
+put in its place. The checks of `doctor` have names of one word, too: these are no sentences, in which a course of that
+name would be found, but texts of the bot's catalogue.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -27,7 +30,7 @@ _MARKED = {
     "pages": ("web",),
     "sentences": ("languages", "engine"),
 }
-_SENTENCES = ("domain", "engine")
+_SENTENCES = ("domain", "engine", "doctor")
 _ERRORS = (
     *(
         f"matrix/{module}.py"
@@ -63,6 +66,7 @@ NOT_FOR_PEOPLE: frozenset[str] = frozenset(
         "<li><strong>{escape}</strong>: {shown}{escape_2}</li>",
         "<li>{anchor} ({escape})</li>",
         "Control room of {site}",
+        "Everything is in order.",
         "Moodle chat: management ({site})",
         "Moodle inbox",
         "<MoodleClient {base_url}>",
@@ -96,6 +100,7 @@ NOT_FOR_PEOPLE: frozenset[str] = frozenset(
         "reports are read by their English headers: the client must ask for en",
         "stamina ends with an answer or an error",
         "unique rows",
+        "{failed} of {results} checks failed.",
         "{function}: {values} values in one request, at most {MAX_VALUES}",
     }
 )
@@ -109,6 +114,10 @@ def collect(catalogue: str) -> Texts:
         for module in sorted((PACKAGE / folder).rglob("*.py")):
             for text in marked(module.read_text(encoding="utf-8")):
                 found.setdefault(text, []).append(str(module.relative_to(PACKAGE)))
+    if catalogue == "bot":
+        for module in sorted((PACKAGE / "doctor").glob("*.py")):
+            for check in checks(module.read_text(encoding="utf-8")):
+                found.setdefault(check.name, []).append(str(module.relative_to(PACKAGE)))
     if catalogue == "pages":
         for page, _, message, _, _ in extract_from_dir(
             PACKAGE / "web", [("**.html", "jinja2.ext:babel_extract")]
@@ -140,11 +149,32 @@ def marked(source: str) -> Iterator[str | tuple[str, str]]:
             yield texts[0]
 
 
+@dataclass(frozen=True, slots=True)
+class NamedCheck:
+    """The name of a check of `doctor`. `others_need`: other checks name it, so it stands in a constant."""
+
+    name: str
+    others_need: bool
+
+
+def checks(source: str) -> Iterator[NamedCheck]:
+    """The checks that one module lists."""
+    tree = ast.parse(source)
+    constants = _constants(tree)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="Check"), args=[ast.Constant(value=str(name)), *_]):
+                yield NamedCheck(name, others_need=False)
+            case ast.Call(func=ast.Name(id="Check"), args=[ast.Name(id=name), *_]):
+                yield NamedCheck(constants[name], others_need=True)
+
+
 def sentences(source: str) -> Iterator[str]:
-    """The texts of one module that read as words."""
+    """The texts of one module that read as words, and the names of checks as “Needs …” quotes them."""
     tree = ast.parse(source)
     constants = _constants(tree)
     silent = _silent(tree)
+    yield from (f"“{check.name}”" for check in checks(source) if check.others_need)
     for node in ast.walk(tree):
         if id(node) in silent:
             continue
@@ -166,6 +196,7 @@ def _is_words(text: str) -> bool:
 def _silent(tree: ast.AST) -> set[int]:
     """Nodes that nobody reads: documentation, what is logged, annotations, and the parts of what is taken whole."""
     found: set[int] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             found.add(id(node.value))
@@ -176,8 +207,16 @@ def _silent(tree: ast.AST) -> set[int]:
         elif isinstance(node, ast.Call) and _name_of_call(node) in (*MARKS, "ngettext"):
             # It is marked, and in the catalogue of its part of the house.
             found.update(id(argument) for argument in node.args)
+        elif isinstance(node, ast.Call) and _name_of_call(node) == "Check":
+            # Its name is a text of the bot's, what it looks at is for the documentation.
+            found.update(id(argument) for argument in node.args[:2])
+            names.update(argument.id for argument in node.args[:1] if isinstance(argument, ast.Name))
         elif isinstance(node, ast.Assert) and node.msg is not None:
             found.update(id(part) for part in ast.walk(node.msg))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in names:
+                found.add(id(value))
     return found
 
 

@@ -9,14 +9,19 @@ from ..domain.drift import CROWDED
 from .database import CHECK_DATABASE
 from .examined import Examined
 from .frame import Caution, Check
+from .rooms import SHOWN as LISTED
 
 SHOWN = 20
+
+
+def _in_room(one: Mapping[str, Any]) -> str:
+    return f"In the room {one['room']}: {one['sentence']}"
 
 
 async def _drift(at: Examined) -> str:
     found = [one for one in (await at.survey())["drift"] if one["what"] != CROWDED]
     if found:
-        shown = " ".join(f"{one['room']}: {one['sentence']}" for one in found[:SHOWN])
+        shown = " ".join(map(_in_room, found[:SHOWN]))
         raise Caution(f"{len(found)} things stand in rooms that this service would have otherwise. {shown}")
     return "Nothing in the rooms is to be reported."
 
@@ -24,7 +29,7 @@ async def _drift(at: Examined) -> str:
 async def _crowded(at: Examined) -> str:
     found = [one for one in (await at.survey())["drift"] if one["what"] == CROWDED]
     if found:
-        shown = " ".join(f"{one['room']}: {one['sentence']}" for one in found[:SHOWN])
+        shown = " ".join(map(_in_room, found[:SHOWN]))
         raise Caution(f"In {len(found)} rooms more people have a level than one event can hold. {shown}")
     return "The levels of each room fit into one event."
 
@@ -43,7 +48,7 @@ async def _nobodies(at: Examined) -> str:
 async def _older(at: Examined) -> str:
     older: Sequence[str] = (await at.survey())["older"]
     if older:
-        listed = ", ".join(older[:SHOWN]) + (" …" if len(older) > SHOWN else "")
+        listed = ", ".join(older[:LISTED]) + (" …" if len(older) > LISTED else "")
         raise Caution(f"{len(older)} rooms have an older version than rooms.version: {listed}.")
     return "No room has an older version than the configured one."
 

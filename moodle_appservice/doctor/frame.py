@@ -69,7 +69,8 @@ async def examine(checks: Sequence[Check[T]], at: T) -> list[Result]:
             continue
         before = results.get(check.after)
         if before is not None and before.state in (FAILED, UNCHECKED):
-            results[check.name] = Result(check.name, UNCHECKED, f"Needs “{check.after}” first.")
+            other = f"“{check.after}”"
+            results[check.name] = Result(check.name, UNCHECKED, f"Needs {other} first.")
             continue
         results[check.name] = await _run(check, at)
     return list(results.values())

@@ -42,10 +42,10 @@ async def _stated_ids(at: Examined) -> str:
             f"Of {len(people)} people that were looked at nobody shows a value in the profile field {name}: there is "
             "no such field, nobody has filled it in, or our account may not see it."
         )
-    believed = (
-        "" if identity.profile_field_locked else " None is believed: identity.profile_field_locked is off."
-    )
-    return f"Of {len(people)} people that were looked at {stated} show a value in the profile field {name}.{believed}"
+    said = f"Of {len(people)} people that were looked at {stated} show a value in the profile field {name}."
+    if not identity.profile_field_locked:
+        said += " None is believed: identity.profile_field_locked is off."
+    return said
 
 
 async def _account_rights(at: Examined) -> str:

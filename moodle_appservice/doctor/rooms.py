@@ -10,7 +10,8 @@ from .examined import Examined
 from .frame import Caution, Check
 from .homeserver import CHECK_HOMESERVER
 
-SHOWN = 20
+SHOWN = 10
+"""So many rooms are listed; more would not fit into a gap of a sentence that is told in another language."""
 
 
 def _list(rooms: Sequence[str]) -> str:

@@ -112,7 +112,7 @@ async def audit(call: Call) -> CourseId | None:
 
 
 async def doctor(call: Call) -> CourseId | None:
-    """Check everything that this service depends on. Its own words are English, as on the command line."""
+    """Check everything that this service depends on. The command line says the same, in English."""
     _, tell = call.reader.language.gettext, call.reader.tell
     async with call.work():
         found = await call.desk.examine()
@@ -121,7 +121,7 @@ async def doctor(call: Call) -> CourseId | None:
         _("{good} of {all} checks are in order.", good=len(found) - len(wrong), all=len(found))
     )
     entries = [
-        Item(f"{SIGNS.get(one.state, '')} {one.name}", f"– {tell(one.said)} {tell(one.hint)}".strip())
+        Item(f"{SIGNS.get(one.state, '')} {_(one.name)}", f"– {tell(one.said)} {tell(one.hint)}".strip())
         for one in (wrong or found)
     ]
     await call.answer(listed(call, answer, entries, per_page=6))
