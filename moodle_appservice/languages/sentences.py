@@ -23,7 +23,7 @@ _END = re.compile(r"(?<=[.?!])\s")
 _STOPS = (".", "?", "!", ":")
 _LONGEST = 8
 """So many sentences may make one text of the catalogue."""
-_MOST_LETTERS = 4000
+_MOST_LETTERS = 1600
 _VALUE = "(.{0,600}?)"
 """What fills a gap; bounded, because texts come from outside too."""
 _KEY = 4
