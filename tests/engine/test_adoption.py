@@ -94,7 +94,7 @@ async def test_an_adopted_room_is_the_course_s_from_then_on(
     world: World, adoption: Adoption, version: str
 ) -> None:
     room_id = await foreign(world, version=version)
-    said = await asyncio.wait_for(adoption.adopt(COURSE, room_id), 10)
+    said = await asyncio.wait_for(adoption.adopt(COURSE, room_id), 60)
     assert said == [f"The room {room_id} is that of course 42 main now."]
     assert await world.store.ledger.room_of(main_room(COURSE)) == room_id
     assert world.room(COURSE) == room_id
@@ -125,7 +125,7 @@ async def test_after_the_loss_of_the_database_an_adopted_room_is_found_again(
     world: World, adoption: Adoption, tmp_path: Path
 ) -> None:
     room_id = await foreign(world)
-    await asyncio.wait_for(adoption.adopt(COURSE, room_id), 10)
+    await asyncio.wait_for(adoption.adopt(COURSE, room_id), 60)
     await world.matrix.push()
     other = await with_lost_books(world, tmp_path / "other.db")
     await other.pass_over_site()
@@ -174,7 +174,7 @@ async def test_with_admin_rights_the_bot_gets_what_it_lacks(
 ) -> None:
     room_id = await foreign(world, version="11", bot=None, invited=invited)
     world.matrix.is_admin = True
-    await asyncio.wait_for(adoption.adopt(COURSE, OLD), 10)
+    await asyncio.wait_for(adoption.adopt(COURSE, OLD), 60)
     assert await world.store.ledger.room_of(main_room(COURSE)) == room_id
     assert world.matrix.content(room_id, "m.room.power_levels")["users"][world.rules.bot] == 100
 
@@ -245,7 +245,7 @@ async def test_the_room_of_moodle_s_own_provider_is_found_and_warned_of(
     assert (found.key, found.room) == (main_room(COURSE), OLD)
     proposal = await adoption.look(COURSE, found.room)
     assert any("communication subsystem" in note for note in proposal.notes)
-    await asyncio.wait_for(adoption.adopt(COURSE, found.room), 10)
+    await asyncio.wait_for(adoption.adopt(COURSE, found.room), 60)
     assert await world.store.ledger.room_of(main_room(COURSE)) == room_id
     assert await candidates.find() == []
     assert [(one.key, one.users) for one in await candidates.unmanaged()] == [
@@ -279,7 +279,7 @@ async def test_announcements_can_be_adopted_where_the_course_is_to_have_them(wor
         *(world.matrix, world.matrix, world.store, world.planner, world.site, workers, choosing),
         *(world.rules, world.clock),
     )
-    said = await asyncio.wait_for(adoption.adopt(COURSE, OLD, "announcements"), 10)
+    said = await asyncio.wait_for(adoption.adopt(COURSE, OLD, "announcements"), 60)
     await workers.stop()
     assert said[0] == f"The room {room_id} is that of course 42 announcements now."
     key = RoomKey(RoomKind.ANNOUNCEMENTS, COURSE)

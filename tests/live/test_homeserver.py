@@ -97,7 +97,7 @@ async def test_a_seat_gets_the_events_of_its_room(synapse: EmbeddedSynapse, seat
         body = {"room_alias_name": f"{seat.prefix}course_1", "name": "Course"}
         status, told = await ask(synapse, seat.as_token, "POST", "/_matrix/client/v3/createRoom", body)
         assert status == 200, told
-        first = await asyncio.wait_for(events.get(), 10)
+        first = await asyncio.wait_for(events.get(), 60)
     assert (first["type"], first["sender"]) == ("m.room.create", seat.sender)
 
 
