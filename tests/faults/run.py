@@ -28,7 +28,7 @@ from tests.faults.stage import Stage
 from tests.live.homeserver import Seat, write_registration
 from tests.live.postgres import PostgresServer, postgres_server
 
-TIME_FOR_ONE = 240.0
+TIME_FOR_ONE = 600.0
 """Seconds that a story may take before it counts as hung."""
 
 

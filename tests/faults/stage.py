@@ -343,7 +343,7 @@ class Stage:
         self._rights_away.clear()
         self.moodle_clock = 0
 
-    async def until_ready(self, patience: float = 90.0) -> None:
+    async def until_ready(self, patience: float = 180.0) -> None:
         """Until the service answers at its socket, started again as often as it takes."""
         async with asyncio.timeout(patience):
             while True:

@@ -25,7 +25,7 @@ from moodle_appservice.engine.operations import SyncReport
 from moodle_appservice.service import Service
 from tests.live.homeserver import Seat
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 def small_university(courses: int = 2, people: int = 4) -> University:

@@ -66,7 +66,7 @@ async def running(house: House, *words: str) -> AsyncIterator[asyncio.subprocess
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 30)
+        await asyncio.wait_for(process.wait(), 60)
 
 
 async def test_generate_in_an_empty_folder_leads_to_a_registration(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ async def test_a_push_whose_commit_fails_is_pushed_again_and_nothing_is_written_
     monkeypatch.setattr(service.store.mirror, "take_in", fails_once)
     client = await people.client(house.synapse, anna)
     await client.join(room_id)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await refused.wait()
     house.moodle.university.courses[2].fullname = "Another name"
     # The gate asks the homeserver to push again and waits for it before anything is written.
