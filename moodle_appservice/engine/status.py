@@ -166,7 +166,14 @@ class StatusReader:
             own_room=bool(prepared.facts.course.own_room_url),
             paused=paused,
             rooms=tuple(
-                _room(room, (_without_account(room, why) | self._why_missing(prepared, room)).values())
+                _room(
+                    room,
+                    (
+                        why
+                        if room is main
+                        else _without_account(room, why) | self._why_missing(prepared, room)
+                    ).values(),
+                )
                 for room in prepared.rooms
                 if not room.key.retired
             ),

@@ -23,32 +23,73 @@ _END = re.compile(r"(?<=[.?!])\s")
 _STOPS = (".", "?", "!", ":")
 _LONGEST = 8
 """So many sentences may make one text of the catalogue."""
-_MOST_LETTERS = 1600
-_VALUE = "(.{0,600}?)"
-"""What fills a gap; bounded, because texts come from outside too."""
+_DEEPEST = 6
+"""So many sentences may stand within each other. Texts come from outside too, and may look endless."""
+_MOST_LETTERS = 4000
+_LONGEST_VALUE = 600
+"""Letters that fill a gap, but one at the end."""
 _KEY = 4
 """So many letters at its start decide where a text is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One text of the catalogue. `weight`: its letters outside the gaps; `is_open`: it ends with a gap.
+    """One text of the catalogue. `literals`: what stands around the gaps; `weight`: how many letters that are.
 
-    `quoted`: for each gap, whether it stands between quotation marks, for somebody else's words.
+    `is_open`: it ends with a gap. `is_whole`: it ends as a sentence does, so that another may follow. `quoted`: for
+    each gap, whether it stands between quotation marks, for somebody else's words.
     """
 
     text: str
-    pattern: re.Pattern[str]
     gaps: Sequence[str]
+    literals: Sequence[str]
     weight: int
     is_open: bool
+    is_whole: bool
     quoted: Sequence[bool]
 
-    def matches(self, text: str) -> Iterator[re.Match[str]]:
-        """How the template stands at the start of a text: up to the first space that fits, and up to its end."""
-        for match in (self.pattern.match(text), self.pattern.fullmatch(text)):
-            if match is not None:
-                yield match
+    def matches(self, text: str) -> Iterator[tuple[Sequence[str], int]]:
+        """How it stands at the start of a text: what fills the gaps, and where it ends.
+
+        Up to the first space that fits, and up to the text's end. Each gap is as short as it can be; as nothing is
+        tried twice, a text from outside can be as odd as it likes.
+        """
+        first, *others = self.literals
+        if not text.startswith(first):
+            return
+        values: list[str] = []
+        start = len(first)
+        for literal in others[:-1]:
+            found = text.find(literal, start)
+            if not 0 <= found - start <= _LONGEST_VALUE:
+                return
+            values.append(text[start:found])
+            start = found + len(literal)
+        for end in self._ends(text, start):
+            filled = [text[start : end - len(others[-1])]] if others else []
+            yield [*values, *filled], end
+
+    def _ends(self, text: str, start: int) -> Iterator[int]:
+        """Where the last literal ends, with the last gap from `start` before it."""
+        if not self.gaps:
+            if start == len(text) or (self.is_whole and text[start].isspace()):
+                yield start
+            return
+        if self.is_open:
+            if start < len(text):
+                yield len(text)
+            return
+        last = self.literals[-1]
+        found = text.find(last, start) if self.is_whole else -1
+        while 0 <= found - start <= _LONGEST_VALUE:
+            end = found + len(last)
+            if end == len(text) or text[end].isspace():
+                yield end
+                break
+            found = text.find(last, found + 1)
+        at_end = len(text) - len(last)
+        if at_end != found and text.endswith(last) and 0 <= at_end - start <= _LONGEST_VALUE:
+            yield len(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +97,18 @@ class _Found:
     """A template in a text: what fills its gaps, and the space behind it."""
 
     template: Template
-    values: tuple[str, ...]
+    values: Sequence[str]
     space: str
 
 
-@lru_cache(maxsize=4096)
 def told(text: str, language: str) -> str:
     """The text in another language, as far as its sentences are known."""
+    return _told(text, language, _DEEPEST)
+
+
+@lru_cache(maxsize=4096)
+def _told(text: str, language: str, deep: int) -> str:
+    """`deep`: how many sentences may still stand within each other."""
     if language == "en" or not text:
         return text
     chunks = _chunks(text)
@@ -70,9 +116,9 @@ def told(text: str, language: str) -> str:
     while start < len(chunks):
         for end in range(min(len(chunks), start + _LONGEST), start, -1):
             piece = "".join(chunks[start:end])
-            found = _parsed(piece.strip())
+            found = _parsed(piece.strip(), deep)
             if found is not None:
-                parts.append(piece.replace(piece.strip(), _joined(found, language)))
+                parts.append(piece.replace(piece.strip(), _joined(found, language, deep)))
                 start = end
                 break
         else:
@@ -83,7 +129,7 @@ def told(text: str, language: str) -> str:
 
 def is_known(text: str) -> bool:
     """Whether the catalogue has the whole text, sentence by sentence."""
-    return _parsed(text.strip()) is not None
+    return _parsed(text.strip(), _DEEPEST) is not None
 
 
 def _chunks(text: str) -> list[str]:
@@ -93,52 +139,53 @@ def _chunks(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> tuple[_Found, ...] | None:
-    """The templates that the whole text is made of, in order; None where it is not made of any."""
-    if not text or len(text) > _MOST_LETTERS:
+def _parsed(text: str, deep: int, more: int = _LONGEST) -> tuple[_Found, ...] | None:
+    """The templates that the whole text is made of, in order, at most `more`; None where it is not made of any."""
+    if not text or len(text) > _MOST_LETTERS or deep < 0 or more == 0:
         return None
     for template in _candidates(text[:_KEY]):
-        for match in template.matches(text):
-            values = tuple(match.groups())
+        for values, ends in template.matches(text):
             gaps = zip(values, template.quoted, strict=True)
-            if any(_END.search(value) and not quoted and not _known(value) for value, quoted in gaps):
+            if any(
+                _END.search(value) and not quoted and not _known(value, deep - 1) for value, quoted in gaps
+            ):
                 # It has swallowed a sentence of its own.
                 continue
-            rest = text[match.end() :]
+            rest = text[ends:]
             if not rest:
                 return (_Found(template, values, ""),)
-            following = _parsed(rest.strip())
+            following = _parsed(rest.strip(), deep, more - 1)
             if following is not None:
                 return (_Found(template, values, rest[: len(rest) - len(rest.lstrip())]), *following)
     return None
 
 
-def _joined(found: Sequence[_Found], language: str) -> str:
-    return "".join(_filled(one, language) + one.space for one in found)
+def _joined(found: Sequence[_Found], language: str, deep: int) -> str:
+    return "".join(_filled(one, language, deep) + one.space for one in found)
 
 
-def _filled(found: _Found, language: str) -> str:
+def _filled(found: _Found, language: str, deep: int) -> str:
     values = dict(zip(found.template.gaps, found.values, strict=True))
     text = catalogue(language, "sentences").words.get(found.template.text, "") or found.template.text
-    return _GAP.sub(lambda gap: _value(values[gap[1]], language), text)
+    return _GAP.sub(lambda gap: _value(values[gap[1]], language, deep - 1), text)
 
 
-def _value(value: str, language: str) -> str:
+def _value(value: str, language: str, deep: int) -> str:
     """A value of a gap; with the space that may stand in front of it."""
-    text, known = value.strip(), _known(value)
+    text, known = value.strip(), _known(value, deep)
     if not known:
         return value
     # The stop is where it was in the value, whatever the catalogue has.
-    shown = told(known, language).removesuffix("." if known.endswith(".") else "")
+    shown = _told(known, language, deep).removesuffix("." if known.endswith(".") else "")
     return value.replace(text, shown + ("." if text.endswith(".") else ""))
 
 
-def _known(value: str) -> str:
+def _known(value: str, deep: int) -> str:
     """The value as the catalogue has it, with a stop or without; empty where it has not."""
     text = value.strip()
     bare = text.removesuffix(".")
     forms = (text, bare) if text != bare else (f"{text}.", text)
-    return next((form for form in forms if is_known(form)), "")
+    return next((form for form in forms if _parsed(form, deep) is not None), "")
 
 
 def _candidates(beginning: str) -> Iterator[Template]:
@@ -165,16 +212,13 @@ def _templates() -> tuple[Mapping[str, Sequence[Template]], Sequence[Template]]:
 def _template(text: str) -> Template:
     parts = _GAP.split(text)
     literals, gaps = parts[::2], parts[1::2]
-    pattern = "".join(re.escape(part) if number % 2 == 0 else _VALUE for number, part in enumerate(parts))
-    is_open = not literals[-1]
-    if is_open:
-        pattern = pattern.removesuffix(_VALUE) + "(.+)"
     return Template(
         text,
-        # What is no whole sentence is only found where nothing follows: as the value of a gap.
-        re.compile(pattern + (r"(?=\s|$)" if text.endswith(_STOPS) else r"$"), re.DOTALL),
         gaps,
+        literals,
         sum(map(len, literals)),
-        is_open,
-        [before.endswith('"') and after.startswith('"') for before, after in pairwise(literals)],
+        is_open=not literals[-1],
+        # What is no whole sentence is only found where nothing follows: as the value of a gap.
+        is_whole=text.endswith(_STOPS),
+        quoted=[before.endswith('"') and after.startswith('"') for before, after in pairwise(literals)],
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
+from moodle_appservice.languages.catalogue import catalogue
+from moodle_appservice.languages.sentences import told
 from tests.fuzz.run import Finding, Fuzzer, fuzz
 from tests.fuzz.targets import TARGETS, corpus
 
@@ -28,6 +31,23 @@ def test_a_message_as_long_as_a_homeserver_takes_one_is_no_burden(command: bytes
     longest = 60_000
     name = "commands to the bot"
     Fuzzer(name, TARGETS[name]).give(b"!moodle " + command + b" " + word * (longest // len(word)))
+
+
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("filling", ["(a), ", "a: ", 'a". ', " (a ", "a. "])
+def test_text_from_outside_that_looks_like_our_sentences_is_no_burden(filling: str, part: int) -> None:
+
+    def tell(data: bytes) -> None:
+        told(data.decode(), "de")
+
+    fuzzer = Fuzzer("sentences", tell)
+    texts = [text for text in catalogue("en", "sentences").words if "{" in text]
+    for text in texts[part * 5 :: 40]:
+        first, *others = re.split(r"\{\w+\}", text)
+        many = filling * (1800 // len(filling) // len(others))
+        like = first + "".join(many + other for other in others)
+        for odd in (like, f"{like} x", filling * 100 + like + filling * 100, filling * 800):
+            fuzzer.give(odd[:4000].encode())
 
 
 def test_an_exception_that_is_not_ours_is_a_finding_with_its_input() -> None:

@@ -37,10 +37,10 @@ def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (tmp_path / code).mkdir()
         (tmp_path / code / "sentences.mo").write_bytes(compiled(texts))
     monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
-    for cached in (catalogue.catalogue, sentences.told, sentences._parsed, sentences._templates):
+    for cached in (catalogue.catalogue, sentences._told, sentences._parsed, sentences._templates):
         cached.cache_clear()
     yield
-    for cached in (catalogue.catalogue, sentences.told, sentences._parsed, sentences._templates):
+    for cached in (catalogue.catalogue, sentences._told, sentences._parsed, sentences._templates):
         cached.cache_clear()
 
 
