@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..domain.model import CourseId
 from ..languages import N_
-from .reading import Said
+from .reading import Said, quoted
 
 if TYPE_CHECKING:
     from .call import Call
@@ -45,7 +45,7 @@ class Misused(Exception):
     def __init__(self, message: str, **values: str) -> None:
         super().__init__(message)
         self.message = message
-        self.values = values
+        self.values = {name: quoted(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)

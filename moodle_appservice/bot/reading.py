@@ -9,7 +9,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from ..domain.mapping import cut
+
 LONG_PREFIX = "!moodle"
+_MOST_QUOTED = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ def read(body: str, prefix: str, *, direct: bool) -> Said | None:
         return None
     name, rest = (*text.split(None, 1), "")[:2]
     return Said(name.lower(), words_of(rest), rest)
+
+
+def quoted(words: str) -> str:
+    """What somebody wrote, as far as it is said back."""
+    return cut(words, _MOST_QUOTED)
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from .commands.help import about, allowed
 from .commands.link import HOW
 from .desk import Desk
 from .limits import Limits, Verdict
-from .reading import Said, read
+from .reading import Said, quoted, read
 from .render import Answer
 
 log = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ class Router:
             name for name, command in COMMANDS.items() if command.listed and await allowed(call, command)
         ]
         near = get_close_matches(call.said.name, names, n=1, cutoff=0.6)
-        answer = Answer().line(_("I do not know “{word}”.", word=call.said.name[:40]))
+        answer = Answer().line(_("I do not know “{word}”.", word=quoted(call.said.name)))
         if near:
             answer.line(_("Did you mean `{command}`?", command=near[0]))
         await call.answer_privately(answer.line(_("Write `help` to see what I know.")))

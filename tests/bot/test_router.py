@@ -431,3 +431,12 @@ async def test_a_course_is_reset_and_archived_and_opened_again_each_after_a_word
 async def word_for(house: House, command: str) -> str:
     """Give a dangerous command; its word."""
     return (await house.say(TEACHER, "direct", command)).split("yes ")[1].split(" ")[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["sync " + "a " * 60 + "b" * 50_000, "sync -" + "x" * 50_000, "x" * 50_000, "why @" + "y" * 50_000],
+)
+async def test_of_what_somebody_wrote_no_more_than_a_line_is_said_back(house: House, said: str) -> None:
+    answer = await house.say(TEACHER, "direct", said)
+    assert "…”" in answer and len(answer) < 600

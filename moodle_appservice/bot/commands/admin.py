@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...domain.model import CourseId
 from ..call import Call
+from ..reading import quoted
 from ..render import Answer, Item
 from .pages import listed
 
@@ -80,7 +81,7 @@ async def audit(call: Call) -> CourseId | None:
         raise await call.refuse("Write the course's number behind -c.")
     found = await call.desk.store.personal.find(words) if words else []
     if words and len(found) != 1:
-        raise await call.refuse("I know nobody called “{name}”, or several people.", name=words)
+        raise await call.refuse("I know nobody called “{name}”, or several people.", name=quoted(words))
     lines = await call.desk.store.journal.audit(
         course_id=CourseId(int(course)) if course else None,
         person=found[0] if found else None,

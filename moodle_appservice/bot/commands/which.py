@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from ...domain.model import CourseId
 from ...ports import CourseRow
 from ..call import Call, Told
+from ..reading import quoted
 from ..render import Answer, Item
 
 MOST = 15
@@ -59,10 +60,10 @@ async def _named(call: Call, name: str, known: Mapping[CourseId, CourseRow]) -> 
     if close:
         raise await call.refuse(
             "I know no course “{name}” of yours. Did you mean `{near}`? Nothing was done.",
-            name=name,
+            name=quoted(name),
             near=known[names[close[0]]].shortname,
         )
-    raise await call.refuse("I know no course “{name}” of yours. Nothing was done.", name=name)
+    raise await call.refuse("I know no course “{name}” of yours. Nothing was done.", name=quoted(name))
 
 
 async def _ask(call: Call, rows: Iterable[CourseRow]) -> Told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...domain.model import CourseId, MoodleUserId
 from ...engine.explain import Explanation
 from ..call import Call
+from ..reading import quoted
 from ..render import Answer, Item
 from .pages import listed
 from .which import staffed_course
@@ -40,7 +41,7 @@ async def _meant(call: Call, course_id: CourseId, words: str) -> MoodleUserId:
     if len(found) == 1:
         return found.pop()
     if not found:
-        raise await call.refuse("I know nobody called “{name}” in this course.", name=words)
+        raise await call.refuse("I know nobody called “{name}” in this course.", name=quoted(words))
     names = ", ".join(sorted(f"{people[person]} ({person})" for person in found)[:10])
     raise await call.refuse(
         "“{name}” can be several people: {names}. Write the number.", name=words, names=names
