@@ -106,6 +106,14 @@ async def test_the_page_of_a_course_has_its_raw_plan(school: World) -> None:
     assert "/c/2/manage" in text
 
 
+async def test_the_pages_of_a_course_say_of_each_room_who_is_not_there(school: World, campus: Campus) -> None:
+    campus.facts.add_person(51, full_name="No Account", username="")
+    campus.facts.enrol(CourseId(2), 51)
+    await campus.operations.sync()
+    for path in ("/admin/courses/2", "/c/2/manage"):
+        assert " · 1 without an account" in (await (await boss(school)).get(path)).text
+
+
 async def test_the_audit_log_comes_as_a_file(school: World) -> None:
     await school.books.journal.note("Odd", at=0.0, why='A "quoted", thing', course_id=CourseId(2))
     reply = await (await boss(school)).get("/admin/audit.csv?kind=Odd")
