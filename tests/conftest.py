@@ -17,6 +17,7 @@ import pytest
 from aiohttp import ClientResponse
 from aioresponses import aioresponses
 
+from tests.in_memory import write_into_memory
 from tests.leaks import collecting, leaks_below
 
 _HERE = Path(__file__).parent
@@ -27,6 +28,10 @@ hypothesis.settings.register_profile(
     "shared-machine", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))
 )
 hypothesis.settings.load_profile("shared-machine")
+
+
+def pytest_configure() -> None:
+    write_into_memory()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

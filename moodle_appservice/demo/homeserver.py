@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -60,6 +61,7 @@ class EmbeddedSynapse:
         self.port = port
         self.admin_token = ""
         self._registrations = tuple(registrations)
+        self._users_of_services: dict[str, list[re.Pattern[str]]] = {}
         self._postgres_url = postgres_url
         self._rate_limits = rate_limits
         self._settings = dict(settings or {})
@@ -198,7 +200,7 @@ class EmbeddedSynapse:
 
         For an application service give its sender's id: that covers what it did as any user of its namespaces.
         """
-        namespaces = users_of_services(self._registrations, self.server_name).get(user_id, ())
+        namespaces = self._users_of_services.get(user_id, ())
 
         def counts(asked: LoggedRequest) -> bool:
             if user_id in (asked.sender, asked.user):
@@ -237,6 +239,8 @@ class EmbeddedSynapse:
         command = [sys.executable, "-m", "synapse.app.homeserver", "-c", str(config)]
         self._process = Leash(command, log=self.log, env=env, cwd=self.folder)
         await self._until_healthy(self._process)
+        # What Synapse has taken. Kept, for reading 200 of them takes a second, and tests ask again and again.
+        self._users_of_services = users_of_services(self._registrations, self.server_name)
 
     async def _until_healthy(self, process: Leash) -> None:
         deadline = time.monotonic() + self._start_within

@@ -1,7 +1,7 @@
-"""Real servers for live tests. One homeserver and one PostgreSQL server per worker, started when first asked for.
+"""Real servers for live tests, each started when first asked for: a homeserver for many tests, a PostgreSQL per worker.
 
 What to ask for:
-- `synapse`: the worker's homeserver. Shared: use fresh accounts and a fresh seat, never restart it.
+- `synapse`: the worker's homeserver, shared with many tests: use fresh accounts and a fresh seat, never restart it.
 - `seat`: a registered application service of the test's own on `synapse` (see `homeserver.Seat`): start the service
   under test on `127.0.0.1:{seat.port}` with the registration file `seat.path`, or act as it with `seat.as_token`.
 - `people`: `await people.register(synapse, "ann")` makes an account, `await people.client(synapse, account)` a
@@ -16,6 +16,7 @@ What to ask for:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,28 +32,50 @@ from tests.live.house import House, small_university
 from tests.live.postgres import PostgresServer, postgres_server
 from tests.live.town import Town
 
-_SEATS = 200
+# Each costs the homeserver time at every event, and a new homeserver costs some seconds.
+_SEATS = 12
+
+
+class Homeservers:
+    """The worker's homeserver on SQLite with seats; the next one when all seats of it were used."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._running: EmbeddedSynapse | None = None
+        self.seats: list[Seat] = []
+
+    async def with_a_free_seat(self) -> EmbeddedSynapse:
+        if self._running is None or not self.seats:
+            await self.stop()
+            self.seats = [write_registration(self._folder, f"s{next(self._numbers)}") for _ in range(_SEATS)]
+            self._running = EmbeddedSynapse(registrations=[seat.path for seat in self.seats])
+            await self._running.start()
+        return self._running
+
+    async def stop(self) -> None:
+        if self._running is not None:
+            await self._running.stop()
+            self._running = None
 
 
 @pytest.fixture(scope="session")
-def seats(tmp_path_factory: pytest.TempPathFactory) -> list[Seat]:
-    """All seats of the worker's homeserver that are still free."""
-    folder: Path = tmp_path_factory.mktemp("seats")
-    return [write_registration(folder, f"s{number}") for number in range(_SEATS, 0, -1)]
-
-
-@pytest.fixture(scope="session")
-async def synapse(seats: list[Seat]) -> AsyncIterator[EmbeddedSynapse]:
-    """The worker's homeserver on SQLite. Takes about two seconds, once."""
-    async with EmbeddedSynapse(registrations=[seat.path for seat in seats]) as running:
-        yield running
+async def homeservers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Homeservers]:
+    made = Homeservers(tmp_path_factory.mktemp("seats"))
+    yield made
+    await made.stop()
 
 
 @pytest.fixture
-def seat(synapse: EmbeddedSynapse, seats: list[Seat]) -> Seat:
+async def synapse(homeservers: Homeservers) -> EmbeddedSynapse:
+    """The worker's homeserver. Takes a few seconds, once in `_SEATS` tests."""
+    return await homeservers.with_a_free_seat()
+
+
+@pytest.fixture
+def seat(synapse: EmbeddedSynapse, homeservers: Homeservers) -> Seat:
     """A seat on `synapse` that no other test has used or will use."""
-    assert seats, f"More than {_SEATS} tests of one worker want a seat: raise _SEATS."
-    return seats.pop()
+    return homeservers.seats.pop()
 
 
 @pytest.fixture
