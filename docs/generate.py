@@ -10,6 +10,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -30,6 +31,8 @@ from moodle_appservice.web.metrics import METRICS
 FOLDER = Path(__file__).parent
 PRODUCT = FOLDER.parent / "moodle_appservice"
 _MIB = 2**20
+_FIRST_VERSION = "0.1.0"
+_HOURS = "function _hours"
 _ROOT_SECTION = "At the top of the file"
 _BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
@@ -61,11 +64,13 @@ def configuration() -> str:
     descriptions = {key.name: key.description for key in keys()}
     parts: list[str] = []
     for name, listed in sections.items():
-        rows = [(f"`{key.name}`", _type(key), _default(key), key.description) for key in listed]
+        rows = [
+            (f"`{key.name}`", _type(key), _default(key), f"`{example(key)}`", _since(key), key.description)
+            for key in listed
+        ]
         introduction = f"{descriptions[name]}\n\n" if name else ""
-        parts.append(
-            f"## {titles[name]}\n\n{introduction}" + table(("Key", "Holds", "Default", "Meaning"), *rows)
-        )
+        head = ("Key", "Holds", "Default", "Such as", "Since", "Meaning")
+        parts.append(f"## {titles[name]}\n\n{introduction}" + table(head, *rows))
     return "\n".join(parts)
 
 
@@ -74,10 +79,14 @@ def _type(key: Key) -> str:
     assert field is not None
     if key.kind is Kind.SECRET:
         return "secret text"
+    if _HOURS in str(field.metadata):
+        return "hours"
     if key.kind is Kind.LIST:
-        return "list"
+        return "list of times" if _time(field) else "list"
     if key.kind is Kind.MAP:
         return "map"
+    if time := _time(field):
+        return time
     kind = field.annotation
     if get_origin(kind) is Literal:
         return " or ".join(f"`{choice}`" for choice in get_args(kind))
@@ -101,10 +110,65 @@ def _number(field: FieldInfo, *, whole: bool) -> str:
     return " ".join(words)
 
 
+def example(key: Key) -> str:
+    """A value other than the default, as the file would have it."""
+    given = _examples().get(key.name)
+    if given is not None:
+        return given
+    field = field_at(Settings, key.place)
+    assert field is not None
+    if field.annotation is bool:
+        return "off" if key.default else "on"
+    return str(next(choice for choice in get_args(field.annotation) if choice != key.default))
+
+
+@cache
+def _examples() -> Mapping[str, str]:
+    lines = (FOLDER / "examples.yaml").read_text(encoding="utf-8").splitlines()
+    # As they are written, not as they are understood: the page shows what somebody would write.
+    return dict(line.split(": ", 1) for line in lines if not line.startswith("#"))
+
+
+def _since(key: Key) -> str:
+    """The version that brought the key; a newer one says so in its field: `json_schema_extra={"since": "0.2.0"}`."""
+    field = field_at(Settings, key.place)
+    extra = field.json_schema_extra if field is not None else None
+    return str(extra["since"]) if isinstance(extra, dict) and "since" in extra else _FIRST_VERSION
+
+
 def _default(key: Key) -> str:
     if key.required:
         return "**required**"
-    return _written(key.default)
+    field = field_at(Settings, key.place)
+    assert field is not None
+    time = _time(field)
+    if _HOURS in str(field.metadata):
+        return "`{:02}-{:02}`".format(*key.default)
+    if time and key.default is None and "never" in time:
+        return "`never`"
+    return _written(_as_duration(key.default) if time else key.default)
+
+
+def _time(field: FieldInfo) -> str:
+    """What a field of seconds may hold beside them; empty where it is none."""
+    read_by = f"{field.annotation} {field.metadata}"
+    if "function _delay" in read_by:
+        return "a time, or `never`"
+    return "a time" if "function _duration" in read_by else ""
+
+
+def _as_duration(value: Any) -> Any:
+    """Seconds as people write them."""
+    if isinstance(value, tuple):
+        return tuple(_as_duration(one) for one in value)
+    if not isinstance(value, float):
+        return value
+    if not value:
+        return "0"
+    days, rest = divmod(value, 86_400)
+    if rest:
+        raise ValueError(f"{value} seconds are no whole days")
+    return f"{days:.0f} day{'s' if days != 1 else ''}"
 
 
 def _written(value: Any) -> str:
