@@ -178,4 +178,5 @@ def _course(status: CourseStatus) -> Mapping[str, Any]:
         "missing": [{"person": one.person, "name": one.name, "reason": one.reason} for one in status.missing],
         "last_sync": status.last_sync,
         "last_error": status.last_error,
+        "last_error_at": status.last_error_at,
     }

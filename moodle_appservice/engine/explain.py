@@ -162,7 +162,9 @@ class Explainer:
         trace = await self._store.personal.trace(user_id)
         told += about_rooms(prepared, user_id, self._troubles.of(row.id), trace.accounts)
         if row.last_error:
-            told.append(f"The last look at the course had this trouble: {row.last_error}")
+            told.append(
+                f"The last look at the course had this trouble at {moment(row.last_error_at or 0.0)}: {row.last_error}"
+            )
         if row.last_sync is not None:
             told.append(f"The course was last brought up to date at {moment(row.last_sync)}.")
         return told

@@ -84,6 +84,7 @@ class CourseStatus:
     held: str = ""
     last_sync: float | None = None
     last_error: str = ""
+    last_error_at: float | None = None
     rooms: tuple[RoomStatus, ...] = ()
     """Every room of the course; the numbers above are those of the main room."""
     own_room: bool = False
@@ -163,6 +164,7 @@ class StatusReader:
             held=holds[0].reason if holds else self._facts.held.get(course_id, ""),
             last_sync=row.last_sync,
             last_error=row.last_error,
+            last_error_at=row.last_error_at,
             own_room=bool(prepared.facts.course.own_room_url),
             paused=paused,
             rooms=tuple(

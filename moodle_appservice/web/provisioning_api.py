@@ -205,5 +205,6 @@ def _course_status() -> dict[str, Any]:
             "missing": _list(_object({"person": _NUMBER, "name": _TEXT, "reason": _TEXT})),
             "last_sync": _TIME,
             "last_error": _TEXT,
+            "last_error_at": _TIME,
         }
     )

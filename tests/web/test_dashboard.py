@@ -100,6 +100,16 @@ async def test_courses_are_filtered_and_those_with_an_error_come_first(school: W
     assert "C5<" not in (await browser.get("/admin/courses?q=c2")).text
 
 
+async def test_each_page_says_how_long_ago_the_error_of_a_course_was(school: World, campus: Campus) -> None:
+    at = campus.clock.now() - 300.0
+    await school.books.courses.synced(CourseId(2), at=at, error="It did not work.")
+    browser = await boss(school)
+    for path in ("/admin/courses", "/admin/courses/2", "/c/2/manage"):
+        text = (await browser.get(path)).text
+        assert "It did not work." in text, path
+        assert "5 minutes ago" in text, path
+
+
 async def test_the_page_of_a_course_has_its_raw_plan(school: World) -> None:
     text = (await (await boss(school)).get("/admin/courses/2")).text
     assert "&#34;shortname&#34;: &#34;C2&#34;" in text

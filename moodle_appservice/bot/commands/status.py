@@ -169,7 +169,10 @@ def _add_details(answer: Answer, status: CourseStatus, reader: Reader, moment: M
         entries.append(Item(_("next sync"), language.ahead(moment.next_look - moment.now)))
     if moment.running:
         entries.append(Item(_("running"), _("a sync of this course")))
-    entries.append(Item(_("errors"), reader.tell(status.last_error) if status.last_error else _("none")))
+    errors = reader.tell(status.last_error) or _("none")
+    if status.last_error and status.last_error_at is not None:
+        errors = f"{errors} ({language.ago(moment.now - status.last_error_at)})"
+    entries.append(Item(_("errors"), errors))
     answer.items(entries)
     answer.line(reader.tell(status.phase)).line(reader.tell(status.paused))
     for title, people in (
