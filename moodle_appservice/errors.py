@@ -48,9 +48,13 @@ class Problem:
     wrong: str
     right: str
 
+    @property
+    def place(self) -> str:
+        """The file, with the line where there is one."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.path}: {self.wrong}. {self.right}"
+        return f"{self.place}: {self.path}: {self.wrong}. {self.right}"
 
 
 class ConfigError(AppError):

@@ -21,6 +21,7 @@ from . import privatefile
 from .domain.identity import split_user_id
 from .domain.model import UserId
 from .errors import ConfigError, Problem
+from .languages import N_
 from .problems import PLACEHOLDER, Origin, explain, wrong
 from .yamlfile import Place, Tree, spell, without_unset
 from .yamlfile import read as read_yaml
@@ -275,13 +276,13 @@ class _Check:
         if file.rate_limited:
             yield self.problem(
                 ("rate_limited",),
-                "Synapse will let the bot invite only a few people per minute",
-                "Write rate_limited: false here and in Synapse's copy; then restart Synapse.",
+                N_("Synapse will let the bot invite only a few people per minute"),
+                N_("Write rate_limited: false here and in Synapse's copy; then restart Synapse."),
             )
         for index, entry in enumerate(file.namespaces.users):
             if Namespace(entry.regex, entry.exclusive).covers(f"@anna.example:{domain}"):
                 yield self.problem(
                     ("namespaces", "users", index),
-                    "it claims the accounts of people too, who then can't register",
-                    "Narrow the regex to names that start with moodle_.",
+                    N_("it claims the accounts of people too, who then can't register"),
+                    N_("Narrow the regex to names that start with moodle_."),
                 )

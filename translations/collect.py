@@ -28,7 +28,7 @@ MARKS = frozenset({"_", "N_", "gettext", "refuse", "Misused"})
 _MARKED = {
     "bot": ("bot",),
     "pages": ("web",),
-    "sentences": ("languages", "engine"),
+    "sentences": ("languages", "engine", "registration.py"),
 }
 _SENTENCES = ("domain", "engine", "doctor")
 _ERRORS = (
@@ -43,13 +43,16 @@ _ERRORS = (
         f"moodle/{module}.py"
         for module in (
             *("answer", "client", "errors", "lti_facts", "messages", "people", "pictures", "profile", "read"),
-            *("report_cells", "report_columns", "report_errors", "report_layout", "report_snapshot"),
-            *("reports", "rosters"),
+            *("report_cells", "report_check", "report_columns", "report_errors", "report_kinds"),
+            *("report_layout", "report_snapshot", "reports", "rights", "rosters"),
         )
     ),
     "store/db.py",
+    "config/load.py",
+    "config/renamed.py",
 )
-"""Modules of the adapters that say to people what went wrong at Matrix, at Moodle and with the database."""
+"""Modules that say to people what went wrong at Matrix, at Moodle, with the database, or what a running service has
+been told in an odd way; what is so wrong in a file that nothing starts is only said where somebody starts it."""
 _MACHINERY = (
     "engine/queues/",
     "engine/hall.py",
@@ -111,7 +114,7 @@ def collect(catalogue: str) -> Texts:
     """Every text of one catalogue."""
     found: Texts = {}
     for folder in _MARKED[catalogue]:
-        for module in sorted((PACKAGE / folder).rglob("*.py")):
+        for module in _modules(PACKAGE / folder):
             for text in marked(module.read_text(encoding="utf-8")):
                 found.setdefault(text, []).append(str(module.relative_to(PACKAGE)))
     if catalogue == "bot":
@@ -132,6 +135,10 @@ def collect(catalogue: str) -> Texts:
                     if text not in NOT_FOR_PEOPLE:
                         found.setdefault(text, []).append(str(module.relative_to(PACKAGE)))
     return {key: sorted(set(files)) for key, files in sorted(found.items(), key=lambda one: str(one[0]))}
+
+
+def _modules(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def marked(source: str) -> Iterator[str | tuple[str, str]]:

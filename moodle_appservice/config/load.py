@@ -26,7 +26,9 @@ def load(path: Path, environment: Mapping[str, str], renames: Renames = RENAMES)
     settings = _settings(tree, layers, environment, renames)
     if secret_inside and is_open_to_all(path):
         wrong = "every user of this machine can read it, and it holds a secret"
-        settings._warnings += (Problem(str(path), None, "file", wrong, f"Run: chmod 600 {path}"),)
+        settings._warnings += (
+            Problem(str(path), None, "file", wrong, f"Run chmod 600 {path}, so that only its owner does."),
+        )
     return settings
 
 

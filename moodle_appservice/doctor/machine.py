@@ -36,9 +36,12 @@ LONGEST_SOCKET = 100
 
 
 async def _configuration(at: Examined) -> str:
-    warnings = [str(one) for one in (*at.settings.warnings, *at.found.warnings)]
-    if warnings:
-        raise Caution(" ".join(warnings))
+    remarks = [
+        f"Read with a remark about {one.path} in {one.place}: {one.wrong}. {one.right}"
+        for one in (*at.settings.warnings, *at.found.warnings)
+    ]
+    if remarks:
+        raise Caution(" ".join(remarks))
     return f"Read without a remark, by version {__version__} on Python {platform.python_version()}."
 
 

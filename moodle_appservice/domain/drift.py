@@ -64,20 +64,23 @@ CROWDED: Final = "crowded"
 """The kind of note that says that the levels of a room do not fit into one event."""
 ALWAYS: Final = frozenset({"put_out", "powerless", "tombstone", "above", CROWDED})
 """Kinds of notes that are reported whatever the policy is: something can't go on without a person."""
-_COUNTED: Final[Mapping[str, str]] = {
-    "left": "{} left or declined by choice.",
-    "banned": "{} banned by a moderator.",
-    "stranger": "{} in the room whom this service did not invite.",
-    "guest": "{} in the room without an enrolment, as guests.",
-    "above": "{} not enrolled any more and as powerful as the bot, so that it can't remove them.",
+_COUNTED: Final[Mapping[str, tuple[str, str]]] = {
+    "left": ("1 person has left or declined by choice.", "{} people have left or declined by choice."),
+    "banned": ("1 person is banned by a moderator.", "{} people are banned by a moderator."),
+    "stranger": (
+        "1 account is in the room whom this service did not invite.",
+        "{} accounts are in the room whom this service did not invite.",
+    ),
+    "guest": (
+        "1 person is in the room without an enrolment, as a guest.",
+        "{} people are in the room without an enrolment, as guests.",
+    ),
+    "above": (
+        "1 account is not enrolled any more and as powerful as the bot, so that it can't remove them.",
+        "{} accounts are not enrolled any more and as powerful as the bot, so that it can't remove them.",
+    ),
 }
-_PEOPLE: Final[Mapping[str, tuple[str, str]]] = {
-    "left": ("1 person has", "{} people have"),
-    "banned": ("1 person is", "{} people are"),
-    "stranger": ("1 account is", "{} accounts are"),
-    "guest": ("1 person is", "{} people are"),
-    "above": ("1 account is", "{} accounts are"),
-}
+"""Whole sentences for one and for several, since languages differ in more than the number."""
 
 
 def reported(notes: Iterable[Note], rules: DriftRules) -> dict[str, str]:
@@ -95,5 +98,5 @@ def reported(notes: Iterable[Note], rules: DriftRules) -> dict[str, str]:
 def _sentence(kind: str, number: int, text: str) -> str:
     if kind not in _COUNTED:
         return text
-    one, many = _PEOPLE[kind]
-    return _COUNTED[kind].format(one if number == 1 else many.format(number))
+    one, many = _COUNTED[kind]
+    return one if number == 1 else many.format(number)

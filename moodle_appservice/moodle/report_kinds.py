@@ -257,15 +257,14 @@ that a course that is deleted meanwhile is gone and not empty."""
 
 def clicks(kind: Kind, name: str) -> tuple[str, ...]:
     """What to click in Moodle to make this report, a sentence each. `name`: what to call it."""
-    columns = "; ".join(
-        f"{column.entity} > {_title(column, kind)}{'' if column.needed else ' (if this Moodle has it)'}"
-        for column in kind.columns
-    )
     found = [
         f"Site administration > Reports > Report builder > Custom reports > New report: name “{name}”, report source "
         f"“{SOURCE_NAMES[kind.source]}”, “Include default setup” off.",
-        f"Add these columns from the left side: {columns}. Leave the aggregation of each at None.",
+        f"Add these columns from the left side: {_titles(kind, needed=True)}.",
     ]
+    if further := _titles(kind, needed=False):
+        found.append(f"Add these too, as far as this Moodle has them: {further}.")
+    found.append("Leave the aggregation of each column at None.")
     if kind.conditions:
         wanted = "; ".join(condition.click for condition in kind.conditions)
         found.append(f"On the right side open Conditions, add and apply: {wanted}. No other condition.")
@@ -277,6 +276,12 @@ def clicks(kind: Kind, name: str) -> tuple[str, ...]:
         "Open the tab Audience, add “Manually added users” and choose the account of our token, then save."
     )
     return tuple(found)
+
+
+def _titles(kind: Kind, *, needed: bool) -> str:
+    return "; ".join(
+        f"{column.entity} > {_title(column, kind)}" for column in kind.columns if column.needed is needed
+    )
 
 
 def _title(column: Column, kind: Kind) -> str:

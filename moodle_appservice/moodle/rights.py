@@ -98,7 +98,9 @@ def sample(site: SiteFacts, others: Iterable[CourseId] = ()) -> list[CourseId]:
 
 
 @dataclass(slots=True)
-class _Evidence:
+class Evidence:
+    """What courses have shown of rights: held in one of them, or missing in these."""
+
     held: set[str] = field(default_factory=set)
     missing: dict[str, list[CourseId]] = field(default_factory=dict)
 
@@ -146,7 +148,7 @@ class RightsProbe:
     def __init__(self, client: MoodleClient, info: SiteInfo) -> None:
         self._client = client
         self._functions = info.functions
-        self._evidence = _Evidence()
+        self._evidence = Evidence()
         self._excess: list[Finding] = []
 
     async def run(self, course_ids: Sequence[CourseId]) -> list[Finding]:
