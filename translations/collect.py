@@ -20,6 +20,10 @@ from pathlib import Path
 from babel.messages.extract import extract_from_dir
 
 PACKAGE = Path(__file__).parent.parent / "moodle_appservice"
+_SQL = re.compile(
+    r"(SELECT|INSERT|UPDATE|DELETE|VALUES|ON|AND|WHERE|PRAGMA|CREATE|CASE|FROM|WITH)\b|[a-z_]+( =|, [a-z_]+,|\(args)"
+)
+"""How the pieces begin of which queries are made."""
 Texts = dict[str | tuple[str, str], list[str]]
 """A text, or the two of a plural → the files in which it stands."""
 
@@ -39,25 +43,19 @@ _ERRORS = (
             *("office", "room_admin", "synapse_accounts"),
         )
     ),
-    *(
-        f"moodle/{module}.py"
-        for module in (
-            *("answer", "client", "errors", "lti_facts", "messages", "people", "pictures", "profile", "read"),
-            *("report_cells", "report_check", "report_columns", "report_errors", "report_kinds"),
-            *("report_layout", "report_snapshot", "reports", "rights", "rosters"),
-        )
-    ),
+    *(f"moodle/{path.name}" for path in sorted((PACKAGE / "moodle").glob("*.py"))),
+    "matrix/survey.py",
+    "dryrun.py",
+    "store/afterwards.py",
     "store/db.py",
+    "store/people.py",
     "config/load.py",
     "config/renamed.py",
 )
 """Modules that say to people what went wrong at Matrix, at Moodle, with the database, or what a running service has
 been told in an odd way; what is so wrong in a file that nothing starts is only said where somebody starts it."""
 _MACHINERY = (
-    "engine/queues/",
     "engine/hall.py",
-    "engine/lease.py",
-    "engine/sharedfacts.py",
     "engine/picture_turns.py",
 )
 """What runs the engine, and speaks to the log alone."""
@@ -69,6 +67,27 @@ NOT_FOR_PEOPLE: frozenset[str] = frozenset(
         "<li><strong>{escape}</strong>: {shown}{escape_2}</li>",
         "<li>{anchor} ({escape})</li>",
         "Control room of {site}",
+        "CourseAndRoster | errors.MoodleError",
+        "Json | errors.MoodleError",
+        "dict[str, Json]",
+        "cas server (sso)",
+        "course full name with link",
+        "course short name with link",
+        "email-based self-registration",
+        "external database",
+        "ldap server",
+        "manual accounts",
+        "mnet authentication",
+        "no authentication",
+        "no groups",
+        "no login",
+        "only see own membership",
+        "only visible to members",
+        "posts are read as Moodle shows them: the client must not ask for raw texts",
+        "separate groups",
+        "visible groups",
+        "visible to everyone",
+        "web services authentication",
         "Everything is in order.",
         "Moodle chat: management ({site})",
         "Moodle inbox",
@@ -100,6 +119,7 @@ NOT_FOR_PEOPLE: frozenset[str] = frozenset(
         "not in the room",
         "not one message with its number",
         "old account",
+        "run --dry-run",
         "reports are read by their English headers: the client must ask for en",
         "stamina ends with an answer or an error",
         "unique rows",
@@ -196,6 +216,8 @@ def sentences(source: str) -> Iterator[str]:
 
 
 def _is_words(text: str) -> bool:
+    if _SQL.match(text.strip()):
+        return False
     plain = re.sub(r"\{\w*\}", "", text)
     return " " in text.strip() and len(re.findall(r"[a-z]{2,}", plain)) > 1
 

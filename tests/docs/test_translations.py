@@ -11,7 +11,7 @@ from moodle_appservice.languages import LANGUAGES
 from moodle_appservice.languages.catalogue import translations
 from translations import catalogues
 from translations.catalogues import compiled, filled, problems, read, write
-from translations.collect import collect, sentences
+from translations.collect import NOT_FOR_PEOPLE, PACKAGE, collect, sentences
 
 
 def test_every_text_is_translated_into_every_language_and_compiled() -> None:
@@ -24,6 +24,23 @@ def test_the_catalogues_are_written_as_the_tool_writes_them(name: str) -> None:
     for language in LANGUAGES:
         path = catalogues.path_of(language, name)
         assert catalogues._po(filled(language, name, texts)) == path.read_bytes()
+
+
+TO_PROGRAMS = {"matrix/inbox.py": "to the homeserver", "store/backup.py": "on the command line"}
+"""Modules of the adapters and the engine whose sentences people don't read in Matrix or on a page."""
+
+
+def test_each_sentence_of_the_engine_and_the_adapters_is_in_a_catalogue() -> None:
+    known = {text for name in ("bot", "pages", "sentences") for text in collect(name)}
+    unknown = {
+        f"{module}: {text}"
+        for folder in ("domain", "engine", "doctor", "moodle", "matrix", "store")
+        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        if (module := str(path.relative_to(PACKAGE))) not in TO_PROGRAMS
+        for text in sentences(path.read_text(encoding="utf-8"))
+        if text.endswith(".") and text not in known | NOT_FOR_PEOPLE
+    }
+    assert unknown == set()
 
 
 def test_gettext_finds_what_the_catalogue_has() -> None:
