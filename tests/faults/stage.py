@@ -15,7 +15,6 @@ import resource
 import shutil
 import signal
 import sqlite3
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,6 @@ from urllib.parse import urlsplit
 
 from moodle_appservice.control import ask
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
-from moodle_appservice.demo.leash import Leash
 from moodle_appservice.demo.loopback import free_port
 from moodle_appservice.demo.sandbox import Fault, SandboxMoodle
 from moodle_appservice.errors import AppError
@@ -33,8 +31,8 @@ from tests.faults.schedule import COURSES, PEOPLE, Step, Story, What
 from tests.live.homeserver import Seat
 from tests.live.house import House, small_university
 from tests.live.postgres import PostgresServer
+from tests.nursery import Run, nursery
 
-ROOT = Path(__file__).parents[2]
 FIRST_COURSE = 2
 MOST_LOCK = 1.0
 
@@ -80,7 +78,7 @@ class Stage:
         self.to_service = Proxy(0, self.chance)
         self.to_moodle = Proxy(0, self.chance)
         self.to_database = Proxy(0, self.chance)
-        self.service: Leash | None = None
+        self.service: Run | None = None
         self.starts = 0
         self.disturbances = 0
         self.refused_second = 0
@@ -146,14 +144,13 @@ class Stage:
         house.top = {"database": self.database}
         house.config()
 
-    def _command(self) -> list[str]:
-        return [sys.executable, "-m", "moodle_appservice", "-c", str(self.folder / "config.yaml")]
+    def _words(self) -> list[str]:
+        return ["-c", str(self.folder / "config.yaml")]
 
     async def _start_service(self) -> None:
         self.starts += 1
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.service = await asyncio.to_thread(
-            lambda: Leash(self._command(), log=self.log, env=environment, cwd=self.folder)
+            lambda: nursery().begin(self._words(), cwd=self.folder, log=self.log)
         )
 
     async def supervise(self) -> None:
@@ -271,22 +268,18 @@ class Stage:
 
     async def _second_service(self) -> None:
         """Somebody starts the same service again by mistake."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command(),
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        log = self.folder / f"second-{self.refused_second}.log"
+        log.unlink(missing_ok=True)
+        second = await asyncio.to_thread(lambda: nursery().begin(self._words(), cwd=self.folder, log=log))
         try:
-            out, _ = await asyncio.wait_for(process.communicate(), 30)
+            code = await asyncio.to_thread(second.wait, 30)
         except TimeoutError:
             # Ours had just ended, so this one is no second one; it goes as it came.
-            process.kill()
-            await process.wait()
+            await asyncio.to_thread(second.kill)
             return
-        if b"Another process of this service uses the same database" in out:
-            assert process.returncode == 1, out
+        out = log.read_text(encoding="utf-8")
+        if "Another process of this service uses the same database" in out:
+            assert code == 1, out
             self.refused_second += 1
 
     async def _backup_synapse(self) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import aiohttp
 import pytest
@@ -18,22 +16,18 @@ from moodle_appservice.demo.sandbox import Fault
 from moodle_appservice.domain.model import RoomId, UserId
 from tests.live.house import House, until
 from tests.live.town import Town
-
-_ROOT = Path(__file__).parents[2]
+from tests.nursery import Run, nursery
 
 
 async def program(*words: str, cwd: Path) -> tuple[int, str]:
     """Run the program to its end; returns its exit code and what it printed, errors included."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "moodle_appservice", *words),
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(_ROOT)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), 120)
-    assert process.returncode is not None
-    return process.returncode, out.decode()
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "output"
+        run = await asyncio.to_thread(lambda: nursery().begin(words, cwd=cwd, log=log))
+        try:
+            return await asyncio.to_thread(run.wait), log.read_text(encoding="utf-8")
+        finally:
+            await asyncio.to_thread(run.kill)
 
 
 async def ask(house: House, *words: str) -> tuple[int, str]:
@@ -45,28 +39,23 @@ async def ask(house: House, *words: str) -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def running(house: House, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(house: House, *words: str) -> AsyncIterator[Run]:
     """The service as its own process, told to stop at the end."""
-    with (house.folder / "service.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "moodle_appservice", "-c", str(house.config()), *words),
-            cwd=house.folder,
-            env={**os.environ, "PYTHONPATH": str(_ROOT)},
-            stdout=log,
-            stderr=log,
-        )
+    log = house.folder / "service.log"
+    log.unlink(missing_ok=True)
+    process = await asyncio.to_thread(
+        lambda: nursery().begin(["-c", str(house.config()), *words], cwd=house.folder, log=log)
+    )
 
     async def ready() -> bool:
-        assert process.returncode is None, (house.folder / "service.log").read_text()
+        assert process.running, log.read_text()
         return (house.folder / "control.sock").exists()
 
     try:
         await until(ready, "the service is ready")
         yield process
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 60)
+        await asyncio.to_thread(process.end, 60.0)
 
 
 async def test_generate_in_an_empty_folder_leads_to_a_registration(tmp_path: Path) -> None:
