@@ -46,6 +46,7 @@ from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Ta
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from tests.domain import values
+from tests.empty_database import put_empty_database
 from tests.fake_accounts import FakeAccounts, FakePictureList, FakePictures
 from tests.fakes import FakeClock, FakeFacts, FakeHomeserver
 
@@ -60,6 +61,7 @@ class World:
         self.matrix = FakeHomeserver(self.rules)
         self.accounts = FakeAccounts(self.clock)
         self.pictures = FakePictures()
+        put_empty_database(database)
         self.db = Db(f"sqlite:{database}")
         self.store = Books(self.db, bot=self.rules.bot, prefix="!")
         self.commands: list[EventId] = []
