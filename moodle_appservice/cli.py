@@ -7,7 +7,7 @@ process as argparse does (code 0 or 2). The codes with which this program ends a
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -253,6 +253,16 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     for name in (*own, *cli_setup.TEXTS, *cli_rooms.TEXTS, *cli_operations.TEXTS):
         # Suppressed, so that the words before the command keep what they said.
         _add_files(made[name], default=argparse.SUPPRESS)
+    _add_options(made)
+    cli_rooms.add(made["adopt"], made["doctor"])
+    _add_user(made["user"])
+    cli_operations.add(made)
+    cli_setup.add(made)
+    _add_port(made["demo"], "--port", "the demo's web page")
+    _add_port(made["demo"], "--homeserver-port", "the demo's homeserver")
+
+
+def _add_options(made: Mapping[str, _Parser]) -> None:
     for name in ("doctor", "plan"):
         made[name].add_argument("--json", action="store_true", help="print one JSON object, for programs")
     made["run"].add_argument(
@@ -277,7 +287,6 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     made["plan"].add_argument(
         "--audit", action="store_true", help="read every room anew first, and show where it differed"
     )
-    cli_rooms.add(made["adopt"], made["doctor"])
     made["sync"].add_argument(
         "--confirm",
         nargs="?",
@@ -285,14 +294,9 @@ def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="ID",
         help="also do what safety holds: the group with this id, as `plan` shows it, or all that is held",
     )
-    _add_user(made["user"])
-    cli_operations.add(made)
-    cli_setup.add(made)
     made["demo"].add_argument(
         "--once", action="store_true", help="end after the story; 0 only if all of it happened"
     )
-    _add_port(made["demo"], "--port", "the demo's web page")
-    _add_port(made["demo"], "--homeserver-port", "the demo's homeserver")
 
 
 def _add_invite(lti: _Parser) -> _Parser:

@@ -72,33 +72,50 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         by_category={CategoryId(int(number)): differs(one) for number, one in rooms.categories.items()},
         by_course={CourseId(int(number)): differs(one) for number, one in rooms.courses.items()},
         identity=identity_rules(settings),
-        accounts=AccountRules(
-            mode=AccountMode(settings.accounts.mode),
-            wait_for_account=settings.accounts.wait_for_account,
-            login=settings.accounts.login,
-            hand_out_password=settings.accounts.hand_out_password,
-            name_template=settings.accounts.name,
-            follow_name=settings.accounts.follow_name,
-            follow_avatar=settings.accounts.follow_avatar,
-            follow_email=settings.accounts.follow_email,
-        ),
-        people=PeopleRules(
-            exclude=frozenset(settings.people.exclude),
-            on_suspend=settings.people.on_suspend,
-            grace_period=settings.people.grace_period,
-            when=settings.membership.when,
-        ),
-        fields=FieldRules(
-            enabled=rooms.fields.enabled,
-            name=rooms.fields.name,
-            topic=rooms.fields.topic,
-            on_words=frozenset(word.casefold() for word in rooms.field_words.on),
-            off_words=frozenset(word.casefold() for word in rooms.field_words.off),
-        ),
+        accounts=account_rules(settings),
+        people=people_rules(settings),
+        fields=field_rules(settings),
         safety=SafetyRules(**settings.safety.model_dump(exclude={"max_shrink"})),
         spaces=settings.spaces.rules,
         drift=drift_rules(settings),
         life=life_rules(settings),
+    )
+
+
+def account_rules(settings: Settings) -> AccountRules:
+    """How accounts come to be and what they are kept like."""
+    accounts = settings.accounts
+    return AccountRules(
+        mode=AccountMode(accounts.mode),
+        wait_for_account=accounts.wait_for_account,
+        login=accounts.login,
+        hand_out_password=accounts.hand_out_password,
+        name_template=accounts.name,
+        follow_name=accounts.follow_name,
+        follow_avatar=accounts.follow_avatar,
+        follow_email=accounts.follow_email,
+    )
+
+
+def people_rules(settings: Settings) -> PeopleRules:
+    """Who is invited at all, and when."""
+    return PeopleRules(
+        exclude=frozenset(settings.people.exclude),
+        on_suspend=settings.people.on_suspend,
+        grace_period=settings.people.grace_period,
+        when=settings.membership.when,
+    )
+
+
+def field_rules(settings: Settings) -> FieldRules:
+    """The fields of a course by which teachers decide, and how their words are read."""
+    fields, words = settings.rooms.fields, settings.rooms.field_words
+    return FieldRules(
+        enabled=fields.enabled,
+        name=fields.name,
+        topic=fields.topic,
+        on_words=frozenset(word.casefold() for word in words.on),
+        off_words=frozenset(word.casefold() for word in words.off),
     )
 
 

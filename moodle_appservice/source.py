@@ -88,23 +88,7 @@ class Source:
         )
         self.reports: ReportFacts | None = None
         if settings.moodle.source == "reports":
-            names = (rules.fields.enabled, rules.fields.name, rules.fields.topic)
-            self.reports = ReportFacts(
-                client,
-                self.courses,
-                clock=clock,
-                choice=Choice(prefix=settings.moodle.reports_prefix, reports=report_names(settings)),
-                fields=Fields(
-                    profile=profile,
-                    course=tuple(name for name in names if name),
-                    headers=settings.moodle.report_headers,
-                ),
-                extra=extra_roles(settings),
-                language=settings.moodle.language,
-                rows_per_request=settings.moodle.rows_per_request,
-                rules=limits,
-            )
-
+            self.reports = _reports(settings, rules, client, self.courses, clock, limits)
         self.lists: ListSource | None = None
         if settings.moodle.source == "lti":
             self.lists = ListSource(settings, self.courses, store, queue, clock, client.session, limits)
@@ -254,6 +238,33 @@ def _budget(settings: Settings, client: MoodleClient, source: Source) -> Budget 
     if not per_minute:
         return None
     return Budget(per_minute, lambda: client.requests + source.beside(), batch=client.batch)
+
+
+def _reports(
+    settings: Settings,
+    rules: Rules,
+    client: MoodleClient,
+    courses: MoodleFacts,
+    clock: Clock,
+    limits: ShrinkRules,
+) -> ReportFacts:
+    moodle = settings.moodle
+    names = (rules.fields.enabled, rules.fields.name, rules.fields.topic)
+    return ReportFacts(
+        client,
+        courses,
+        clock=clock,
+        choice=Choice(prefix=moodle.reports_prefix, reports=report_names(settings)),
+        fields=Fields(
+            profile=profile_fields_for(rules.identity),
+            course=tuple(name for name in names if name),
+            headers=moodle.report_headers,
+        ),
+        extra=extra_roles(settings),
+        language=moodle.language,
+        rows_per_request=moodle.rows_per_request,
+        rules=limits,
+    )
 
 
 def report_names(settings: Settings) -> dict[str, int | str]:

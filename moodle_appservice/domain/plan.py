@@ -72,22 +72,8 @@ def plan_room(
     if actual is None and not desired.is_made:
         return Plan(desired.key, (), desired.notes, next_look)
     if actual is None:
-        power = power_levels(
-            rules.room_version,
-            rules,
-            places.levels(),
-            kind=desired.key.kind,
-            voice=desired.voice,
-            creators=creators_of(desired.creation),
-        )
-        create = CreateRoom(
-            desired.key,
-            desired.alias,
-            creation_content(desired, fitting(power)[0]),
-            NO_ROOM_YET if desired.key.kind.is_of_course else NO_SPACE_YET,
-        )
         actions: tuple[Action, ...] = (
-            create,
+            _creation(desired, places, rules),
             *_children(desired, {}, ours, []),
             *places.arrivals(waiting),
             *_address(desired, None),
@@ -113,6 +99,19 @@ def plan_room(
     passing = repairs.possible(actions, actual, rules, notes)
     bookings = replace(places.bookings(), names=names)
     return Plan(desired.key, passing, tuple(notes), next_look, bookings)
+
+
+def _creation(desired: DesiredRoom, places: Places, rules: Rules) -> CreateRoom:
+    power = power_levels(
+        rules.room_version,
+        rules,
+        places.levels(),
+        kind=desired.key.kind,
+        voice=desired.voice,
+        creators=creators_of(desired.creation),
+    )
+    why = NO_ROOM_YET if desired.key.kind.is_of_course else NO_SPACE_YET
+    return CreateRoom(desired.key, desired.alias, creation_content(desired, fitting(power)[0]), why)
 
 
 def staying_in(

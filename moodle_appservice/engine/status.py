@@ -5,7 +5,7 @@ Made from the same plan that a sync would carry out, so that a status never tell
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..domain.actions import ForceJoin, Invite
@@ -137,7 +137,11 @@ class StatusReader:
         joined, invited, virtual = _count(main)
         why = self._why_missing(prepared, main)
         missing = await self._named(prepared, why)
-        notes = main.plan.notes
+        untrusted = {
+            note.person: (note.text, note.kind)
+            for note in main.plan.notes
+            if note.kind == "untrusted" and note.person is not None
+        }
         holds = [room.verdict.hold for room in prepared.rooms if room.verdict.hold is not None]
         return CourseStatus(
             course_id=course_id,
@@ -150,15 +154,8 @@ class StatusReader:
             invited=invited,
             missing=missing,
             virtual=virtual,
-            without_level=await self._named(
-                prepared,
-                {
-                    note.person: (note.text, note.kind)
-                    for note in notes
-                    if note.kind == "untrusted" and note.person is not None
-                },
-            ),
-            guests=sum(1 for note in notes if note.kind == "guest"),
+            without_level=await self._named(prepared, untrusted),
+            guests=sum(1 for note in main.plan.notes if note.kind == "guest"),
             to_do=sum(len(room.plan.actions) for room in prepared.rooms),
             phase=prepared.course.stage.why,
             held=holds[0].reason if holds else self._facts.held.get(course_id, ""),
@@ -167,19 +164,18 @@ class StatusReader:
             last_error_at=row.last_error_at,
             own_room=bool(prepared.facts.course.own_room_url),
             paused=paused,
-            rooms=tuple(
-                _room(
-                    room,
-                    (
-                        why
-                        if room is main
-                        else _without_account(room, why) | self._why_missing(prepared, room)
-                    ).values(),
-                )
-                for room in prepared.rooms
-                if not room.key.retired
-            ),
+            rooms=tuple(self._rooms(prepared, why)),
         )
+
+    def _rooms(self, prepared: Prepared, why: Mapping[MoodleUserId, tuple[str, str]]) -> Iterator[RoomStatus]:
+        """How each room in use stands; `why`: who is missing in the main one."""
+        for room in prepared.rooms:
+            if room.key.retired:
+                continue
+            missing = dict(why)
+            if room is not prepared.main:
+                missing = _without_account(room, why) | self._why_missing(prepared, room)
+            yield _room(room, missing.values())
 
     def _why_missing(self, prepared: Prepared, room: PreparedRoom) -> dict[MoodleUserId, tuple[str, str]]:
         """Who is enrolled and lacks a place in this room: the reason, and its kind as in `Missing`."""
