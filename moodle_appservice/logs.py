@@ -13,6 +13,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, TextIO
@@ -107,9 +108,11 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Say where a log call failed, without its arguments."""
         kind = sys.exc_info()[0]
         reason = kind.__name__ if kind else "error"
-        self.stream.write(
-            f"A log line of {record.pathname}:{record.lineno} could not be written: {reason}.\n"
-        )
+        # Where the disk is full, nothing is said, and everything else goes on.
+        with suppress(OSError):
+            self.stream.write(
+                f"A log line of {record.pathname}:{record.lineno} could not be written: {reason}.\n"
+            )
 
 
 def set_up(level: str, style: Literal["text", "json"], secrets: Iterable[str] = ()) -> None:

@@ -6,6 +6,7 @@ What is built of what stands in `assembly`.
 from __future__ import annotations
 
 import logging
+from contextlib import AsyncExitStack
 
 from .accounts import say_what_is_missing
 from .assembly import Assembly
@@ -66,27 +67,39 @@ class Service(Assembly):
             raise
 
     async def stop(self) -> None:
-        """Stop everything, in the opposite order; safe after a start that failed half-way."""
+        """Stop everything, in the opposite order; safe after a start that failed half-way.
+
+        What fails to stop keeps nothing else from it: a database that stays open would keep the process alive.
+        """
         self.health.ready = False
-        if self._is_built:
-            await self.timer.stop()
-            await self.keeping.slow_audit.stop()
-            await self.sampler.stop()
-            await self.machines.stop()
-            if self.relaying.relay is not None:
-                await self.relaying.relay.stop()
-            await self.door.stop()
-            await self.talk.stop()
-            await self.workers.stop()
-            if self.clustered is not None and self._joins:
-                await self.clustered.close()
-            await self.source.close()
-            await self.browsers.close()
+        async with AsyncExitStack() as parts:
+            # The last one stops first.
+            parts.push_async_callback(self._close_database)
+            parts.push_async_callback(self._close_session)
+            parts.push_async_callback(self._doorway.close)
+            if not self._is_built:
+                return
             self._is_built = False
-        await self._doorway.close()
+            parts.push_async_callback(self.browsers.close)
+            parts.push_async_callback(self.source.close)
+            if self.clustered is not None and self._joins:
+                parts.push_async_callback(self.clustered.close)
+            parts.push_async_callback(self.workers.stop)
+            parts.push_async_callback(self.talk.stop)
+            parts.push_async_callback(self.door.stop)
+            if self.relaying.relay is not None:
+                parts.push_async_callback(self.relaying.relay.stop)
+            parts.push_async_callback(self.machines.stop)
+            parts.push_async_callback(self.sampler.stop)
+            parts.push_async_callback(self.keeping.slow_audit.stop)
+            parts.push_async_callback(self.timer.stop)
+
+    async def _close_session(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def _close_database(self) -> None:
         if self._db_is_open:
             await self._db.stop()
             self._db_is_open = False

@@ -33,6 +33,8 @@ from .space import SpaceSync
 from .stopping import end
 
 LONGEST_BACK_OFF = 300.0
+AFTER_A_BUG = 30.0
+"""Seconds until a key is looked at again after an error that nobody has foreseen."""
 ASKED = "asked:"
 """What the signal begins with that names somebody who waits."""
 WOKEN_BY_THEN = 5.0
@@ -172,6 +174,11 @@ class Workers:
                 except asyncio.CancelledError:
                     await asyncio.shield(self._queue.back_off(taken, delay=0))
                     raise
+                except Exception:
+                    log.exception(
+                        "What came of a look at %s could not be kept; it is tried again.", taken.key
+                    )
+                    await self._queue.back_off(taken, delay=AFTER_A_BUG)
                 finally:
                     self._at.discard(taken.key)
 
@@ -200,7 +207,7 @@ class Workers:
                 "A look at %s ended in a bug of ours [%s]; it is tried again.", taken.key, reference
             )
             text = f"Internal error {type(error).__name__}, reference {reference}; see the log."
-            failure = TemporaryFailure(text, retry_after=30)
+            failure = TemporaryFailure(text, retry_after=AFTER_A_BUG)
         self._observer.looked(taken.key, _outcome(outcome, failure), time.monotonic() - began)
         if outcome is Outcome.DONE or (failure is not None and not isinstance(failure, TemporaryFailure)):
             _tell(waiters, failure)

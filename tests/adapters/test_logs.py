@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -105,6 +106,22 @@ def test_a_wrong_log_call_does_not_print_its_arguments(capsys: pytest.CaptureFix
     said = capsys.readouterr().err
     assert "could not be written: TypeError" in said
     assert "s3cr3t" not in said
+
+
+class FullDisk(io.StringIO):
+    """A file of which nothing is taken any more."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_can_not_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    set_up("INFO", "text")
+    root = logging.getLogger()
+    root.handlers[:] = [handler for handler in root.handlers if type(handler).__module__ == set_up.__module__]
+    assert root.handlers
+    log.warning("nobody reads this")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.engine.course import Outcome
-from moodle_appservice.engine.worker import LONGEST_BACK_OFF, Workers, _delay
+from moodle_appservice.engine.worker import AFTER_A_BUG, LONGEST_BACK_OFF, Workers, _delay
 from moodle_appservice.errors import PermanentFailure, Refused, TemporaryFailure
 from moodle_appservice.ports import SITE, CourseRow, Key, Priority, Taken, course_key
 from tests.engine.world import World
@@ -343,3 +343,22 @@ async def test_people_are_looked_at_while_every_other_worker_has_a_room_in_hand(
     assert world.queue.depth() == 1, "the room is still in hand"
     go_on.set()
     await workers.stop()
+
+
+async def test_a_worker_goes_on_where_what_came_of_a_look_could_not_be_kept(
+    world: World, script: Script, scripted: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = world.queue.done
+
+    async def fails(taken: Taken) -> None:
+        if taken.key == ONE and len(script.of(ONE)) == 1:
+            raise OSError("No space left on the device")
+        await done(taken)
+
+    monkeypatch.setattr(world.queue, "done", fails)
+    await world.queue.add(ONE, priority=Priority.PASS, signal="pass")
+    await reached(world, scripted)
+    assert len(script.of(ONE)) == 1
+    world.clock.advance(AFTER_A_BUG)
+    await reached(world, scripted)
+    assert len(script.of(ONE)) == 2

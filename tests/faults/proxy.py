@@ -59,6 +59,7 @@ class Proxy:
     def __post_init__(self) -> None:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._suffering: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, port: int = 0) -> None:
@@ -81,6 +82,13 @@ class Proxy:
             with suppress(Exception):
                 writer.transport.abort()
 
+    def heal(self) -> None:
+        """No more trouble: a connection that suffers would go on to."""
+        self.trouble = Trouble.NONE
+        for writer in list(self._suffering):
+            with suppress(Exception):
+                writer.transport.abort()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -93,6 +101,7 @@ class Proxy:
         finally:
             self._tasks.discard(task)
             self._open.discard(writer)
+            self._suffering.discard(writer)
             with suppress(Exception):
                 writer.transport.abort()
 
@@ -101,6 +110,7 @@ class Proxy:
             trouble = self.trouble
             if trouble is not Trouble.NONE:
                 self.struck += 1
+                self._suffering.add(writer)
             if trouble is Trouble.RESET:
                 return
             if trouble in _ANSWERS:

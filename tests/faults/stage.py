@@ -329,7 +329,7 @@ class Stage:
     def calm(self) -> None:
         """All works again."""
         for proxy in (self.to_synapse, self.to_service, self.to_moodle, self.to_database):
-            proxy.trouble = Trouble.NONE
+            proxy.heal()
         self.moodle.faults.clear()
         for right in self._rights_away:
             self.moodle.rights.grant(right)
