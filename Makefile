@@ -42,7 +42,8 @@ $(VENV)/.requirements: requirements/test.txt
 	echo "None of these is a Python 3.11 or newer with the module venv: $(CANDIDATES)." >&2; \
 	echo "Install one (Debian: apt install python3 python3-venv) or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
+	  -r requirements/test.txt
 	@touch $@
 
 $(VENV)/.project: $(VENV)/.requirements pyproject.toml
@@ -52,9 +53,12 @@ $(VENV)/.project: $(VENV)/.requirements pyproject.toml
 demo: venv
 	$(BIN)/moodle-appservice demo $(if $(filter-out 0,$(ONCE)),--once)
 
-# More workers than that only start more homeservers.
+# One more than there are processors, for they wait for homeservers half of the time; more than six only start more of
+# these.
+WORKERS := $(shell cores=$$(nproc 2>/dev/null || echo 2); [ $$cores -lt 6 ] && echo $$((cores + 1)) || echo 6)
+
 test: venv
-	$(BIN)/python -m pytest -m "not browser" --numprocesses auto --maxprocesses 6 \
+	$(BIN)/python -m pytest -m "not browser" --numprocesses $(WORKERS) \
 	  --junitxml=build/test-results.xml $(ARGS)
 
 test-browser: venv

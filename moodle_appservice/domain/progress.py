@@ -14,6 +14,7 @@ WINDOW = 180.0
 FEW = 5
 """With fewer arrivals than that there is no rate yet."""
 MOST = 2000
+_HOURS_FROM = 2 * 3600 - 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,14 @@ class Progress:
             return ""
         if self.seconds is None:
             return f"{self.left} places in rooms are still to be given; how long that takes is not known yet."
-        return (
-            f"{self.left} places in rooms are still to be given, which takes about {_duration(self.seconds)}."
-        )
+        # Whole sentences: a number with its word is no text that could be told in another language.
+        if self.seconds < 90:
+            return f"{self.left} places in rooms are still to be given, which takes about a minute."
+        if self.seconds < _HOURS_FROM:
+            minutes = round(self.seconds / 60)
+            return f"{self.left} places in rooms are still to be given, which takes about {minutes} minutes."
+        hours = round(self.seconds / 3600)
+        return f"{self.left} places in rooms are still to be given, which takes about {hours} hours."
 
 
 class Rate:
@@ -59,11 +65,3 @@ def progress(expected: int, taken: int, per_second: float | None) -> Progress:
     """What is left of the places that there should be."""
     left = max(0, expected - taken)
     return Progress(left, per_second, left / per_second if per_second else None)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} minutes"
-    return f"{seconds / 3600:.1f} hours"

@@ -40,9 +40,9 @@ def test_a_rate_that_has_come_to_a_halt_falls_before_it_is_gone() -> None:
         (10, 10, 1.0, ""),
         (10, 12, 1.0, ""),
         (100, 10, None, "90 places in rooms are still to be given; how long that takes is not known yet."),
-        (100, 10, 3.0, "90 places in rooms are still to be given, which takes about 30 seconds."),
+        (100, 10, 3.0, "90 places in rooms are still to be given, which takes about a minute."),
         (10_000, 0, 20.0, "10000 places in rooms are still to be given, which takes about 8 minutes."),
-        (2_000_000, 0, 20.0, "2000000 places in rooms are still to be given, which takes about 27.8 hours."),
+        (2_000_000, 0, 20.0, "2000000 places in rooms are still to be given, which takes about 28 hours."),
     ],
 )
 def test_it_is_told_in_a_sentence(expected: int, taken: int, rate: float | None, sentence: str) -> None:
