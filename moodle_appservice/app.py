@@ -31,6 +31,7 @@ from .doctor.frame import as_text, examine, exit_of
 from .doctor.homeserver import CHECK_HOMESERVER
 from .engine.operations import SyncReport
 from .engine.pauses import COMMAND_LINE
+from .engine.stopping import end
 from .errors import AppError, Problem
 from .registration import Registration
 from .reload import Reload
@@ -147,12 +148,25 @@ async def _run(
         loop.add_signal_handler(number, told.set)
     reload = Reload(service, lambda: config.load(files.config, environment))
     loop.add_signal_handler(signal.SIGHUP, reload)
-    await service.start()
+    if not await _is_started(service, told):
+        return Exit.DONE
     try:
         await told.wait()
     finally:
         await service.stop()
     return Exit.DONE
+
+
+async def _is_started(service: Service, told: asyncio.Event) -> bool:
+    """Start it; False where it was told to end before it was ready, and has ended. A start may have to wait long."""
+    starting, ending = asyncio.create_task(service.start()), asyncio.create_task(told.wait())
+    await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        await end(ending)
+        starting.result()
+        return True
+    await end(starting)
+    return False
 
 
 async def _findings(service: Service) -> list[Finding]:

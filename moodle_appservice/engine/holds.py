@@ -47,7 +47,7 @@ class Holds:
             await self._facts.confirm(courses)
             await self._done(Cause.DOUBT, by, len(courses))
             await self._queue.add(SITE, priority=Priority.WAITING_PERSON, signal=CONFIRM)
-            return f"Confirmed: what Moodle says about {_number(len(courses), 'course')} is taken as it is."
+            return f"Confirmed: what Moodle says is taken as it is. Courses: {len(courses)}."
         for cause, rows in (await self._waiting(course_id)).items():
             if wanted == _group(cause, rows).id:
                 return await self._confirm(cause, rows, by)
@@ -68,9 +68,7 @@ class Holds:
                     key = person_key(MoodleUserId(int(number)))
                     await self._queue.add(key, priority=Priority.PERSON, signal=CONFIRM)
         users = sum(len(row.users) for row in rows)
-        return (
-            f"Confirmed: {_group(cause, rows).title.lower()}, {_number(len(rows), 'place')}, {users} in all."
-        )
+        return f"Confirmed: {_group(cause, rows).title}. Rooms or courses: {len(rows)}, people: {users}."
 
     async def _done(self, cause: Cause, by: str, number: int) -> None:
         log.warning("%s confirms what was held: %s, %d.", by, cause, number)
@@ -114,7 +112,3 @@ def _group(cause: Cause, rows: Sequence[HeldRow]) -> HoldGroup:
     parts = tuple(HeldPart(row.course_id or None, row.room_id, len(row.users), row.reason) for row in rows)
     places = [(f"{row.course_id} {row.room_id}", row.users) for row in rows]
     return HoldGroup(group_id(cause, places), cause, min(row.since for row in rows), parts)
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

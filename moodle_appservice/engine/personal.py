@@ -150,7 +150,7 @@ class Personal:
         trace = await self._store.personal.trace(user_id)
         courses |= {course_id for course_id, _ in trace.rooms.values()}
         await self._out_of_rooms(user_id, trace)
-        said = [f"Moodle user {user_id} was taken out of {_count(len(trace.rooms), 'room')}."]
+        said = [f"Moodle user {user_id} was taken out of the rooms. Rooms: {len(trace.rooms)}."]
         said += await self._deactivate(user_id)
         said += await self._out_of_moodle(user_id)
         for room_id in sorted(trace.direct):
@@ -291,8 +291,7 @@ def _about_rooms(found: Mapping[str, Sequence[Mapping[str, Any]]], trace: Trace)
     courses = sorted(row["course_id"] for row in found.get("enrolment", ()))
     listed = f" ({', '.join(map(str, courses[:20]))}{' …' if len(courses) > 20 else ''})" if courses else ""
     return [
-        f"Enrolled in {_count(len(courses), 'course')} that we know{listed}; joined or invited in "
-        f"{_count(len(trace.rooms), 'room')}."
+        f"Enrolled in courses that we know: {len(courses)}{listed}. Joined or invited in rooms: {len(trace.rooms)}."
     ]
 
 
@@ -301,11 +300,7 @@ def _about_the_rest(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[st
         f"We made the account {row['matrix_id']} ({row['kind']}, {row['state']})."
         for row in found.get("account", ())
     ]
-    told += [f"{_count(len(found.get('audit', ())), 'entry', 'entries')} of the audit log; see the export."]
+    told += [f"Lines of the audit log: {len(found.get('audit', ()))}; see the export."]
     last = found.get("audit", ())[-3:]
     told += [f"  {row['kind']}: {row['why']} – {row['result']}" for row in last]
     return told
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -52,12 +52,7 @@ def about_rooms(
             for room in prepared.rooms
             for sentence in _of_one(room, user_id, accounts, several=len(prepared.rooms) > 1)
         ),
-        *(
-            f"{_named(trouble.action)} failed {_times(trouble.times)} and is tried again at "
-            f"{moment(trouble.retry_at)}: {trouble.failure}"
-            for trouble in troubles.values()
-            if _is_about(trouble.action, user_id)
-        ),
+        *(_failed(trouble) for trouble in troubles.values() if _is_about(trouble.action, user_id)),
     ]
 
 
@@ -167,5 +162,8 @@ def _named(action: Action) -> str:
             return "A change of the room"
 
 
-def _times(times: int) -> str:
-    return "once" if times == 1 else f"{times} times"
+def _failed(trouble: Trouble) -> str:
+    what, at, why = _named(trouble.action), moment(trouble.retry_at), trouble.failure
+    if trouble.times == 1:
+        return f"{what} failed once and is tried again at {at}: {why}"
+    return f"{what} failed {trouble.times} times and is tried again at {at}: {why}"

@@ -50,7 +50,7 @@ async def test_confirming_a_group_lets_all_of_it_go_on(world: World) -> None:
     rooms = [await shrunk(world, number) for number in (42, 43)]
     (group,) = await holds(world).groups()
     said = await holds(world).confirm(group.id, by="@admin:uni.test")
-    assert said == "Confirmed: rooms that would lose many people, 2 places, 40 in all."
+    assert said == "Confirmed: Rooms that would lose many people. Rooms or courses: 2, people: 40."
     await world.work()
     assert [gone(world, room_id) for room_id in rooms] == [20, 20]
     assert await holds(world).groups() == []

@@ -91,8 +91,8 @@ async def test_what_is_known_is_told_in_sentences(office: Office) -> None:
     said = await office.personal.show("p8")
     assert said[0] == "Moodle user 8: Person 8, user name p8."
     assert said[1] == "The Matrix account is @p8:uni.test (trust: derived, ready)."
-    assert "Enrolled in 1 course that we know (42); joined or invited in 1 room." in said
-    assert "1 entry of the audit log; see the export." in said
+    assert "Enrolled in courses that we know: 1 (42). Joined or invited in rooms: 1." in said
+    assert "Lines of the audit log: 1; see the export." in said
     assert await office.personal.show("8") == said == await office.personal.show("@p8:uni.test")
 
 
@@ -133,7 +133,7 @@ async def test_an_erased_person_is_gone_from_rooms_and_books_and_does_not_come_b
     room_id = await world.synced(students=[9], teachers=[8])
     assert world.matrix.content(room_id, "m.room.power_levels")["users"] == {world.user(8): 60}
     said = await office.personal.erase("p8")
-    assert said[0] == "Moodle user 8 was taken out of 1 room."
+    assert said[0] == "Moodle user 8 was taken out of the rooms. Rooms: 1."
     assert world.matrix.members(room_id)[world.user(8)] == "leave"
     assert world.matrix.content(room_id, "m.room.power_levels")["users"] == {}
     assert world.user(8) not in await everything(world)

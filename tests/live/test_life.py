@@ -12,6 +12,7 @@ import aiohttp
 from tests.faults.proxy import Proxy, Trouble
 from tests.live.house import House, until
 from tests.live.test_cli import ask, program, running
+from tests.nursery import nursery
 
 
 async def log_of(house: House) -> str:
@@ -41,6 +42,31 @@ async def test_a_dry_run_reads_plans_and_shows_itself_and_writes_nothing(house: 
     wrote = [one for one in house.sent_since(mark) if one.method != "GET" and not one.path.endswith("/ping")]
     assert wrote == []
     assert await house.room_of(2) == ""
+
+
+async def test_a_stop_while_it_starts_ends_it_and_nothing_waits_for_a_homeserver_that_is_silent(
+    house: House,
+) -> None:
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        house.overrides = {
+            "homeserver": {"address": f"http://127.0.0.1:{port}", "domain": house.synapse.server_name}
+        }
+        log = house.folder / "service.log"
+        words = ["-c", str(house.config())]
+        run = await asyncio.to_thread(lambda: nursery().begin(words, cwd=house.folder, log=log))
+        async with asyncio.timeout(60):
+            await asked.wait()
+        run.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(run.wait, 20) == 0
+    assert "Ready" not in log.read_text(encoding="utf-8")
 
 
 async def test_a_stop_in_the_middle_of_a_slow_sync_ends_within_ten_seconds_and_is_not_ready_first(

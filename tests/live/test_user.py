@@ -37,7 +37,7 @@ async def test_a_person_is_shown_handed_out_and_erased(house: House, known: str,
     code, refused = await ask(house, "user", "erase", known)
     assert code == 1 and "say so with --yes" in refused and "Nothing was erased." in refused
     code, erased = await ask(house, "user", "erase", known, "--yes")
-    assert code == 0 and "was taken out of 2 rooms" in erased, erased
+    assert code == 0 and "was taken out of the rooms. Rooms: 2." in erased, erased
     assert (await house.members(1 + 1))[account] == "leave"
     code, nothing = await ask(house, "user", "show", known)
     assert code == 1 and "Nothing is stored about" in nothing
