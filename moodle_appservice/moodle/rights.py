@@ -105,9 +105,11 @@ class Evidence:
     missing: dict[str, list[CourseId]] = field(default_factory=dict)
 
     def lacks(self, right: str, *course_ids: CourseId) -> None:
+        """A right is missing, as these courses show."""
         self.missing.setdefault(right, []).extend(course_ids)
 
     def findings(self) -> list[Finding]:
+        """One for each right that courses can show."""
         return [self._finding(right) for right in _WITHOUT]
 
     def _finding(self, right: str) -> Finding:

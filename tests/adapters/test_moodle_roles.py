@@ -281,7 +281,8 @@ def test_recorded_groups_in_two_groupings_come_out_once_with_everybody(version: 
 
 def test_the_clicks_call_every_column_as_moodles_editor_does() -> None:
     said = " ".join(clicks(COURSE_GROUPS, "Matrix groups"))
-    assert "Group > Name; " in said and "Grouping > Name (if" in said
+    assert "from the left side: Course > Course full name with link; Group > Name; User > " in said
+    assert "as far as this Moodle has them: Group > ID number; " in said and "; Grouping > Name." in said
     said = " ".join(clicks(KIND, "Matrix roles"))
     assert "report source “Roles”" in said
     assert (
