@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -54,8 +55,10 @@ class Run:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
-        if self.running:
-            os.kill(self.pid, number)
+        # It may have ended, and we not have heard of it yet.
+        with suppress(ProcessLookupError):
+            if self.running:
+                os.kill(self.pid, number)
 
     def end(self, grace: float = 15.0) -> None:
         """Ask it to end and wait; kill it after `grace` seconds."""
@@ -82,6 +85,10 @@ class _Codes:
         with self._changed:
             self.found[pid] = code
             self._changed.notify_all()
+
+    def begin(self, pid: int) -> None:
+        """A number that an earlier run had says nothing about this one."""
+        self.found.pop(pid, None)
 
     def of(self, pid: int, patience: float) -> int:
         with self._changed:
@@ -132,6 +139,7 @@ class Nursery:
             if what == "ended":
                 self._codes.tell(*map(int, numbers))
                 continue
+            self._codes.begin(int(numbers[0]))
             with self._heard:
                 self._begun.append(int(numbers[0]))
                 self._heard.notify_all()
