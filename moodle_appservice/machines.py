@@ -168,6 +168,8 @@ def _course(status: CourseStatus) -> Mapping[str, Any]:
                 "joined": room.joined,
                 "invited": room.invited,
                 "declined": room.declined,
+                "left": room.left,
+                "banned": room.banned,
                 "no_account": room.no_account,
                 "failed": room.failed,
                 "to_do": room.to_do,

@@ -8,6 +8,7 @@ to `sink`. Every request of the bot is in `requests`; `refuse` makes one of them
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from types import MappingProxyType
 from typing import Any
@@ -305,6 +306,7 @@ class FakeHomeserver:
             timestamp=self.at,
             state_key=state_key,
             replaces=before.event_id if before else None,
+            prev_membership=before.content.get("membership") if before else None,
         )
         state[event_type, state_key] = event
         self.outbox.append(event)
@@ -445,7 +447,8 @@ class FakeHomeserver:
         await self._arrives("state_of", room_id)
         if not self.is_admin:
             raise NoAdminRights("The bot is no server administrator. Nothing was changed.")
-        return list(self.rooms[room_id].values())
+        # What was there before is told by a push alone.
+        return [replace(event, prev_membership=None) for event in self.rooms[room_id].values()]
 
     async def upgrade(self, room_id: RoomId, version: str) -> RoomId:
         await self._arrives("upgrade", room_id, version)
@@ -455,7 +458,7 @@ class FakeHomeserver:
     async def read_state(self, room_id: RoomId) -> Sequence[Event]:
         await self._arrives("read_state", room_id)
         self._must_be_in(room_id)
-        return list(self.rooms[room_id].values())
+        return [replace(event, prev_membership=None) for event in self.rooms[room_id].values()]
 
     async def get_state(
         self, room_id: RoomId, event_type: str, state_key: str = ""

@@ -273,6 +273,8 @@ class ActualMember:
     sender: UserId | None = None
     admitted: bool = False
     """Joined without an invite, as a member of another room that the join rules name (a restricted join)."""
+    declined: bool = False
+    """Has refused the invite and was not in the room; False too where nobody can tell any more."""
 
 
 @dataclass(frozen=True, slots=True)

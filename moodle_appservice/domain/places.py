@@ -27,7 +27,8 @@ OTHER_ACCOUNT = "Another account of this person has the place."
 NO_ACCOUNT_OF_THEIRS = "This account does not count as this person's any more."
 USABLE_AGAIN = "The Moodle account can be used again, and the ban was ours."
 BANNED = "A moderator has banned this person from the room."
-LEFT = "Left or declined by choice; not invited again until asked for."
+LEFT = "Left by choice; not invited again until asked for."
+DECLINED = "Declined the invite; not invited again until asked for."
 UNINVITED = "Was not invited by this service, and the room is kept to those who belong here (rooms.strict)."
 STRANGER = (
     "An account of nobody known from Moodle is in the room, and was not invited by this service. It stays."
@@ -265,7 +266,10 @@ class Places:
             self._membership(user) is Membership.BAN and not self._banned_by_us(user)
         ):
             return BANNED, "banned"
-        return (LEFT, "left") if not member.virtual and self._has_left(user) else None
+        if member.virtual or not self._has_left(user):
+            return None
+        here = self._members.get(user)
+        return (DECLINED if here is not None and here.declined else LEFT), "left"
 
     def _has_left(self, user: UserId) -> bool:
         """Whether somebody is out by the own choice; who left the room that this one replaces is not in this one."""

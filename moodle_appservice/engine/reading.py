@@ -21,7 +21,9 @@ def room_of(room_id: RoomId, events: Sequence[Event]) -> ActualRoom:
         word = event.content.get("membership")
         if event.type == MEMBER and event.state_key and isinstance(word, str) and word in set(Membership):
             admitted = bool(event.content.get("join_authorised_via_users_server"))
-            members[UserId(event.state_key)] = ActualMember(Membership(word), event.sender, admitted)
+            members[UserId(event.state_key)] = ActualMember(
+                Membership(word), event.sender, admitted, event.is_refusal
+            )
     return ActualRoom(
         room_id=room_id,
         version=version if isinstance(version, str) else "1",

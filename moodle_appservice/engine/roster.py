@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..domain.actions import ForceJoin, Invite
-from ..domain.model import ActualMember, CourseId, Membership, MoodleUserId, Role, UserId
+from ..domain.actions import ForceJoin, Invite, Note
+from ..domain.model import CourseId, MoodleUserId, Role, UserId
 from ..ports import Store
 from .planning import CoursePlanner, Prepared
+from .status import kind_of
 from .troubles import Troubles
 from .visits import Place, place_in
+
+ABSENT = frozenset({"banned", "left", "declined"})
+"""Who is out of the room by choice, or kept out by a moderator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Attendee:
     roles: frozenset[Role]
     account: UserId | None
     state: str
-    """`joined`, `invited`, `declined`, `failed`, `missing`, or the name of a `Place`."""
+    """`joined`, `invited`, `declined`, `left`, `banned`, `failed`, `missing`, or the name of a `Place`."""
     why: str = ""
 
     def fits(self, words: str) -> bool:
@@ -49,11 +53,12 @@ class Roster:
         names = await self._store.people.names(people)
         rows = await self._store.people.look_up(people)
         failed = self._failed(prepared)
+        absent = {note.person: note for note in prepared.main.plan.notes if kind_of(note) in ABSENT}
         found = []
         for person in people:
             row = rows.get(person)
             account = row.resolution.matrix_id if row is not None else None
-            state, why = _state(prepared, person, failed)
+            state, why = _state(prepared, person, failed, absent.get(person))
             name = names.get(person) or _name(prepared, person)
             found.append(Attendee(person, name, prepared.roles[person], account, state, why))
         return tuple(sorted(found, key=lambda one: (one.name.casefold(), one.person)))
@@ -67,21 +72,16 @@ class Roster:
         }
 
 
-def _state(prepared: Prepared, person: MoodleUserId, failed: Mapping[MoodleUserId, str]) -> tuple[str, str]:
-    main = prepared.main
-    place, why = place_in(main, person)
+def _state(
+    prepared: Prepared, person: MoodleUserId, failed: Mapping[MoodleUserId, str], absent: Note | None
+) -> tuple[str, str]:
+    place, why = place_in(prepared.main, person)
     if place in (Place.JOINED, Place.INVITED):
         return place.value, why
     if person in failed:
         return "failed", failed[person]
-    members: Mapping[UserId, ActualMember] = main.actual.members if main.actual is not None else {}
-    own = (
-        user
-        for user, member in main.desired.members.items()
-        if member.person == person and not member.virtual
-    )
-    if any(user in members and members[user].membership is Membership.LEAVE for user in own):
-        return "declined", why
+    if absent is not None:
+        return kind_of(absent), absent.text
     return ("missing" if place is Place.NONE else place.value), why
 
 

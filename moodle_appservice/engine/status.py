@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..domain.actions import ForceJoin, Invite
+from ..domain.actions import ForceJoin, Invite, Note
 from ..domain.life import Invited
 from ..domain.members import DesiredMember
 from ..domain.model import CourseId, Membership, MoodleUserId, RoomAlias, RoomId
+from ..domain.places import DECLINED as REFUSED
 from ..domain.rooms import RoomKey
 from ..ports import Facts, Store
 from .pauses import sentence
@@ -21,7 +22,9 @@ from .troubles import Troubles
 FREE = "May join through the space of the course, and has not done so yet."
 NOT_THERE = frozenset({"unresolved", "waiting", "blocked", "unasked", "left", "banned"})
 """Kinds of notes about people who are enrolled and not in the room."""
-DECLINED = frozenset({"left", "banned"})
+DECLINED = frozenset({"declined"})
+LEFT = frozenset({"left"})
+BANNED = frozenset({"banned"})
 NO_ACCOUNT = frozenset({"unresolved", "waiting", "blocked"})
 FAILED = frozenset({"failed"})
 
@@ -34,15 +37,15 @@ class Missing:
     name: str
     reason: str
     kind: str = ""
-    """That of the plan's note; `failed` where the invite failed, `due` where it has not been sent yet."""
+    """That of the plan's note (see `kind_of`); `failed` where the invite failed, `due` where it has not been sent yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomStatus:
     """The state of one room of a course. `expected`: who is invited there, or may join by themselves.
 
-    `declined`: of the enrolled, who has left, declined or was banned. `no_account`: who has none that can be invited.
-    `failed`: whose invite failed.
+    Of the enrolled, `declined`: who has refused the invite. `left`: who has been in the room and left it by choice.
+    `banned`: whom a moderator keeps out. `no_account`: who has none that can be invited. `failed`: whose invite failed.
     """
 
     key: RoomKey
@@ -56,6 +59,8 @@ class RoomStatus:
     to_do: int
     held: str
     declined: int = 0
+    left: int = 0
+    banned: int = 0
     no_account: int = 0
     failed: int = 0
 
@@ -92,8 +97,18 @@ class CourseStatus:
 
     @property
     def declined(self) -> int:
-        """Who has left, declined or was banned."""
+        """Who has refused the invite."""
         return self._missing_by(DECLINED)
+
+    @property
+    def left(self) -> int:
+        """Who has been in the room and left it by choice."""
+        return self._missing_by(LEFT)
+
+    @property
+    def banned(self) -> int:
+        """Whom a moderator keeps out."""
+        return self._missing_by(BANNED)
 
     @property
     def no_account(self) -> int:
@@ -180,7 +195,7 @@ class StatusReader:
     def _why_missing(self, prepared: Prepared, room: PreparedRoom) -> dict[MoodleUserId, tuple[str, str]]:
         """Who is enrolled and lacks a place in this room: the reason, and its kind as in `Missing`."""
         reasons = {
-            note.person: (note.text, note.kind)
+            note.person: (note.text, kind_of(note))
             for note in room.plan.notes
             if note.person is not None and note.kind in NOT_THERE and not _is_there(room, note.person)
         }
@@ -250,10 +265,21 @@ def _room(room: PreparedRoom, missing: Collection[tuple[str, str]]) -> RoomStatu
         virtual=virtual,
         to_do=len(room.plan.actions),
         held=room.verdict.hold.reason if room.verdict.hold else "",
-        declined=sum(1 for _, kind in missing if kind in DECLINED),
-        no_account=sum(1 for _, kind in missing if kind in NO_ACCOUNT),
-        failed=sum(1 for _, kind in missing if kind in FAILED),
+        declined=_of_kind(missing, DECLINED),
+        left=_of_kind(missing, LEFT),
+        banned=_of_kind(missing, BANNED),
+        no_account=_of_kind(missing, NO_ACCOUNT),
+        failed=_of_kind(missing, FAILED),
     )
+
+
+def _of_kind(missing: Collection[tuple[str, str]], kinds: frozenset[str]) -> int:
+    return sum(1 for _, kind in missing if kind in kinds)
+
+
+def kind_of(note: Note) -> str:
+    """The kind of a note; `declined` where who is out by choice has refused the invite and was never in the room."""
+    return "declined" if note.kind == "left" and note.text == REFUSED else note.kind
 
 
 def _count(room: PreparedRoom) -> tuple[int, int, int]:

@@ -65,6 +65,7 @@ def parse_event(raw: object, *, room_id: RoomId | None = None) -> Event | None:
         timestamp=min(max(sent, 0), LATEST) if isinstance(sent, int) else 0,
         state_key=state_key,
         replaces=_replaces(raw.get("unsigned")),
+        prev_membership=_prev_membership(raw.get("unsigned")),
     )
 
 
@@ -105,3 +106,9 @@ def _storable_part(text: str) -> str:
 def _replaces(unsigned: object) -> EventId | None:
     value = unsigned.get("replaces_state") if isinstance(unsigned, Mapping) else None
     return EventId(value) if isinstance(value, str) and _storable(value) else None
+
+
+def _prev_membership(unsigned: object) -> str | None:
+    content = unsigned.get("prev_content") if isinstance(unsigned, Mapping) else None
+    value = content.get("membership") if isinstance(content, Mapping) else None
+    return value if isinstance(value, str) and _storable(value) else None

@@ -14,6 +14,7 @@ from ..domain.model import (
     CourseFacts,
     CourseId,
     EventId,
+    Membership,
     MoodleUserId,
     Person,
     RoomAlias,
@@ -102,6 +103,14 @@ class Event:
     state_key: str | None = None
     replaces: EventId | None = None
     """`unsigned.replaces_state`: the state event that this one took the place of."""
+    prev_membership: str | None = None
+    """`unsigned.prev_content.membership` of a member event; None where it is not told, as in an answer of `/state`."""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether somebody has declined an invite by this, and was not in the room."""
+        is_own_leave = self.content.get("membership") == Membership.LEAVE and self.sender == self.state_key
+        return is_own_leave and self.prev_membership == Membership.INVITE
 
 
 class Matrix(Protocol):

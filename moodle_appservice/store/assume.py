@@ -29,7 +29,7 @@ async def assume_member(
     if done.before.exists:
         await connection.execute(
             "UPDATE mirror_member SET membership = $3, sender = $4, event_id = NULL, replaces = NULL, sent_at = $5, "
-            "change = $6 WHERE room_id = $1 AND user_id = $2 AND COALESCE(event_id, '') = $7",
+            "change = $6, declined = 0 WHERE room_id = $1 AND user_id = $2 AND COALESCE(event_id, '') = $7",
             *values,
             done.before.event_id or "",
         )

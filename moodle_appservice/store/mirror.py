@@ -31,7 +31,7 @@ from ..ports import Before, Event, OwnRoom, Seen
 from .commands import is_command, is_own_room, store_command
 from .db import Db, Row, fetch_in
 from .settings import next_number
-from .versions import CREATE, MEMBER, write_events
+from .versions import CREATE, MEMBER, with_memory, write_events
 
 CHANGE = "mirror_change"
 MESSAGES = frozenset({"m.room.message", "m.room.encrypted"})
@@ -152,6 +152,7 @@ class MirrorBook:
 
         async def work(connection: Connection) -> None:
             change = await next_number(connection, CHANGE)
+            remembering = await with_memory(connection, room_id, events)
             for table in ("mirror_state", "mirror_member"):
                 await connection.execute(
                     f"DELETE FROM {table} WHERE room_id = $1 AND change <= $2", room_id, int(guard)
@@ -160,7 +161,7 @@ class MirrorBook:
                 "INSERT INTO mirror_room (room_id) VALUES ($1) ON CONFLICT (room_id) DO UPDATE SET stale = 0",
                 room_id,
             )
-            if Order.UNCLEAR in await write_events(connection, events, change=change):
+            if Order.UNCLEAR in await write_events(connection, remembering, change=change):
                 # Pushed while the room was read, and nobody can tell which is newer: the next reading does.
                 await connection.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", room_id)
 
@@ -187,7 +188,8 @@ class MirrorBook:
             )
             members = await fetch_in(
                 connection,
-                "SELECT room_id, user_id, membership, sender, admitted FROM mirror_member WHERE room_id IN ({in})",
+                "SELECT room_id, user_id, membership, sender, admitted, declined FROM mirror_member "
+                "WHERE room_id IN ({in})",
                 list(rows),
             )
             of_state, of_members = _by_room(state), _by_room(members)
@@ -307,7 +309,10 @@ def _actual(room: Row, state: Sequence[Row], members: Sequence[Row]) -> ActualRo
         state={(row["type"], row["state_key"]): json.loads(row["content"]) for row in state},
         members={
             UserId(row["user_id"]): ActualMember(
-                Membership(row["membership"]), UserId(row["sender"]), bool(row["admitted"])
+                Membership(row["membership"]),
+                UserId(row["sender"]),
+                bool(row["admitted"]),
+                bool(row["declined"]),
             )
             for row in members
         },

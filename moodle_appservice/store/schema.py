@@ -13,6 +13,7 @@ from .upgrades import endings, found_rooms, safety, several_rooms
 from .upgrades.board import board
 from .upgrades.by_course import by_course
 from .upgrades.conversations import conversations
+from .upgrades.declined import declined
 from .upgrades.operations import operations
 from .upgrades.pages import pages
 from .upgrades.relay import relay
@@ -327,3 +328,6 @@ upgrades.register(safety.upgrade, description=safety.DESCRIPTION)
 upgrades.register(endings.upgrade, description=endings.DESCRIPTION)
 upgrades.register(relay, description="What was relayed: posts, lists of dates, reminders")
 upgrades.register(by_course, description="Requests and people who stay out are found by course")
+upgrades.register(
+    declined, description="Who has refused an invite, and who has left after having been in the room"
+)

@@ -7,11 +7,12 @@ stands there after the events before it, in memory, and only the last version of
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from mautrix.util.async_db import Connection
 
-from ..domain.model import Membership
+from ..domain.model import Membership, RoomId
 from ..domain.order import Order, Version, compare
 from ..domain.power import MARKER
 from ..ports import Event
@@ -40,6 +41,27 @@ async def write_events(connection: Connection, events: Sequence[Event], *, chang
         orders.append(order)
     await _write(connection, newest.values(), change)
     return orders
+
+
+async def with_memory(connection: Connection, room_id: RoomId, events: Sequence[Event]) -> list[Event]:
+    """The events of a full read, each leave with the membership before it where the mirror still knows that.
+
+    The state of a room does not tell what was there before, as pushed events do.
+    """
+    rows = await connection.fetch(
+        "SELECT user_id, event_id, membership, declined FROM mirror_member WHERE room_id = $1 "
+        "AND event_id IS NOT NULL AND (membership = 'invite' OR declined = 1)",
+        room_id,
+    )
+    invited = {(row["user_id"], row["event_id"]) for row in rows if not row["declined"]}
+    refused = {(row["user_id"], row["event_id"]) for row in rows if row["declined"]}
+    return [
+        replace(event, prev_membership=Membership.INVITE)
+        if event.type == MEMBER
+        and ((event.state_key, event.replaces) in invited or (event.state_key, event.event_id) in refused)
+        else event
+        for event in events
+    ]
 
 
 def key_of(event: Event) -> Key:
@@ -92,10 +114,11 @@ async def _write(connection: Connection, events: Iterable[Event], change: int) -
     if members:
         await connection.executemany(
             "INSERT INTO mirror_member (room_id, user_id, membership, sender, event_id, replaces, sent_at, change, "
-            "admitted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (room_id, user_id) DO UPDATE SET "
+            "admitted, declined) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+            "ON CONFLICT (room_id, user_id) DO UPDATE SET "
             "membership = excluded.membership, sender = excluded.sender, event_id = excluded.event_id, "
             "replaces = excluded.replaces, sent_at = excluded.sent_at, change = excluded.change, "
-            "admitted = excluded.admitted",
+            "admitted = excluded.admitted, declined = excluded.declined",
             members,
         )
     if others:
@@ -118,7 +141,7 @@ def _member(event: Event, change: int) -> tuple[Any, ...]:
     # Only a restricted join names somebody who vouches for it (specification, "Restricted rooms").
     admitted = known is Membership.JOIN and bool(event.content.get("join_authorised_via_users_server"))
     written = (event.room_id, event.state_key, str(known), event.sender, event.event_id, event.replaces)
-    return (*written, event.timestamp, change, int(admitted))
+    return (*written, event.timestamp, change, int(admitted), int(event.is_refusal))
 
 
 def _state(event: Event, change: int) -> tuple[Any, ...]:

@@ -188,6 +188,8 @@ def _course_status() -> dict[str, Any]:
             "joined": _NUMBER,
             "invited": _NUMBER,
             "declined": _NUMBER,
+            "left": _NUMBER,
+            "banned": _NUMBER,
             "no_account": _NUMBER,
             "failed": _NUMBER,
             "to_do": _NUMBER,

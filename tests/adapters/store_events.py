@@ -30,6 +30,8 @@ class History:
         self.now = began
         self.last: dict[tuple[str, str], EventId] = {}
         self.events: list[Event] = []
+        self.was: dict[str, Any] = {}
+        """Who had which membership last."""
 
     def state(
         self, sender: UserId, event_type: str, content: Mapping[str, Any], state_key: str = ""
@@ -44,7 +46,10 @@ class History:
             timestamp=self.now,
             state_key=state_key,
             replaces=self.last.get((event_type, state_key)),
+            prev_membership=self.was.get(state_key) if event_type == "m.room.member" else None,
         )
+        if event_type == "m.room.member":
+            self.was[state_key] = content.get("membership")
         self.last[event_type, state_key] = event.event_id
         self.events.append(event)
         return event

@@ -111,6 +111,23 @@ def test_an_event_need_not_say_what_it_replaced(unsigned: Any) -> None:
     assert event is not None and event.replaces is None
 
 
+@pytest.mark.parametrize(
+    ("prev", "told"),
+    [
+        ({"membership": "invite"}, "invite"),
+        ({"membership": 5}, None),
+        ({"membership": "a\0b"}, None),
+        ({"membership": "\ud800"}, None),
+        ({}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_a_pushed_event_may_say_which_membership_was_before_it(prev: Any, told: str | None) -> None:
+    event = parse_event({**WHOLE, "unsigned": {"prev_content": prev}})
+    assert event is not None and event.prev_membership == told
+
+
 def test_the_text_of_a_message_is_made_storable() -> None:
     content = {"msgtype": "m.text", "body": "!moodle\0 sta\ud800tus"}
     event = parse_event({**WHOLE, "type": "m.room.message", "state_key": None, "content": content})

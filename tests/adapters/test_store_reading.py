@@ -13,6 +13,7 @@ from moodle_appservice.domain.model import (
     EventId,
     Membership,
     RoomId,
+    UserId,
 )
 from moodle_appservice.domain.power import MARKER
 from moodle_appservice.domain.rooms import main_room
@@ -289,3 +290,50 @@ async def test_direct_chats_are_remembered_by_person_the_newest_first(books: Boo
     assert await books.mirror.joined_with(SAM) == ["!one", "!three", "!two"]
     assert await books.mirror.direct_partner(RoomId("!hers")) == TESS
     assert await books.mirror.direct_partner(ROOM) is None
+
+
+async def has_declined(books: Books) -> dict[str, bool]:
+    room = await books.mirror.room(ROOM)
+    assert room is not None
+    return {user: member.declined for user, member in room.members.items() if user != BOT}
+
+
+async def test_who_refused_an_invite_is_told_from_who_left_or_was_put_out(books: Books) -> None:
+    history = History().created()
+    refuser, leaver, expelled, forgotten = (UserId(f"@{name}:uni.test") for name in ("r", "l", "e", "f"))
+    for user in (refuser, leaver, expelled, forgotten):
+        history.member(user, "invite", by=BOT)
+    history.member(leaver, "join")
+    history.member(refuser, "leave")
+    history.member(leaver, "leave")
+    history.member(expelled, "leave", by=BOT)
+    await books.mirror.take_in(history.take())
+    expected = {refuser: True, leaver: False, expelled: False, forgotten: False}
+    assert await has_declined(books) == expected
+    history.member(refuser, "invite", by=BOT)
+    await books.mirror.take_in(history.take())
+    assert await has_declined(books) == {**expected, refuser: False}
+
+
+async def test_a_full_read_which_tells_no_past_keeps_who_refused_and_finds_who_refused_meanwhile(
+    books: Books,
+) -> None:
+    history = History().created()
+    refuser, later, leaver = (UserId(f"@{name}:uni.test") for name in ("r", "m", "l"))
+    for user in (refuser, later, leaver):
+        history.member(user, "invite", by=BOT)
+    history.member(refuser, "leave")
+    history.member(leaver, "join")
+    past = history.take()
+    await books.mirror.take_in(past)
+    history.member(later, "leave")
+    history.member(leaver, "leave")
+    state = {(event.type, event.state_key): replace(event, prev_membership=None) for event in past}
+    for event in history.take():
+        state[event.type, event.state_key] = replace(event, prev_membership=None)
+    expected = {refuser: True, later: True, leaver: False}
+    for _ in range(2):
+        await books.mirror.mark_stale(ROOM)
+        guard = await books.mirror.begin_read()
+        await books.mirror.replace(ROOM, list(state.values()), guard=guard)
+        assert await has_declined(books) == expected

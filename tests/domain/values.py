@@ -153,7 +153,7 @@ def _sets(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def actual_room(given: Mapping[str, Any] | None) -> ActualRoom | None:
-    """A room. A member is a membership, or `[membership, sender]` and perhaps `admitted`.
+    """A room. A member is a membership, or `[membership, sender]` and perhaps `admitted` or `declined`.
 
     State is by type, with an empty state key, or by type, space and state key.
     """
@@ -161,9 +161,9 @@ def actual_room(given: Mapping[str, Any] | None) -> ActualRoom | None:
         return None
     members = {}
     for user, one in given["members"].items():
-        membership, sender, *admitted = (one, None) if isinstance(one, str) else one
+        membership, sender, *how = (one, None) if isinstance(one, str) else one
         members[UserId(user)] = ActualMember(
-            Membership(membership), sender and UserId(sender), admitted == ["admitted"]
+            Membership(membership), sender and UserId(sender), how == ["admitted"], how == ["declined"]
         )
     return ActualRoom(
         room_id=RoomId(given["room_id"]),

@@ -167,14 +167,14 @@ async def test_a_status_tells_for_each_room_who_declined_who_has_no_account_and_
     status = await world.status.course(COURSE)
     assert status is not None
     told = {
-        (room.key.kind, room.key.group): (room.declined, room.no_account, room.failed)
+        (room.key.kind, room.key.group): (room.declined, room.left, room.banned, room.no_account, room.failed)
         for room in status.rooms
     }
-    assert told[RoomKind.MAIN, NO_GROUP] == (0, 1, 0)
-    assert told[RoomKind.GROUP, SEMINAR] == (1, 1, 1)
-    assert told[RoomKind.STAFF, NO_GROUP] == (0, 0, 0)
+    assert told[RoomKind.MAIN, NO_GROUP] == (0, 0, 0, 1, 0)
+    assert told[RoomKind.GROUP, SEMINAR] == (1, 0, 0, 1, 1)
+    assert told[RoomKind.STAFF, NO_GROUP] == (0, 0, 0, 0, 0)
     said = rendered(status, Reader(ENGLISH), Moment(world.clock.now()), names=True).text
-    assert "1 declined or left, 1 without an account, 1 failed" in said
+    assert "1 declined, 1 without an account, 1 failed" in said
 
 
 async def test_where_nothing_has_changed_nothing_is_sent(course: Course) -> None:

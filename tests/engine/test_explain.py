@@ -76,7 +76,7 @@ async def test_somebody_who_left_by_choice(world: World) -> None:
     await world.matrix.push()
     said = await told(world, 8)
     assert "is not in the room any more, by the account's own choice." in said
-    assert "Left or declined by choice; not invited again until asked for." in said
+    assert "Left by choice; not invited again until asked for." in said
 
 
 async def test_an_invite_that_failed_and_when_it_is_tried_again(world: World) -> None:

@@ -111,7 +111,7 @@ async def test_a_virtual_user_that_was_invited_before_a_crash_joins_after_it(wor
     assert len(world.matrix.made("invite")) == 1
 
 
-async def test_who_declines_keeps_no_virtual_user_and_is_told_as_left(world: World) -> None:
+async def test_who_declines_keeps_no_virtual_user_and_is_told_as_such(world: World) -> None:
     room_id = await virtual_class(world)
     await account_appears(world)
     await world.sync(COURSE)
@@ -121,8 +121,9 @@ async def test_who_declines_keeps_no_virtual_user_and_is_told_as_left(world: Wor
     status = await world.status.course(COURSE)
     assert status is not None
     assert [one.reason for one in status.missing] == [
-        "Left or declined by choice; not invited again until asked for."
+        "Declined the invite; not invited again until asked for."
     ]
+    assert (status.declined, status.left) == (1, 0)
     assert world.matrix.members(room_id)[virtual(world)] == "leave"
 
 

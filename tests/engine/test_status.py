@@ -61,7 +61,7 @@ async def test_everybody_is_counted_once_and_who_is_missing_has_a_reason(world: 
     assert status is not None
     assert (status.expected, status.joined, status.invited) == (8, 1, 2)
     assert {int(one.person): one.reason for one in status.missing} == {
-        8: "Left or declined by choice; not invited again until asked for.",
+        8: "Declined the invite; not invited again until asked for.",
         9: "A moderator has banned this person from the room.",
         12: "The id template needs username, which is empty in Moodle.",
         13: "The invite failed and is tried again: blocked",
@@ -69,6 +69,29 @@ async def test_everybody_is_counted_once_and_who_is_missing_has_a_reason(world: 
     }
     assert status.last_sync == world.clock.now()
     assert "blocked" in status.last_error
+
+
+async def test_who_declined_who_left_and_who_is_banned_are_counted_apart(world: World) -> None:
+    course_id = await world.course(students=[8, 9, 10, 11, 12], teachers=[7])
+    await world.sync(course_id)
+    room_id = world.room(course_id)
+    for number in (9, 10, 11):
+        world.matrix.member(room_id, world.user(number), "join")
+    for number in (8, 9, 10):
+        world.matrix.member(room_id, world.user(number), "leave")
+    world.matrix.member(room_id, world.user(11), "ban", by=world.user(7))
+    await world.matrix.push()
+    status = await world.status.course(course_id)
+    assert status is not None
+    assert (status.declined, status.left, status.banned, len(status.missing)) == (1, 2, 1, 4)
+    assert (status.rooms[0].declined, status.rooms[0].left, status.rooms[0].banned) == (1, 2, 1)
+    said = rendered(status, READER, Moment(world.clock.now()), names=False).text
+    assert "of them declined 1" in said and "of them left 2" in said and "of them banned 1" in said
+    # The state of a room alone does not tell who refused; what was pushed is remembered over a full read.
+    await world.store.mirror.mark_stale(room_id)
+    await world.sync(course_id)
+    again = await world.status.course(course_id)
+    assert again is not None and (again.declined, again.left, again.banned) == (1, 2, 1)
 
 
 async def test_what_is_held_is_said(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle
-from moodle_appservice.domain.model import ActualRoom, Membership, RoomId, UserId
+from moodle_appservice.domain.model import ActualRoom, CourseId, Membership, RoomId, UserId
 from moodle_appservice.service import Service
 from tests.live.homeserver import People, SynapseFactory, write_registration
 from tests.live.house import House, small_university, until
@@ -86,6 +86,29 @@ async def test_events_that_happen_while_the_service_is_down_are_known_before_its
     await house.sync()
     assert await membership(service, room_id, anna.user_id) is Membership.LEAVE
     assert not [request for request in house.sent_since(mark) if request.path.endswith("/invite")]
+
+
+async def test_who_refuses_an_invite_is_told_from_who_leaves_again(house: House, people: People) -> None:
+    university = house.moodle.university
+    refuser, leaver = [await people.register(house.synapse, name) for name in ("refuser", "leaver")]
+    for account in (refuser, leaver):
+        university.enrol(university.add_person(account.localpart, "Anna", "Arnold").id, 2, "student")
+    service = await house.start()
+    await house.sync()
+    room_id = await house.room_of(2)
+    await (await people.client(house.synapse, leaver)).join(room_id)
+    for account in (refuser, leaver):
+        await (await people.client(house.synapse, account)).room_leave(room_id)
+
+    async def both_are_told() -> bool:
+        status = await service.operations.status(CourseId(2))
+        return status is not None and (status.declined, status.left) == (1, 1)
+
+    await until(both_are_told, "the status counts one who declined and one who left")
+    # A full read of the room, which does not tell what was before, forgets nothing.
+    await service.store.mirror.mark_stale()
+    await house.sync(2)
+    assert await both_are_told()
 
 
 async def test_no_event_is_missed_when_the_homeserver_restarts_while_the_service_stays_up(

@@ -131,7 +131,9 @@ def _numbers(status: CourseStatus, reader: Reader) -> list[Item]:
         Item(_("missing"), f"{len(status.missing)}{held if status.virtual else ''}"),
     ]
     for title, number in (
-        (_("of them declined or left"), status.declined),
+        (_("of them declined"), status.declined),
+        (_("of them left"), status.left),
+        (_("of them banned"), status.banned),
         (_("of them without an account"), status.no_account),
         (_("of them failed"), status.failed),
         (_("without the level of their role"), len(status.without_level)),
@@ -150,7 +152,9 @@ def _room(room: RoomStatus, reader: Reader, server: str, *, names: bool) -> Item
     numbers = _("{joined} of {expected} joined", joined=room.joined, expected=room.expected)
     for text, number in (
         (N_("{number} invited"), room.invited),
-        (N_("{number} declined or left"), room.declined),
+        (N_("{number} declined"), room.declined),
+        (N_("{number} left"), room.left),
+        (N_("{number} banned"), room.banned),
         (N_("{number} without an account"), room.no_account),
         (N_("{number} failed"), room.failed),
     ):
