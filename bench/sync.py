@@ -39,7 +39,6 @@ from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
 from moodle_appservice.domain.actions import CreateRoom, Invite
 from moodle_appservice.domain.markers import with_ids
 from moodle_appservice.domain.model import RoomId
-from moodle_appservice.domain.power import CANARY
 from moodle_appservice.service import Service
 from tests.live.postgres import postgres_server
 
@@ -165,7 +164,7 @@ class Ours:
         mark = self.synapse.mark()
         await self.home.sync()
         again = self.synapse.requests_by(self.home.bot, mark)
-        canary = sum(1 for request in again if request.method == "GET" and CANARY in request.path)
+        canary = sum(1 for request in again if request.is_look_at_newest)
         rooms = set(await self._rooms()) - before
         return Slice(
             wall_s=wall,

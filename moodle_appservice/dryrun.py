@@ -20,7 +20,7 @@ from .ports import Clock, Event, Pause, PauseBook
 T = TypeVar("T")
 READS = frozenset(
     {
-        *("whoami", "resolve_alias", "read_state", "get_state", "joined_rooms", "ping"),
+        *("whoami", "resolve_alias", "read_state", "get_state", "get_state_event", "joined_rooms", "ping"),
         *("rights", "look", "by_external_id", "by_email", "newest", "close"),
         *("read", "may_write"),
     }

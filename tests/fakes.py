@@ -469,6 +469,11 @@ class FakeHomeserver:
         event = self.rooms[room_id].get((event_type, state_key))
         return event.content if event else None
 
+    async def get_state_event(self, room_id: RoomId, event_type: str, state_key: str) -> Event | None:
+        await self._arrives("get_state", room_id, event_type)
+        event = self.rooms[room_id].get((event_type, state_key)) if self._is_in(room_id) else None
+        return replace(event, prev_membership=None) if event else None
+
     async def set_state(
         self, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
     ) -> EventId:

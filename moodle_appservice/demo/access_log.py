@@ -22,6 +22,10 @@ _LINE = re.compile(
 )
 
 
+_ASKED_FOR_ITSELF = ("m.room.create", "m.room.encryption")
+"""Single state events that the service asks for because it wants to know them."""
+
+
 class LoggedRequest(NamedTuple):
     """`user` is who acted, `sender` whose token it was if that is known to differ; both None without a valid token."""
 
@@ -30,6 +34,12 @@ class LoggedRequest(NamedTuple):
     status: int
     sender: str | None
     user: str | None
+
+    @property
+    def is_look_at_newest(self) -> bool:
+        """Whether the service has asked for its newest write or its canary, as each pass does once."""
+        _, is_state, key = self.path.partition("/state/")
+        return self.method == "GET" and bool(is_state) and not key.startswith(_ASKED_FOR_ITSELF)
 
 
 @dataclass(frozen=True, slots=True)

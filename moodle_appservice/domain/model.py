@@ -286,6 +286,8 @@ class ActualRoom:
     creator: UserId
     state: Mapping[tuple[str, str], Mapping[str, Any]]
     members: Mapping[UserId, ActualMember]
+    senders: Mapping[tuple[str, str], UserId] = field(default_factory=dict, compare=False)
+    """(type, state key) → who wrote what stands there, as far as it is known."""
 
     def content(self, event_type: str, state_key: str = "") -> Mapping[str, Any]:
         """Content of a state event; empty when the room has none."""

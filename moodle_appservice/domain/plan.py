@@ -251,7 +251,9 @@ def _naming(
             names[key] = want
         if has == want or (event_type == AVATAR[0] and not want):
             continue
-        if keep and (key in names or (wrote == want and has != wrote)):
+        # What we wrote ourselves earlier is there again where the homeserver went back in time.
+        is_changed = wrote == want and actual.senders.get((event_type, "")) != rules.bot
+        if keep and (key in names or is_changed):
             what = "picture" if key == "url" else key
             notes.append(Note(None, f"Somebody changed the {what} in the room; it is kept.", "renamed"))
             continue

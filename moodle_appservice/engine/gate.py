@@ -2,10 +2,10 @@
 
 At start, and after a push that we could not store, events may still be on their way to us, and a plan made from an
 old mirror would repeat or undo things. So a counter is written into a state event of the bot's own control room (the
-canary); when it comes back by push, everything before it has come too. The same counter, read once per pass and
+canary); when it comes back by push, everything before it has come too. What we wrote last, read once per pass and
 before each new canary, shows a homeserver that was restored from an older backup: then every room is read again before
-the next write. For that the counter must be newer than any backup that lacks a write of ours, so a pass that has
-something to write begins with a new canary.
+the next write. That is the newest event of ours that was pushed back, or the canary where nothing is newer. A write
+that was not pushed yet has the canary before it: a pass that has something to write begins with a new one.
 
 In a cluster each process has a canary of its own in the same room, whoever is pushed to: it finds it in the mirror that
 they share. Passes and epochs are counted in the database, for the reader makes the passes and all of them write.
@@ -20,10 +20,11 @@ from contextlib import suppress
 from typing import Any
 
 from ..domain.model import RoomId
+from ..domain.order import Order, Version, compare
 from ..domain.power import CANARY
 from ..domain.rules import Rules
 from ..errors import AliasTaken, PermanentFailure, TemporaryFailure
-from ..ports import Matrix, Store
+from ..ports import Matrix, OwnWrite, Store
 
 COUNTER = "canary"
 BASELINE = "baseline_course"
@@ -166,7 +167,7 @@ class Gate:
         return self._highest >= counter
 
     async def check(self) -> bool:
-        """Look at the canary once; False when nothing that was known of rooms can be relied upon.
+        """Look once at what we wrote last; False when nothing that was known of rooms can be relied upon.
 
         That is so while the gate is shut, once after a lost push (what it meant may have been lost with it), and once
         after the homeserver was seen to have gone back in time.
@@ -182,26 +183,42 @@ class Gate:
         return reliable
 
     async def _is_behind(self, room_id: RoomId) -> bool:
-        """Whether the homeserver shows an older canary than it took from us; then every room is read again."""
+        """Whether the homeserver lacks what it had from us; then every room is read again."""
         ours = int(await self._store.settings.get(self._name(WRITTEN)) or 0)
         if ours == 0:
             # A process that is new in a cluster has no canary yet in the room that others have made.
             return False
-        content = await self._matrix.get_state(room_id, CANARY, self._process)
-        theirs = content.get("counter") if content is not None else None
-        if isinstance(theirs, int) and theirs >= ours:
+        newest = await self._store.mirror.newest_own()
+        lost = await (self._covered_up(room_id, ours) if newest is None else self._undone(newest))
+        if not lost:
             return False
         log.error(
-            "The homeserver shows an older state than we have seen (canary %s, ours %s): it was restored from a "
-            "backup. Every room is read again before the next write to it.",
-            theirs,
-            ours,
+            "The homeserver shows an older state than we have seen (%s): it was restored from a backup. Every room is "
+            "read again before the next write to it.",
+            lost,
         )
         await self._store.mirror.mark_stale()
         # Whom we removed since that backup is there again, and still nobody else's guest.
         await self._store.ledger.want_again()
         self.epoch = await self._store.settings.next_number(EPOCH) if self._process else self.epoch + 1
         return True
+
+    async def _covered_up(self, room_id: RoomId, ours: int) -> str:
+        """What is wrong with the canary, empty where it is as new as ours."""
+        content = await self._matrix.get_state(room_id, CANARY, self._process)
+        theirs = content.get("counter") if content is not None else None
+        is_new = isinstance(theirs, int) and theirs >= ours
+        return "" if is_new else f"canary {theirs}, ours {ours}"
+
+    async def _undone(self, newest: OwnWrite) -> str:
+        """What is wrong with the newest write of ours that was pushed back; empty: it, or something newer, is there."""
+        event = await self._matrix.get_state_event(newest.room_id, newest.type, newest.state_key)
+        where = f"{newest.type} in {newest.room_id}"
+        if event is None:
+            return f"{where} is not there any more"
+        shown = Version(event.event_id, event.replaces, event.timestamp)
+        is_there = compare(newest.version, shown) in (Order.SAME, Order.NEWER)
+        return "" if is_there else f"{where} is {event.event_id}, and was {newest.version.event_id}"
 
     def _name(self, setting: str) -> str:
         return f"{setting}:{self._process}" if self._process else setting
@@ -224,6 +241,7 @@ class Gate:
             # A new canary covers up what the old one shows.
             await self._is_behind(room_id)
         counter = await self._store.settings.next_number(self._name(COUNTER))
+        await self._store.mirror.await_canary(self._process)
         if room_id is None or not await self._written(room_id, await self._canary(counter)):
             if not self._makes_room():
                 # Two that find each other's room half made would take the alias from it.

@@ -32,6 +32,9 @@ def room_of(room_id: RoomId, events: Sequence[Event]) -> ActualRoom:
             (event.type, event.state_key or ""): event.content for event in events if event.type != MEMBER
         },
         members=members,
+        senders={
+            (event.type, event.state_key or ""): event.sender for event in events if event.type != MEMBER
+        },
     )
 
 

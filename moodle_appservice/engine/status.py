@@ -37,7 +37,7 @@ class Missing:
     name: str
     reason: str
     kind: str = ""
-    """That of the plan's note (see `kind_of`); `failed` where the invite failed, `due` where it has not been sent yet."""
+    """As `kind_of` says; `failed` where the invite failed, `due` where it has not been sent yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,22 @@ class MatrixClient:
                 return None
             raise
 
+    async def get_state_event(self, room_id: RoomId, event_type: str, state_key: str) -> Event | None:
+        """`GET /rooms/{id}/state/{type}/{key}?format=event`. Raises `TemporaryFailure` for what is no event."""
+        path = Path.v3.rooms[room_id].state[event_type][state_key]
+        try:
+            answer = await self._api.call(Method.GET, path, query={"format": "event"})
+        except HomeserverRefused as error:
+            if error.errcode in {"M_NOT_FOUND", "M_FORBIDDEN"}:
+                return None
+            raise
+        event = parse_event(answer, room_id=room_id)
+        if event is None:
+            raise TemporaryFailure(
+                f"The homeserver's answer about one event of the room {room_id} is not an event. It is tried again."
+            )
+        return event
+
     async def set_state(
         self, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
     ) -> EventId:

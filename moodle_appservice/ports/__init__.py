@@ -25,7 +25,7 @@ from .inbox import MoodleInbox
 from .journal import AuditRow, CommandRow, HeldRow, Journal
 from .links import LinkBook
 from .lti import Invitation, LtiBook, Platform
-from .mirror import Before, Mirror, OwnRoom, Seen
+from .mirror import Before, Mirror, OwnRoom, OwnWrite, Seen
 from .observer import UNOBSERVED, Observer
 from .office import RoomOffice
 from .pages import SampleBook, SessionBook, SignedIn
@@ -118,6 +118,7 @@ __all__ = [
     "MoodleInbox",
     "Observer",
     "OwnRoom",
+    "OwnWrite",
     "Pause",
     "PauseBook",
     "PeopleBook",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..domain.model import ActualRoom, CourseId, EventId, RoomId, UserId
+from ..domain.order import Version
 from ..domain.rooms import RoomKey
 from .world import Event
 
@@ -43,11 +44,29 @@ UNKNOWN_BEFORE = Before(None, False)
 """Nothing was known before a request."""
 
 
+@dataclass(frozen=True, slots=True)
+class OwnWrite:
+    """Where we wrote last of all that came back by push, and the version that stands there now as far as we know."""
+
+    room_id: RoomId
+    type: str
+    state_key: str
+    version: Version
+
+
 class Mirror(Protocol):
     """Matrix as the homeserver pushed it. Writes are idempotent per event: duplicates and late ones change nothing."""
 
     async def take_in(self, events: Sequence[Event]) -> Seen:
         """Store one pushed batch, all of it or nothing, and say what it held for us."""
+        ...
+
+    async def newest_own(self) -> OwnWrite | None:
+        """The newest write of ours since the newest canary; None where there is none, or nobody can tell."""
+        ...
+
+    async def await_canary(self, process: str) -> None:
+        """A canary of this process is about to be sent: there is no newest write of ours until it has come back."""
         ...
 
     async def replace(self, room_id: RoomId, events: Sequence[Event], *, guard: str) -> None:

@@ -150,6 +150,10 @@ class Matrix(Protocol):
         """`GET /rooms/{id}/state/{type}/{key}`; None where the room has no such event or we are not in it."""
         ...
 
+    async def get_state_event(self, room_id: RoomId, event_type: str, state_key: str) -> Event | None:
+        """`GET /rooms/{id}/state/{type}/{key}?format=event`; None where there is none, or the room is closed to us."""
+        ...
+
     async def set_state(
         self, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
     ) -> EventId:

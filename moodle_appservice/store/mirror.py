@@ -27,9 +27,10 @@ from ..domain.model import (
 from ..domain.order import Order
 from ..domain.power import CANARY
 from ..domain.rooms import RoomKey, RoomKind
-from ..ports import Before, Event, OwnRoom, Seen
+from ..ports import Before, Event, OwnRoom, OwnWrite, Seen
 from .commands import is_command, is_own_room, store_command
 from .db import Db, Row, fetch_in
+from .newest import NewestOwn, await_canary, newest_own
 from .settings import next_number
 from .versions import CREATE, MEMBER, with_memory, write_events
 
@@ -106,12 +107,17 @@ class MirrorBook:
                 known.add(event.room_id)
                 mirrored.append(event)
         orders = await write_events(connection, mirrored, change=change)
+        newest = NewestOwn(self._bot)
         for event, order in zip(mirrored, orders, strict=True):
             if order is Order.UNCLEAR:
                 await connection.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", event.room_id)
                 intake.rooms[event.room_id].add(event.type)
             if order is Order.NEWER:
                 self._notice(event, intake)
+            if order in (Order.NEWER, Order.SAME):
+                # Of state that we wrote the answer has told the id already: what is pushed is the same.
+                newest.see(event)
+        await newest.store(connection)
 
     async def _meet(self, connection: Connection, event: Event, intake: _Intake) -> bool:
         """Whether a room that we see for the first time is one to mirror: only if the bot itself writes state there."""
@@ -141,6 +147,14 @@ class MirrorBook:
             # An accepted invite is what we wait for, not something to look at again.
             if not (event.type == MEMBER and membership == "join" and event.state_key == event.sender):
                 intake.rooms[event.room_id].add(event.type)
+
+    async def newest_own(self) -> OwnWrite | None:
+        """The newest write of ours since the newest canary."""
+        return await self._db.transaction(lambda connection: newest_own(connection, self._bot))
+
+    async def await_canary(self, process: str) -> None:
+        """A canary of this process is about to be sent."""
+        await self._db.transaction(lambda connection: await_canary(connection, process))
 
     async def begin_read(self) -> str:
         """The state of the change counter before a full read."""
@@ -183,7 +197,7 @@ class MirrorBook:
             rows = {RoomId(row["room_id"]): row for row in found if not (only_fresh and row["stale"])}
             state = await fetch_in(
                 connection,
-                "SELECT room_id, type, state_key, content FROM mirror_state WHERE room_id IN ({in})",
+                "SELECT room_id, type, state_key, content, sender FROM mirror_state WHERE room_id IN ({in})",
                 list(rows),
             )
             members = await fetch_in(
@@ -316,4 +330,5 @@ def _actual(room: Row, state: Sequence[Row], members: Sequence[Row]) -> ActualRo
             )
             for row in members
         },
+        senders={(row["type"], row["state_key"]): UserId(row["sender"]) for row in state},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from moodle_appservice.domain.power import CANARY
 from moodle_appservice.engine.course import Outcome
 from moodle_appservice.engine.gate import TRIES, Gate
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure, Unreachable
+from moodle_appservice.ports import Event
 from tests.engine.world import World
 
+MEMBER = "m.room.member"
+COURSE = CourseId(42)
 ALIAS = "#moodle_uni_control:uni.test"
 
 
@@ -213,8 +217,19 @@ async def test_a_control_room_in_which_the_bot_can_t_write_is_replaced(world: Wo
     assert await world.store.ledger.control_room() == made
 
 
+async def canary_is_newest(world: World) -> None:
+    """A pass has begun to write, and nothing of ours came after its canary."""
+    await world.gate.check()
+    await world.gate.before_writes(world.gate.epoch)
+    await world.matrix.push()
+    world.matrix.forget_requests()
+
+
 async def test_a_homeserver_that_is_where_we_left_it_is_asked_once_and_nothing_happens(world: World) -> None:
     room_id = await world.synced(students=[8])
+    await world.gate.check()
+    assert world.matrix.forget_requests() == [("get_state", room_id, "m.room.member")], "our newest write"
+    await canary_is_newest(world)
     await world.gate.check()
     assert world.matrix.forget_requests() == [("get_state", world.matrix.room_under(ALIAS), CANARY)]
     assert not await world.store.mirror.is_stale(room_id)
@@ -223,6 +238,7 @@ async def test_a_homeserver_that_is_where_we_left_it_is_asked_once_and_nothing_h
 
 async def test_a_homeserver_that_went_back_in_time_has_every_room_read_again(world: World) -> None:
     room_id = await world.synced(students=[8])
+    await canary_is_newest(world)
     control = world.matrix.room_under(ALIAS)
     world.matrix.act(control, world.rules.bot, CANARY, "", {"counter": 0, "site": "uni"})
     await world.gate.check()
@@ -235,6 +251,7 @@ async def test_a_canary_that_can_t_be_read_counts_as_an_old_one(
     world: World, content: dict[str, object]
 ) -> None:
     room_id = await world.synced(students=[8])
+    await canary_is_newest(world)
     world.matrix.act(world.matrix.room_under(ALIAS), world.rules.bot, CANARY, "", content)
     await world.gate.check()
     assert await world.store.mirror.is_stale(room_id)
@@ -242,6 +259,7 @@ async def test_a_canary_that_can_t_be_read_counts_as_an_old_one(
 
 async def test_a_control_room_that_was_lost_counts_as_time_that_went_back(world: World) -> None:
     room_id = await world.synced(students=[8])
+    await canary_is_newest(world)
     world.matrix.lose(world.matrix.room_under(ALIAS))
     await world.gate.check()
     assert await world.store.mirror.is_stale(room_id)
@@ -286,7 +304,7 @@ async def restored(world: World, *, restarted: bool) -> None:
     """Person 10 is enrolled and invited, then the homeserver is put back to before that, and the next pass comes."""
     await world.synced(students=[8])
     await world.pass_over_site()
-    backup = {room_id: dict(state) for room_id, state in world.matrix.rooms.items()}
+    backup = copy_of(world)
     if restarted:
         world.rebuild()
     world.facts.enrol(CourseId(42), 10)
@@ -326,6 +344,7 @@ async def test_a_pass_that_writes_begins_with_one_canary_and_one_that_does_not_s
 
 async def test_a_plan_from_before_the_homeserver_went_back_in_time_is_made_anew(world: World) -> None:
     room_id = await world.synced(students=[8])
+    await canary_is_newest(world)
     await world.gate.check()
     control = world.matrix.room_under(ALIAS)
     world.facts.enrol(CourseId(42), 10)
@@ -338,6 +357,71 @@ async def test_a_plan_from_before_the_homeserver_went_back_in_time_is_made_anew(
     assert not await world.gate.check()
     assert await world.sync(CourseId(42)) == 1
     assert world.matrix.members(room_id)[world.user(10)] == "invite"
+
+
+def copy_of(world: World) -> dict[RoomId, dict[tuple[str, str], Event]]:
+    """A backup of the homeserver."""
+    return {room_id: dict(state) for room_id, state in world.matrix.rooms.items()}
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["while the service runs", "while it is stopped"])
+@pytest.mark.parametrize("last", ["invite", "kick", "name", "room"])
+async def test_a_backup_from_between_two_writes_of_one_pass_is_noticed_by_the_next_pass_though_it_writes_nothing(
+    world: World, last: str, restarted: bool
+) -> None:
+    world.use(existing_courses=True)
+    room_id = await world.synced(42, students=[8, 9])
+    await canary_is_newest(world)
+    world.facts.enrol(COURSE, 10)
+    await world.sync(COURSE)
+    await world.matrix.push()
+    backup = copy_of(world)
+    match last:
+        case "invite":
+            world.facts.enrol(COURSE, 11)
+        case "kick":
+            world.facts.unenrol(COURSE, 8)
+        case "name":
+            world.facts.courses[COURSE] = replace(world.facts.courses[COURSE], fullname="Renamed")
+        case _:
+            await world.course(43, students=[8])
+            await world.sync(CourseId(43))
+    await world.sync(COURSE)
+    await world.matrix.push()
+    wanted = {room: world.matrix.members(room) for room in world.matrix.rooms}
+    named = world.matrix.content(room_id, "m.room.name")
+    aliases = dict(world.matrix.aliases)
+    world.matrix.rooms = backup
+    world.matrix.aliases = {alias: room for alias, room in aliases.items() if room in backup}
+    if restarted:
+        world.rebuild()
+    for _ in range(2):
+        await world.pass_over_site()
+        await world.work()
+    assert world.matrix.members(room_id) == wanted[room_id]
+    assert world.matrix.content(room_id, "m.room.name") == named
+    if last == "room":
+        assert world.matrix.members(world.room(CourseId(43))) == {world.user(8): "invite"}
+
+
+async def test_what_others_have_written_over_our_newest_write_is_no_sign_of_a_backup(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    room_id = await world.synced(students=[8, 9])
+    await canary_is_newest(world)
+    world.facts.enrol(COURSE, 10)
+    await world.sync(COURSE)
+    await world.matrix.push()
+    # The person accepts, and the homeserver has not pushed that yet.
+    world.matrix.member(room_id, world.user(10), "join")
+    assert await world.gate.check()
+    await world.matrix.push()
+    assert await world.gate.check()
+    world.matrix.member(room_id, world.user(10), "leave")
+    world.matrix.act(room_id, world.rules.bot, MEMBER, world.rules.bot, {"membership": "leave"})
+    await world.matrix.push()
+    assert await world.gate.check(), "where the bot is not any more it can't look"
+    assert "restored from a backup" not in caplog.text
 
 
 async def test_a_canary_that_the_homeserver_never_took_is_no_sign_of_a_backup(world: World) -> None:

@@ -107,11 +107,11 @@ class House:
         )
 
     def sent_since(self, mark: int) -> list[LoggedRequest]:
-        """What the bot has asked of the homeserver since, without the look at the canary."""
+        """What the bot has asked of the homeserver since, without the look at what it wrote last."""
         return [
             request
             for request in self.synapse.requests_by(self.seat.sender, mark)
-            if not (request.method == "GET" and "org.moodle_appservice.canary" in request.path)
+            if not request.is_look_at_newest
         ]
 
     async def ask(

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -223,13 +224,30 @@ async def test_a_restored_homeserver_is_noticed_and_its_rooms_are_read_again(hou
     service = await house.start()
     await house.sync()
     room_id = await house.room_of(2)
-    # What a restore looks like: the canary is older than the one that we remember, and a kick of ours is undone.
-    await service.store.settings.set("canary_written", "999")
+    # What a restore looks like: of what the homeserver has pushed of ours it does not have the last, a kick.
+    path = f"/_matrix/client/v3/rooms/{quote(room_id)}/state/m.room.member/{quote(house.mxid('s1'))}"
+    invite = await house.ask("GET", f"{path}?format=event")
+    kick = {
+        **invite,
+        "room_id": room_id,
+        "event_id": "$lost",
+        "content": {"membership": "leave"},
+        "origin_server_ts": invite["origin_server_ts"] + 1,
+        "unsigned": {"replaces_state": invite["event_id"], "prev_content": invite["content"]},
+    }
+    address = f"http://127.0.0.1:{house.seat.port}/_matrix/app/v1/transactions/restored"
+    headers = {"Authorization": f"Bearer {house.seat.hs_token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.put(address, json={"events": [kick]}) as answer,
+    ):
+        assert answer.status == 200
     mark = house.synapse.mark()
     assert (await house.sync()).failures == {}
     reads = [request for request in house.sent_since(mark) if request.path.endswith("/state")]
     assert len(reads) == 2, "each of the two rooms is read once"
     assert not await service.store.mirror.is_stale(RoomId(room_id))
+    assert await membership(service, room_id, house.mxid("s1")) is Membership.INVITE
 
 
 async def test_the_door_for_pushes_takes_the_token_from_the_header_only(house: House) -> None:
