@@ -17,7 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..domain.model import RoomId
 from ..domain.order import Order, Version, compare
@@ -38,6 +38,15 @@ LOOK_EVERY = 0.2
 TRIES = 10
 """How often the same canary is waited for."""
 log = logging.getLogger(__name__)
+
+
+class _Older(NamedTuple):
+    """What shows that the homeserver went back in time, for the log: a state event there, and as we knew it."""
+
+    type: str
+    room_id: RoomId
+    theirs: object
+    ours: object
 
 
 class Gate:
@@ -189,13 +198,13 @@ class Gate:
             # A process that is new in a cluster has no canary yet in the room that others have made.
             return False
         newest = await self._store.mirror.newest_own()
-        lost = await (self._covered_up(room_id, ours) if newest is None else self._undone(newest))
-        if not lost:
+        older = await (self._covered_up(room_id, ours) if newest is None else self._undone(newest))
+        if older is None:
             return False
         log.error(
-            "The homeserver shows an older state than we have seen (%s): it was restored from a backup. Every room is "
-            "read again before the next write to it.",
-            lost,
+            "The homeserver shows an older state than we have seen (%s in %s is %s, ours %s): it was restored from a "
+            "backup. Every room is read again before the next write to it.",
+            *older,
         )
         await self._store.mirror.mark_stale()
         # Whom we removed since that backup is there again, and still nobody else's guest.
@@ -203,22 +212,22 @@ class Gate:
         self.epoch = await self._store.settings.next_number(EPOCH) if self._process else self.epoch + 1
         return True
 
-    async def _covered_up(self, room_id: RoomId, ours: int) -> str:
-        """What is wrong with the canary, empty where it is as new as ours."""
+    async def _covered_up(self, room_id: RoomId, ours: int) -> _Older | None:
+        """Whether the canary is older than ours."""
         content = await self._matrix.get_state(room_id, CANARY, self._process)
         theirs = content.get("counter") if content is not None else None
         is_new = isinstance(theirs, int) and theirs >= ours
-        return "" if is_new else f"canary {theirs}, ours {ours}"
+        return None if is_new else _Older(CANARY, room_id, theirs, ours)
 
-    async def _undone(self, newest: OwnWrite) -> str:
-        """What is wrong with the newest write of ours that was pushed back; empty: it, or something newer, is there."""
+    async def _undone(self, newest: OwnWrite) -> _Older | None:
+        """Whether neither the newest write of ours that was pushed back nor something newer is there."""
         event = await self._matrix.get_state_event(newest.room_id, newest.type, newest.state_key)
-        where = f"{newest.type} in {newest.room_id}"
-        if event is None:
-            return f"{where} is not there any more"
-        shown = Version(event.event_id, event.replaces, event.timestamp)
-        is_there = compare(newest.version, shown) in (Order.SAME, Order.NEWER)
-        return "" if is_there else f"{where} is {event.event_id}, and was {newest.version.event_id}"
+        if event is not None:
+            shown = Version(event.event_id, event.replaces, event.timestamp)
+            if compare(newest.version, shown) in (Order.SAME, Order.NEWER):
+                return None
+        theirs = event.event_id if event is not None else None
+        return _Older(newest.type, newest.room_id, theirs, newest.version.event_id)
 
     def _name(self, setting: str) -> str:
         return f"{setting}:{self._process}" if self._process else setting
