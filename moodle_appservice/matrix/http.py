@@ -119,11 +119,18 @@ class HomeserverApi(HTTPAPI):
         if as_user is not None:
             parameters["user_id"] = as_user
         body = content if isinstance(content, bytes) else dict(content or {})
+        try:
+            return await self._once(method, path, body, parameters, content_type, sensitive)
+        except (HomeserverBusy, Unreachable) as error:
+            # What is tried again is rare, and putting up for it costs as much as a request: only now.
+            first = error
         reply = Reply(0, {})
         async for attempt in stamina.retry_context(
             on=_wait_before_next, attempts=attempts, timeout=None, wait_initial=0.3, wait_max=5.0
         ):
             with attempt:
+                if attempt.num == 1:
+                    raise first
                 reply = await self._once(method, path, body, parameters, content_type, sensitive)
         return reply
 
@@ -151,6 +158,15 @@ class HomeserverApi(HTTPAPI):
             ) from None
         assert isinstance(reply, Reply)
         return reply
+
+    def _log_request(self, *given: Any, **named: Any) -> None:
+        # The line is put together whether it is wanted or not.
+        if self.log.isEnabledFor(logging.DEBUG):
+            super()._log_request(*given, **named)
+
+    def _log_request_done(self, *given: Any, **named: Any) -> None:
+        if self.log.isEnabledFor(logging.DEBUG):
+            super()._log_request_done(*given, **named)
 
     async def _send(
         self,
