@@ -67,24 +67,19 @@ def plan_room(
     `admitted`: who stays in a room whose members this one lets in. `ours`: every room that we may take out of a space.
     """
     places = places_of(desired, actual, ledger, known, rules, admitted)
-    looks = [desired.next_look, *(one.until for one in desired.treatments.values())]
-    next_look = min((look for look in looks if look is not None), default=None)
+    next_look = _next_look(desired)
     if actual is None and not desired.is_made:
         return Plan(desired.key, (), desired.notes, next_look)
     if actual is None:
-        actions: tuple[Action, ...] = (
-            _creation(desired, places, rules),
-            *_children(desired, {}, ours, []),
-            *places.arrivals(waiting),
-            *_address(desired, None),
-        )
-        return Plan(desired.key, actions, desired.notes, next_look)
+        first: tuple[Action, ...] = (_creation(desired, places, rules), *_children(desired, {}, ours, []))
+        later = (*places.arrivals(waiting), *_address(desired, None))
+        return Plan(desired.key, (*first, *later), desired.notes, next_look)
     notes = [*places.unasked(desired.notes), *places.notes]
     names: dict[str, str] = {}
     if not desired.key.retired:
         notes += [*places.guests(), *places.strange()]
         repairs.replaced(actual, notes)
-    actions = (
+    actions: tuple[Action, ...] = (
         *places.removals(),
         *_power(desired, actual, places, rules, notes),
         *_naming(desired, actual, ledger, rules, notes, names),
@@ -99,6 +94,11 @@ def plan_room(
     passing = repairs.possible(actions, actual, rules, notes)
     bookings = replace(places.bookings(), names=names)
     return Plan(desired.key, passing, tuple(notes), next_look, bookings)
+
+
+def _next_look(desired: DesiredRoom) -> float | None:
+    looks = [desired.next_look, *(one.until for one in desired.treatments.values())]
+    return min((look for look in looks if look is not None), default=None)
 
 
 def _creation(desired: DesiredRoom, places: Places, rules: Rules) -> CreateRoom:

@@ -99,10 +99,9 @@ def power_levels(
         redact=moderator,
         invite=0 if rules.members_may_invite and not kind.is_space else 50,
     )
-    events = {**_mapping(content.get("events")), **_events(version, rules.calls, voice, own)}
+    content["events"] = {**_mapping(content.get("events")), **_events(version, rules.calls, voice, own)}
     if kind is RoomKind.ANNOUNCEMENTS:
-        events[REACTION] = 0 if voice is not Voice.NOBODY else _VOICES[voice]
-    content["events"] = events
+        content["events"][REACTION] = 0 if voice is not Voice.NOBODY else _VOICES[voice]
     content.update(rules.kind(kind).powers)
     content["notifications"] = {**_mapping(content.get("notifications")), "room": 50}
     content["users"] = _users(rules, users, _mapping(content.get("users")), managed, above, own)

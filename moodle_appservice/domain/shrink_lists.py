@@ -181,9 +181,8 @@ class ListJudge:
         self.leavers.add({one: loss.explained for one, loss in losses.items() if loss.explained}, at=at)
         reasons = self._judge_roles(before, fresh, at)
         for course_id, facts in fresh.items():
-            reasons[course_id] = self._judge_members(facts, losses[course_id], at) or reasons.get(
-                course_id, ""
-            )
+            why = self._judge_members(facts, losses[course_id], at)
+            reasons[course_id] = why or reasons.get(course_id, "")
         for facts in fresh.values():
             self._take(facts)
         because_of_the_site = self._judge_site(losses, at)

@@ -174,17 +174,11 @@ def only_growing(
         for enrolment in old:
             if enrolment.user_id in last.people:
                 people.setdefault(enrolment.user_id, last.people[enrolment.user_id])
-        there = {e.user_id: people[e.user_id] for e in enrolments[course_id] if e.user_id in people}
-        digests = hash_people(there)
         inherited = fresh.inherited(courses[course_id])
-        hashes[course_id] = hash_course(
-            courses[course_id],
-            enrolments[course_id],
-            groups[course_id],
-            digests | hash_people({user: people[user] for user in inherited if user in people}),
-            {},
-            inherited,
-        )
+        there = {*inherited, *(one.user_id for one in enrolments[course_id])}
+        digests = hash_people({user: people[user] for user in there if user in people})
+        facts = courses[course_id], enrolments[course_id], groups[course_id]
+        hashes[course_id] = hash_course(*facts, digests, {}, inherited)
     return replace(
         fresh,
         courses=courses,

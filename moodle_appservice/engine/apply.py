@@ -225,43 +225,34 @@ class Hands:
                 return await self._matrix.set_state(room_id, "m.room.power_levels", "", content)
             case MoveAlias(alias):
                 await self._move(room_id, alias)
-                return None
             case Export():
                 await self._office.export(room_id, room)
-                return None
             case Purge():
                 await self._office.purge(room_id)
-                return None
             case Invite(matrix_id):
                 await self._matrix.invite(room_id, matrix_id)
-                return None
             case Join(matrix_id, invite=invite):
                 if invite:
                     await self._matrix.invite(room_id, matrix_id)
                 await self._accounts.join_as(room_id, matrix_id)
-                return None
             case ForceJoin(matrix_id):
                 await self._accounts.force_join(room_id, matrix_id)
-                return None
             case Remove(matrix_id, instead=instead):
                 # The whole room can read it, so it says nothing about the person.
                 await self._matrix.kick(
                     room_id, matrix_id, _kick_reason(room) if instead is None else SWAP_REASON
                 )
-                return None
             case Ban(matrix_id):
                 await self._matrix.ban(room_id, matrix_id, _kick_reason(room))
-                return None
             case Unban(matrix_id):
                 await self._matrix.unban(room_id, matrix_id)
-                return None
             case PutAlias(alias):
                 await self._matrix.put_alias(alias, room_id)
-                return None
             case CreateRoom():
                 raise AssertionError("a room is made by _create")
             case _ as unreachable:
                 assert_never(unreachable)
+        return None
 
     async def _move(self, room_id: RoomId, alias: RoomAlias) -> None:
         """Each request by itself leaves something from which the next look goes on."""

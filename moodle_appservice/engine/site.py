@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..domain.digest import digest
-from ..domain.model import CourseId, SiteFacts
+from ..domain.model import CourseFacts, CourseId, SiteFacts
 from ..domain.rules import Rules
 from ..domain.selection import Selection, read_choice, select
 from ..errors import PermanentFailure
@@ -172,27 +172,25 @@ class SitePass:
             for course_id in chosen
             if (facts := self._facts.remembered(course_id, not_older_than=started)) is not None
         }
-        digests = {
-            course_id: self._digest(facts, site.categories.get(facts.course.category_id))
-            for course_id, facts in read.items()
-        }
+        digests = {one: self._digest_in(site, facts) for one, facts in read.items()}
         for user_id in sorted({user for facts in read.values() for user in self._pictures.changed(facts)}):
             await self._queue.add(person_key(user_id), priority=Priority.PERSON, signal="picture")
         if self._turns is not None:
             await self._turns.took(chosen, digests, site, at=started)
         # One that could not be read is due too: its own key tries again and shows what is wrong.
-        due = [
-            course_id
-            for course_id in chosen
-            if course_id not in digests or not self._settled.is_settled(course_id, digests[course_id])
-        ]
+        settled = {one for one, digest in digests.items() if self._settled.is_settled(one, digest)}
+        due = [course_id for course_id in chosen if course_id not in settled]
         for course_id in due:
-            priority = Priority.REMOVAL if course_id in known else Priority.PASS
-            if course_id in read and course_id not in known:
+            is_new = course_id not in known
+            if course_id in read and is_new:
                 # A first estimate, until its own look has counted better.
                 self._observer.counted(course_id, len(read[course_id].enrolments))
+            priority = Priority.PASS if is_new else Priority.REMOVAL
             await self._queue.add(course_key(course_id), priority=priority, signal=PASS)
         return len(due)
+
+    def _digest_in(self, site: SiteFacts, facts: CourseFacts) -> int:
+        return self._digest(facts, site.categories.get(facts.course.category_id))
 
     async def _from_memory(self, course_ids: Iterable[CourseId]) -> int:
         """Make those due in which something may be to do although they were not read; how many those are."""

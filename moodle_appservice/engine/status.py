@@ -152,11 +152,6 @@ class StatusReader:
         joined, invited, virtual = _count(main)
         why = self._why_missing(prepared, main)
         missing = await self._named(prepared, why)
-        untrusted = {
-            note.person: (note.text, note.kind)
-            for note in main.plan.notes
-            if note.kind == "untrusted" and note.person is not None
-        }
         holds = [room.verdict.hold for room in prepared.rooms if room.verdict.hold is not None]
         return CourseStatus(
             course_id=course_id,
@@ -169,7 +164,7 @@ class StatusReader:
             invited=invited,
             missing=missing,
             virtual=virtual,
-            without_level=await self._named(prepared, untrusted),
+            without_level=await self._named(prepared, _untrusted(main)),
             guests=sum(1 for note in main.plan.notes if note.kind == "guest"),
             to_do=sum(len(room.plan.actions) for room in prepared.rooms),
             phase=prepared.course.stage.why,
@@ -271,6 +266,15 @@ def _room(room: PreparedRoom, missing: Collection[tuple[str, str]]) -> RoomStatu
         no_account=_of_kind(missing, NO_ACCOUNT),
         failed=_of_kind(missing, FAILED),
     )
+
+
+def _untrusted(room: PreparedRoom) -> dict[MoodleUserId, tuple[str, str]]:
+    """Who lacks the level of the role: the reason, and its kind."""
+    return {
+        note.person: (note.text, note.kind)
+        for note in room.plan.notes
+        if note.kind == "untrusted" and note.person is not None
+    }
 
 
 def _of_kind(missing: Collection[tuple[str, str]], kinds: frozenset[str]) -> int:

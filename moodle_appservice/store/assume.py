@@ -81,25 +81,14 @@ async def assume_room(
 ) -> None:
     """The state of a room that a createRoom of ours has just made, from the request's body."""
     change = await next_number(connection, CHANGE)
-    version = str(content.get("room_version", ""))
+    state = _state_of_new(content, bot)
+    version = state["m.room.create", ""]["room_version"]
     await connection.execute(
         "INSERT INTO mirror_room (room_id, version, creator) VALUES ($1, $2, $3) ON CONFLICT (room_id) DO NOTHING",
         room_id,
         version,
         bot,
     )
-    state = {
-        ("m.room.create", ""): {"room_version": version},
-        ("m.room.name", ""): {"name": content.get("name", "")},
-        ("m.room.topic", ""): {"topic": content.get("topic", "")},
-        ("m.room.power_levels", ""): content.get("power_level_content_override", {}),
-        # With the alias that we ask for the homeserver names the room as well.
-        ("m.room.canonical_alias", ""): {"alias": _alias(content, bot)},
-        **{
-            (event["type"], event["state_key"]): event["content"]
-            for event in content.get("initial_state", ())
-        },
-    }
     for (event_type, state_key), event_content in state.items():
         await connection.execute(
             "INSERT INTO mirror_state (room_id, type, state_key, content, sender, sent_at, change) "
@@ -121,6 +110,22 @@ async def assume_room(
     marker = state.get((MARKER, ""))
     if marker is not None:
         await note_marker(connection, room_id, marker, bot)
+
+
+def _state_of_new(content: Mapping[str, Any], bot: UserId) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """(type, state key) → content, as a homeserver makes it of the body of a createRoom."""
+    return {
+        ("m.room.create", ""): {"room_version": str(content.get("room_version", ""))},
+        ("m.room.name", ""): {"name": content.get("name", "")},
+        ("m.room.topic", ""): {"topic": content.get("topic", "")},
+        ("m.room.power_levels", ""): content.get("power_level_content_override", {}),
+        # With the alias that we ask for the homeserver names the room as well.
+        ("m.room.canonical_alias", ""): {"alias": _alias(content, bot)},
+        **{
+            (event["type"], event["state_key"]): event["content"]
+            for event in content.get("initial_state", ())
+        },
+    }
 
 
 def _alias(content: Mapping[str, Any], bot: UserId) -> str:

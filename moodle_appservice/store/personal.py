@@ -44,6 +44,12 @@ BY_ACCOUNT: Final = {
     "web_session": "account",
     "web_entry": "account",
 }
+IN_LISTS: Final = {
+    "room": ("SELECT room_id, course_id, levels_written FROM room", "levels_written"),
+    "course_ending": ("SELECT course_id, ending, named FROM course_ending", "named"),
+    "hold": ("SELECT * FROM hold", "users"),
+}
+"""Rows about several people → how they are found, and the column that names them by account or Moodle id, as JSON."""
 SHARED: Final = (
     "audit",
     "board_course",
@@ -142,21 +148,12 @@ class PersonalBooks:
                 "WHERE person.moodle_id = $1 ORDER BY number",
                 user_id,
             )
-            found["room"] = [
-                row
-                for row in await connection.fetch("SELECT room_id, course_id, levels_written FROM room")
-                if set(json.loads(row["levels_written"])) & set(accounts)
-            ]
-            found["course_ending"] = [
-                row
-                for row in await connection.fetch("SELECT course_id, ending, named FROM course_ending")
-                if set(json.loads(row["named"])) & set(accounts)
-            ]
-            found["hold"] = [
-                row
-                for row in await connection.fetch("SELECT * FROM hold")
-                if set(json.loads(row["users"])) & {*accounts, str(user_id)}
-            ]
+            for table, (query, column) in IN_LISTS.items():
+                found[table] = [
+                    row
+                    for row in await connection.fetch(query)
+                    if set(json.loads(row[column])) & {*accounts, str(user_id)}
+                ]
             found["relay_post"] = await fetch_in(
                 connection, "SELECT * FROM relay_post WHERE sender IN ({in})", accounts
             )
