@@ -154,12 +154,14 @@ class Places:
             user: member.person
             for user, member in self.staying.items()
             if user not in self._ledger.places and self._is_present(user) and self._is_in_place(user, member)
-        }
+        } | self._invited_unbooked()
         banned = {
             user: person
             for user, person in self._known.items()
             if user in booked and self._is_banned_unbooked(user, person)
         }
+        # Put out by us, and the books do not know it: some may belong here again by now.
+        removed = {user for user in self._ledger.places if self._is_out(user, by=self._rules.bot)}
         blocked = {note.person for note in self._desired.notes if note.kind == "blocked"}
         unwanted = {
             user
@@ -167,9 +169,22 @@ class Places:
             if not self._is_present(user)
             and user not in banned
             and not self._is_spared(user)
-            and (user not in self._desired.members or self._person(user) in blocked)
+            and (user not in self._desired.members or self._person(user) in blocked or user in removed)
         }
         return Bookings(found, banned, frozenset(unwanted))
+
+    def _invited_unbooked(self) -> dict[UserId, MoodleUserId]:
+        """Whom we were about to invite when we were interrupted, and who shows that we did: here, or has answered."""
+        return {
+            user: person
+            for user in self._ledger.intended - self._ledger.places
+            if (self._is_present(user) or (user in self._ledger.departed and self._is_out(user, by=user)))
+            and (person := self._person(user)) is not None
+        }
+
+    def _is_out(self, user: UserId, *, by: UserId) -> bool:
+        here = self._members.get(user)
+        return here is not None and here.membership is Membership.LEAVE and here.sender == by
 
     # Levels
 
@@ -273,11 +288,9 @@ class Places:
 
     def _has_left(self, user: UserId) -> bool:
         """Whether somebody is out by the own choice; who left the room that this one replaces is not in this one."""
-        here = self._members.get(user)
-        if here is None:
+        if user not in self._members:
             return user in self._ledger.departed
-        left = here.membership is Membership.LEAVE and here.sender == user
-        return left and user in self._ledger.places | self._ledger.departed
+        return self._is_out(user, by=user) and user in self._ledger.places | self._ledger.departed
 
     def _asks_to_come(self, user: UserId, member: DesiredMember) -> bool:
         """Whether somebody who may be here has knocked."""

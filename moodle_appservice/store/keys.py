@@ -16,12 +16,13 @@ async def key_of(connection: Connection, person: MoodleUserId) -> str | None:
     row = await connection.fetchrow("SELECT audit_key FROM person WHERE moodle_id = $1", person)
     if row is None or row["audit_key"] is not None:
         return None if row is None else str(row["audit_key"])
-    fresh = secrets.token_hex(KEY_BYTES)
-    await connection.execute(
-        "UPDATE person SET audit_key = $2 WHERE moodle_id = $1 AND audit_key IS NULL", person, fresh
+    # Of two who make one at once the first is kept.
+    found = await connection.fetchval(
+        "UPDATE person SET audit_key = COALESCE(audit_key, $2) WHERE moodle_id = $1 RETURNING audit_key",
+        person,
+        secrets.token_hex(KEY_BYTES),
     )
-    found = await connection.fetchrow("SELECT audit_key FROM person WHERE moodle_id = $1", person)
-    return None if found is None else str(found["audit_key"])
+    return None if found is None else str(found)
 
 
 async def name_by_keys(connection: Connection) -> None:

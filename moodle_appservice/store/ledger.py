@@ -233,8 +233,8 @@ class LedgerBooks:
         await self._db.transaction(work)
 
     async def want_again(self) -> None:
-        """All places count again."""
-        await self._db.execute("UPDATE place SET wanted = 1 WHERE banned = 0")
+        """All places count again. 2: the removal has its line in the audit log, and gets no second one."""
+        await self._db.execute("UPDATE place SET wanted = 2 WHERE banned = 0 AND wanted = 0")
 
     async def places(self, room_id: RoomId) -> Mapping[UserId, MoodleUserId]:
         """Everyone to whom we ever gave a place in the room."""

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 from mautrix.util.async_db import Connection
 from mautrix.util.async_db.aiosqlite import POSITIONAL_PARAM_PATTERN, SQLiteDatabase, TxnConnection
+
+
+@lru_cache(maxsize=1024)
+def _for_sqlite(query: str) -> str:
+    """As mautrix does: $1 is PostgreSQL's way to write SQLite's ?1."""
+    return POSITIONAL_PARAM_PATTERN.sub(r"?\1", query)
 
 
 class OneTripConnection:
@@ -30,9 +37,7 @@ class OneTripConnection:
 
     async def fetch(self, query: str, *values: Any, **_: Any) -> list[Any]:
         """All rows."""
-        # As mautrix does: $1 is PostgreSQL's way to write SQLite's ?1.
-        query = POSITIONAL_PARAM_PATTERN.sub(r"?\1", query)
-        return list(await self._connection.execute_fetchall(query, values))
+        return list(await self._connection.execute_fetchall(_for_sqlite(query), values))
 
     async def fetchrow(self, query: str, *values: Any, **_: Any) -> Any:
         """The first row, or None."""
