@@ -42,6 +42,7 @@ from .settled import Settled
 from .tree import SITE_URL as SITE_URL
 from .tree import SpaceTree
 from .turns import Turns
+from .unconfirmed import Unconfirmed
 
 SITE_NAME = "site"
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class SitePass:
         self._gate = gate
         self._rules = rules
         self._clock = clock
+        self._unconfirmed = Unconfirmed(store, queue, clock)
 
     async def run(self, taken: Taken) -> None:
         """List, decide, read ahead, make the courses due. Raises what the reading raises; then nothing changed."""
@@ -98,7 +100,10 @@ class SitePass:
         await self._recall()
         started = self._clock.now()
         asked = bool(taken.signals & ASKS_FOR_NOW)
-        if not await self._gate.check() or asked:
+        is_reliable = await self._gate.check()
+        if is_reliable:
+            await self._unconfirmed.look()
+        if not is_reliable or asked:
             self._settled.unsettle_all()
             if self._tree is not None:
                 self._tree.unsettle_all()

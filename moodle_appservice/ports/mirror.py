@@ -65,6 +65,10 @@ class Mirror(Protocol):
         """The newest write of ours since the newest canary; None where there is none, or nobody can tell."""
         ...
 
+    async def unconfirmed(self, *, before: float) -> Mapping[RoomId, frozenset[UserId]]:
+        """Whose memberships we have changed before this time (Unix seconds), and have not been pushed back, by room."""
+        ...
+
     async def await_canary(self, process: str) -> None:
         """A canary of this process is about to be sent: there is no newest write of ours until it has come back."""
         ...

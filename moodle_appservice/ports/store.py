@@ -139,6 +139,10 @@ class LedgerBook(Protocol):
         """The homeserver went back in time, so that people whom we removed may be there again: all places count."""
         ...
 
+    async def want_again_in(self, room_id: RoomId, users: Iterable[UserId]) -> None:
+        """The places of these people in one room count again."""
+        ...
+
     async def places(self, room_id: RoomId) -> Mapping[UserId, MoodleUserId]:
         """Every account to which we ever gave a place in the room, with the Moodle person."""
         ...

@@ -236,6 +236,15 @@ class LedgerBooks:
         """All places count again. 2: the removal has its line in the audit log, and gets no second one."""
         await self._db.execute("UPDATE place SET wanted = 2 WHERE banned = 0 AND wanted = 0")
 
+    async def want_again_in(self, room_id: RoomId, users: Iterable[UserId]) -> None:
+        """The places of these people in one room count again."""
+        await self._db.transaction(
+            lambda connection: connection.executemany(
+                "UPDATE place SET wanted = 2 WHERE banned = 0 AND wanted = 0 AND room_id = $1 AND matrix_id = $2",
+                [(room_id, user) for user in sorted(users)],
+            )
+        )
+
     async def places(self, room_id: RoomId) -> Mapping[UserId, MoodleUserId]:
         """Everyone to whom we ever gave a place in the room."""
         return (await self.places_in([room_id]))[room_id]

@@ -152,6 +152,18 @@ class MirrorBook:
         """The newest write of ours since the newest canary."""
         return await self._db.transaction(lambda connection: newest_own(connection, self._bot))
 
+    async def unconfirmed(self, *, before: float) -> Mapping[RoomId, frozenset[UserId]]:
+        """Whose memberships we have changed before this time, and have not been pushed back, by room."""
+        # The bot's own membership of a room that it makes is assumed at no time.
+        rows = await self._db.fetch(
+            "SELECT room_id, user_id FROM mirror_member WHERE event_id IS NULL AND sent_at > 0 AND sent_at < $1",
+            int(before * 1000),
+        )
+        return {
+            RoomId(room_id): frozenset(UserId(row["user_id"]) for row in of_room)
+            for room_id, of_room in _by_room(rows).items()
+        }
+
     async def await_canary(self, process: str) -> None:
         """A canary of this process is about to be sent."""
         await self._db.transaction(lambda connection: await_canary(connection, process))

@@ -17,6 +17,7 @@ from .upgrades.declined import declined
 from .upgrades.operations import operations
 from .upgrades.pages import pages
 from .upgrades.relay import relay
+from .upgrades.unconfirmed import unconfirmed
 
 upgrades = UpgradeTable(version_table_name="moodle_appservice_version", database_name="moodle-appservice")
 
@@ -331,3 +332,4 @@ upgrades.register(by_course, description="Requests and people who stay out are f
 upgrades.register(
     declined, description="Who has refused an invite, and who has left after having been in the room"
 )
+upgrades.register(unconfirmed, description="Memberships that were not pushed back are found by an index")
