@@ -7,7 +7,18 @@ from moodle_appservice.domain.order import Version
 from moodle_appservice.domain.power import CANARY
 from moodle_appservice.ports import OwnWrite
 from moodle_appservice.store.books import Books
-from tests.adapters.store_events import BOT, ROOM, SAM, TESS, History, done, invite, set_name
+from tests.adapters.store_events import (
+    BOT,
+    ROOM,
+    SAM,
+    TESS,
+    History,
+    create,
+    done,
+    invite,
+    remove,
+    set_name,
+)
 
 
 async def pushed(books: Books, history: History) -> None:
@@ -124,3 +135,32 @@ async def test_where_the_bot_is_not_any_more_and_where_a_request_was_not_pushed_
     assert await books.mirror.newest_own() is None
     await books.mirror.forget(ROOM)
     assert await books.mirror.newest_own() is None
+
+
+async def test_a_membership_that_was_changed_and_not_pushed_back_is_unconfirmed_until_it_is(
+    books: Books,
+) -> None:
+    history = History().created()
+    await pushed(books, history)
+    nothing = await books.mirror.before(ROOM, "m.room.member", SAM)
+    await books.ledger.record(done(invite(), at=5.0, before=nothing), bot=BOT)
+    assert await books.mirror.unconfirmed(before=5.0) == {}
+    assert await books.mirror.unconfirmed(before=5.1) == {ROOM: frozenset({SAM})}
+    history.member(SAM, "invite", by=BOT)
+    await pushed(books, history)
+    assert await books.mirror.unconfirmed(before=1e9) == {}
+
+
+async def test_the_bot_in_a_room_that_it_has_just_made_is_not_unconfirmed(books: Books) -> None:
+    await books.ledger.record(done(create()), bot=BOT)
+    assert await books.mirror.unconfirmed(before=1e9) == {}
+
+
+async def test_only_the_places_that_are_named_count_again(books: Books) -> None:
+    await books.ledger.record(done(create()), bot=BOT)
+    for user, person in ((SAM, 8), (TESS, 9)):
+        await books.ledger.record(done(invite(user, person)), bot=BOT)
+        await books.ledger.record(done(remove(user, person)), bot=BOT)
+    assert (await books.ledger.read(ROOM)).places == frozenset()
+    await books.ledger.want_again_in(ROOM, [SAM])
+    assert (await books.ledger.read(ROOM)).places == {SAM}

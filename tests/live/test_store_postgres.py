@@ -32,6 +32,7 @@ from tests.adapters.test_store_ledger import *  # noqa: F403
 from tests.adapters.test_store_links import *  # noqa: F403
 from tests.adapters.test_store_lti import *  # noqa: F403
 from tests.adapters.test_store_mirror import *  # noqa: F403
+from tests.adapters.test_store_newest import *  # noqa: F403
 from tests.adapters.test_store_people import *  # noqa: F403
 from tests.adapters.test_store_personal import *  # noqa: F403
 from tests.adapters.test_store_plans import *  # noqa: F403
