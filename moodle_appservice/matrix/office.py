@@ -65,7 +65,11 @@ class SynapseOffice:
         )
 
     async def export(self, room_id: RoomId, key: RoomKey) -> None:
-        """`GET /rooms/{id}/messages`, from the first event to the last, into one file of JSON lines."""
+        """`GET /rooms/{id}/messages`, from the first event to the last, into one file of JSON lines.
+
+        A room that was written down before, and that the bot was put out of since, is left as it was written: so it is
+        where a deletion has begun and failed.
+        """
         if self._folder is None:
             raise PermanentFailure(
                 f"The room {room_id} was not written down: life.export_folder is empty. Nothing was changed. "
@@ -80,9 +84,11 @@ class SynapseOffice:
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     await self._write(room_id, file)
                 await asyncio.to_thread(os.replace, part, target)
-            except BaseException:
+            except BaseException as error:
                 await asyncio.to_thread(FilePath(part).unlink, missing_ok=True)
-                raise
+                is_out = isinstance(error, HomeserverRefused) and error.errcode == "M_FORBIDDEN"
+                if not (is_out and await asyncio.to_thread(target.exists)):
+                    raise
         except OSError as error:
             raise PermanentFailure(
                 f"The room {room_id} was not written down: {target} can't be written ({error.strerror}). "

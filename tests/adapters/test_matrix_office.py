@@ -106,6 +106,22 @@ async def test_an_export_takes_every_page_and_leaves_no_half_file(
     assert homeserver.seen[-1].query == {"dir": "f", "limit": "500", "from": "t2"}
 
 
+async def test_a_room_that_was_written_down_and_left_since_keeps_its_file_and_can_be_deleted(
+    homeserver: ScriptedHomeserver, office: SynapseOffice, tmp_path: Path
+) -> None:
+    key = main_room(CourseId(42))
+    homeserver.answers = [Answer(body={"chunk": [{"n": 1}]})]
+    await office.export(ROOM, key)
+    # A deletion has put the bot out, and then failed: the next look begins with the export again.
+    homeserver.answers = [refusal(403, "M_FORBIDDEN", "User @moodle:uni.test not in room")]
+    await office.export(ROOM, key)
+    (file,) = (tmp_path / "exports").iterdir()
+    assert file.read_text(encoding="utf-8") == '{"n": 1}\n'
+    homeserver.answers = [refusal(404, "M_NOT_FOUND", "No such room")]
+    with pytest.raises(PermanentFailure):
+        await office.export(ROOM, key)
+
+
 async def test_an_export_into_a_folder_that_can_t_be_made_says_so(
     homeserver: ScriptedHomeserver, office: SynapseOffice, tmp_path: Path
 ) -> None:
