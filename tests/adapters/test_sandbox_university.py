@@ -77,8 +77,9 @@ def test_the_time_that_a_university_takes_grows_with_it_and_not_with_its_square(
         generate(courses, 40)
         return time.process_time() - begun
 
-    small = min(taken(200) for _ in range(3))
-    assert taken(1000) < 15 * small
+    # The best of three: what else the machine does makes some of them slow.
+    small, large = (min(taken(courses) for _ in range(3)) for courses in (200, 1000))
+    assert large < 15 * small
 
 
 def test_unenrolling_takes_roles_and_groups_along(university: University) -> None:
