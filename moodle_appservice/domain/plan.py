@@ -251,8 +251,7 @@ def _naming(
             names[key] = want
         if has == want or (event_type == AVATAR[0] and not want):
             continue
-        # What we wrote ourselves earlier is there again where the homeserver went back in time.
-        is_changed = wrote == want and actual.senders.get((event_type, "")) != rules.bot
+        is_changed = wrote == want and not _is_of_bot(event_type, actual, rules)
         if keep and (key in names or is_changed):
             what = "picture" if key == "url" else key
             notes.append(Note(None, f"Somebody changed the {what} in the room; it is kept.", "renamed"))
@@ -260,6 +259,15 @@ def _naming(
         what = "picture" if key == "url" else key
         actions.append(SetState(event_type, "", {key: want}, f"The {what} follows Moodle."))
     return actions
+
+
+def _is_of_bot(event_type: str, actual: ActualRoom, rules: Rules) -> bool:
+    """Whether we wrote it ourselves, earlier: so it is where the homeserver went back in time.
+
+    Into a room that replaces another the bot has copied whatever stood there, by whomever.
+    """
+    is_copied = "predecessor" in actual.content("m.room.create")
+    return actual.senders.get((event_type, "")) == rules.bot and not is_copied
 
 
 _SAID_ONCE = {

@@ -36,10 +36,11 @@ class Unconfirmed:
             PATIENCE,
         )
         keys: set[Key] = set()
-        for room_id, room in (await self._store.ledger.keys_of(rooms)).items():
+        for room_id, users in rooms.items():
             await self._store.mirror.mark_stale(room_id)
             # Whom we have removed may be there again, and is still nobody else's guest.
-            await self._store.ledger.want_again_in(room_id, rooms[room_id])
+            await self._store.ledger.want_again_in(room_id, users)
+        for room in (await self._store.ledger.keys_of(rooms)).values():
             keys.add(space_key(room) if room.course_id is None else course_key(room.course_id))
         for key in sorted(keys):
             await self._queue.add(key, priority=Priority.PASS, signal=SIGNAL)

@@ -67,8 +67,7 @@ class SynapseOffice:
     async def export(self, room_id: RoomId, key: RoomKey) -> None:
         """`GET /rooms/{id}/messages`, from the first event to the last, into one file of JSON lines.
 
-        A room that was written down before, and that the bot was put out of since, is left as it was written: so it is
-        where a deletion has begun and failed.
+        Where a deletion has begun, and put the bot out, the room was written down before: that file stays.
         """
         if self._folder is None:
             raise PermanentFailure(
@@ -84,11 +83,13 @@ class SynapseOffice:
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     await self._write(room_id, file)
                 await asyncio.to_thread(os.replace, part, target)
-            except BaseException as error:
+            except HomeserverRefused as error:
                 await asyncio.to_thread(FilePath(part).unlink, missing_ok=True)
-                is_out = isinstance(error, HomeserverRefused) and error.errcode == "M_FORBIDDEN"
-                if not (is_out and await asyncio.to_thread(target.exists)):
+                if error.errcode != "M_FORBIDDEN" or not await self._has_file_of_deletion(room_id, target):
                     raise
+            except BaseException:
+                await asyncio.to_thread(FilePath(part).unlink, missing_ok=True)
+                raise
         except OSError as error:
             raise PermanentFailure(
                 f"The room {room_id} was not written down: {target} can't be written ({error.strerror}). "
@@ -105,6 +106,17 @@ class SynapseOffice:
             if not isinstance(following, str) or following == query.get("from"):
                 return
             query["from"] = following
+
+    async def _has_file_of_deletion(self, room_id: RoomId, target: FilePath) -> bool:
+        """Whether a deletion has begun, which is asked for when the room is written down and not before.
+
+        An older file alone tells nothing: the room may have been used since, and somebody else have put the bot out.
+        """
+        try:
+            return await asyncio.to_thread(target.exists) and bool(await self._status(room_id))
+        except PermanentFailure:
+            # Who may not ask has not deleted anything either.
+            return False
 
     async def _exists(self, room_id: RoomId) -> bool:
         try:

@@ -153,10 +153,14 @@ class MirrorBook:
         return await self._db.transaction(lambda connection: newest_own(connection, self._bot))
 
     async def unconfirmed(self, *, before: float) -> Mapping[RoomId, frozenset[UserId]]:
-        """Whose memberships we have changed before this time, and have not been pushed back, by room."""
+        """Whose memberships we have changed before this time, and have not been pushed back, by room.
+
+        Of rooms that are to be read again anyway nothing is said.
+        """
         # The bot's own membership of a room that it makes is assumed at no time.
         rows = await self._db.fetch(
-            "SELECT room_id, user_id FROM mirror_member WHERE event_id IS NULL AND sent_at > 0 AND sent_at < $1",
+            "SELECT room_id, user_id FROM mirror_member JOIN mirror_room USING (room_id) WHERE event_id IS NULL "
+            "AND sent_at > 0 AND sent_at < $1 AND stale = 0",
             int(before * 1000),
         )
         return {

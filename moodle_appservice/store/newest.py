@@ -7,6 +7,7 @@ and lacks the second. What it pushed of ours last it must still have, so that is
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from mautrix.util.async_db import Connection
 
@@ -14,6 +15,7 @@ from ..domain.model import RoomId, UserId
 from ..domain.order import Version
 from ..domain.power import CANARY
 from ..ports import Event, OwnWrite
+from .db import Row
 
 NEWEST = "newest_write"
 _MEMBER = "m.room.member"
@@ -63,6 +65,18 @@ async def await_canary(connection: Connection, process: str) -> None:
     )
 
 
+async def about(connection: Connection, accounts: Collection[UserId]) -> list[Row]:
+    """The row of the `setting` table, where the newest write is the membership of one of these accounts."""
+    rows = await connection.fetch("SELECT name, value FROM setting WHERE name = $1", NEWEST)
+    return [row for row in rows if row["value"].startswith("[") and json.loads(row["value"])[2] in accounts]
+
+
+async def forget(connection: Connection, accounts: Collection[UserId]) -> None:
+    """Where it is about one of these, there is none until the next: the canary is looked at meanwhile."""
+    if await about(connection, accounts):
+        await connection.execute("UPDATE setting SET value = '' WHERE name = $1", NEWEST)
+
+
 async def newest_own(connection: Connection, bot: UserId) -> OwnWrite | None:
     """What the homeserver must have, or None: where the canary is newer, or nobody can tell.
 
@@ -72,11 +86,14 @@ async def newest_own(connection: Connection, bot: UserId) -> OwnWrite | None:
     if not value or value.startswith(_AWAITED):
         return None
     room_id, event_type, state_key = json.loads(value)
-    joined = await connection.fetchval(
-        "SELECT membership FROM mirror_member WHERE room_id = $1 AND user_id = $2", room_id, bot
+    is_told = await connection.fetchval(
+        "SELECT 1 FROM mirror_member JOIN mirror_room USING (room_id) "
+        "WHERE room_id = $1 AND user_id = $2 AND membership = 'join' AND stale = 0",
+        room_id,
+        bot,
     )
-    if joined != "join":
-        # Who is not in a room is shown nothing of it.
+    if is_told is None:
+        # Who is not in a room is shown nothing of it; and of a room that is to be read again we know too little.
         return None
     table, key = ("mirror_member", "user_id") if event_type == _MEMBER else ("mirror_state", "state_key")
     row = await connection.fetchrow(

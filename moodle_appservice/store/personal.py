@@ -15,6 +15,7 @@ from mautrix.util.async_db import Connection
 
 from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
 from ..ports.personal import Trace
+from . import newest
 from .board import names_in
 from .db import Db, Row, fetch_in, to_json
 
@@ -157,6 +158,7 @@ class PersonalBooks:
             found["relay_post"] = await fetch_in(
                 connection, "SELECT * FROM relay_post WHERE sender IN ({in})", accounts
             )
+            found["setting"] = await newest.about(connection, accounts)
             found["course_group"] = await _groups(connection, user_id)
             found["board_course"] = [
                 {"course_id": row["course_id"], "members": ""}
@@ -181,6 +183,7 @@ class PersonalBooks:
                 f" (user id {user_id})",
             )
             await _take_out(connection, user_id, frozenset(accounts))
+            await newest.forget(connection, accounts)
             # Who has just left which course, told to other processes and to the next start: without it they count.
             await connection.execute(
                 "DELETE FROM setting WHERE name IN ('known_leavers', 'explained_leavers')"

@@ -113,12 +113,26 @@ async def test_a_room_that_was_written_down_and_left_since_keeps_its_file_and_ca
     homeserver.answers = [Answer(body={"chunk": [{"n": 1}]})]
     await office.export(ROOM, key)
     # A deletion has put the bot out, and then failed: the next look begins with the export again.
-    homeserver.answers = [refusal(403, "M_FORBIDDEN", "User @moodle:uni.test not in room")]
+    is_out = refusal(403, "M_FORBIDDEN", "User @moodle:uni.test not in room")
+    homeserver.answers = [is_out, *IS_ADMIN, Answer(body={"results": [{"status": "failed"}]})]
     await office.export(ROOM, key)
     (file,) = (tmp_path / "exports").iterdir()
     assert file.read_text(encoding="utf-8") == '{"n": 1}\n'
     homeserver.answers = [refusal(404, "M_NOT_FOUND", "No such room")]
     with pytest.raises(PermanentFailure):
+        await office.export(ROOM, key)
+
+
+async def test_an_older_file_is_no_export_of_a_room_that_somebody_has_put_the_bot_out_of(
+    homeserver: ScriptedHomeserver, office: SynapseOffice
+) -> None:
+    key = main_room(CourseId(42))
+    homeserver.answers = [Answer(body={"chunk": [{"n": 1}]})]
+    await office.export(ROOM, key)
+    # It was used again since, and what was written then would be lost with a deletion.
+    is_out = refusal(403, "M_FORBIDDEN", "User @moodle:uni.test not in room")
+    homeserver.answers = [is_out, *IS_ADMIN, refusal(404, "M_NOT_FOUND")]
+    with pytest.raises(PermanentFailure, match="not in room"):
         await office.export(ROOM, key)
 
 

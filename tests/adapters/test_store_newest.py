@@ -164,3 +164,18 @@ async def test_only_the_places_that_are_named_count_again(books: Books) -> None:
     assert (await books.ledger.read(ROOM)).places == frozenset()
     await books.ledger.want_again_in(ROOM, [SAM])
     assert (await books.ledger.read(ROOM)).places == {SAM}
+
+
+async def test_of_a_room_that_is_to_be_read_again_nobody_can_tell_and_it_is_not_named_twice(
+    books: Books,
+) -> None:
+    history = History().created()
+    history.member(SAM, "invite", by=BOT)
+    await pushed(books, history)
+    nothing = await books.mirror.before(ROOM, "m.room.member", TESS)
+    await books.ledger.record(done(invite(TESS, 9), at=5.0, before=nothing), bot=BOT)
+    assert await books.mirror.newest_own() is not None
+    assert await books.mirror.unconfirmed(before=9.0) == {ROOM: frozenset({TESS})}
+    await books.mirror.mark_stale(ROOM)
+    assert await books.mirror.newest_own() is None
+    assert await books.mirror.unconfirmed(before=9.0) == {}

@@ -63,12 +63,13 @@ async def everywhere(books: Books, db: Db) -> None:
         await books.ledger.record(done(remove(user, int(user_id)), error=f"{user} is an admin."), bot=BOT)
     await books.ledger.record(done(set_power({MINE: 50, HIS: 50})), bot=BOT)
     history = History().created()
-    for user in (MINE, HIS):
+    history.state(BOT, "m.room.power_levels", {"users": {MINE: 50, HIS: 50}})
+    # Hers is the newest write of ours, which is kept by whom it is about.
+    for user in (HIS, MINE):
         history.member(user, "invite", by=BOT)
         history.member(user, "join")
     history.member(UserId("@other:uni.test"), "leave", by=MINE)
     history.state(MINE, "m.room.topic", {"topic": "Hers"})
-    history.state(BOT, "m.room.power_levels", {"users": {MINE: 50, HIS: 50}})
     await books.mirror.take_in(history.take())
     for user in (MINE, HIS):
         room_id = RoomId(f"!direct{len(user)}")
@@ -168,7 +169,7 @@ async def test_what_is_handed_out_is_everything_and_nothing_of_others(books: Boo
     await everywhere(books, db)
     found = await books.personal.everything(ZOE)
     expected = {*personal.BY_PERSON, *personal.BY_ACCOUNT, "audit", "room", "hold"}
-    expected |= {"course_ending", "course_group", "board_course", "relay_post"}
+    expected |= {"course_ending", "course_group", "board_course", "relay_post", "setting"}
     assert set(found) == expected
     assert HIS not in json.dumps(found) and str(YAN) not in json.dumps(found)
     assert len(found["audit"]) == 4

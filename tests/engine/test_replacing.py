@@ -46,6 +46,22 @@ async def test_an_upgraded_room_takes_over_books_alias_and_people(world: World) 
     assert await world.replacing.upgrade_all() == []
 
 
+async def test_what_a_teacher_has_called_a_room_is_kept_in_the_one_that_replaces_it(world: World) -> None:
+    old = await old_course(world)
+    world.matrix.act(old, world.user(7), "m.room.name", "", {"name": "Ours"})
+    await world.matrix.push()
+    await world.sync(COURSE)
+    await world.replacing.upgrade_all()
+    await world.matrix.push()
+    new = await world.store.ledger.room_of(main_room(COURSE))
+    assert new is not None and new != old
+    for _ in range(2):
+        await world.sync(COURSE)
+        await world.matrix.push()
+    # The bot has copied it, as everything else that stood there.
+    assert world.matrix.content(new, "m.room.name") == {"name": "Ours"}
+
+
 async def test_an_upgraded_space_and_the_rooms_below_it_find_each_other_again(world: World) -> None:
     world.use(room_version="11", layout="space", announcements=True)
     await world.synced(students=[8])

@@ -86,3 +86,18 @@ async def test_while_pushes_are_missing_anyway_nothing_is_taken_for_lost(world: 
     world.clock.advance(PATIENCE + 1)
     await world.pass_over_site()
     assert not await world.store.mirror.is_stale(room_id)
+
+
+async def test_a_room_that_can_t_be_read_now_is_told_of_once_and_not_with_every_pass(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.use(existing_courses=True)
+    await world.synced(students=[8, 9])
+    await pass_and_work(world)
+    world.facts.enrol(COURSE, 10)
+    await world.sync(COURSE)
+    world.matrix.outbox.clear()
+    world.clock.advance(PATIENCE + 1)
+    for _ in range(3):
+        await world.pass_over_site()
+    assert caplog.text.count("was not pushed back") == 1
