@@ -164,10 +164,10 @@ class Note:
     kind: str
     """What `!status` counts by.
 
-    Not in the room: `unresolved`, `waiting`, `blocked`, `unasked`, `left`, `banned`. In it or not: `unusable`,
-    `excluded`. In it: `untrusted` (without the level of the role), `guest`, `stranger`, `above` (beyond the bot's
-    reach). The room itself: `renamed`, `phase`, `encrypted` (against the rules), `crowded` (more people with a level
-    than an event holds), and what else was changed there: see `drift`.
+    Not in the room: `unresolved`, `waiting`, `blocked`, `unasked`, `left`, `declined`, `banned`. In it or not:
+    `unusable`, `excluded`. In it: `untrusted` (without the level of the role), `guest`, `stranger`, `above` (beyond the
+    bot's reach). The room itself: `renamed`, `phase`, `encrypted` (against the rules), `crowded` (more people with a
+    level than an event holds), and what else was changed there: see `drift`.
     """
 
 

@@ -64,6 +64,8 @@ CROWDED: Final = "crowded"
 """The kind of note that says that the levels of a room do not fit into one event."""
 ALWAYS: Final = frozenset({"put_out", "powerless", "tombstone", "above", CROWDED})
 """Kinds of notes that are reported whatever the policy is: something can't go on without a person."""
+_TOGETHER: Final = {"declined": "left"}
+"""Kinds of notes that are reported as another kind."""
 _COUNTED: Final[Mapping[str, tuple[str, str]]] = {
     "left": ("1 person has left or declined by choice.", "{} people have left or declined by choice."),
     "banned": ("1 person is banned by a moderator.", "{} people are banned by a moderator."),
@@ -88,10 +90,11 @@ def reported(notes: Iterable[Note], rules: DriftRules) -> dict[str, str]:
     count: Counter[str] = Counter()
     texts: dict[str, str] = {}
     for note in notes:
-        policy = OF_NOTES.get(note.kind)
-        if note.kind in ALWAYS or (policy is not None and getattr(rules, policy) is Policy.REPORT):
-            count[note.kind] += 1
-            texts.setdefault(note.kind, note.text)
+        kind = _TOGETHER.get(note.kind, note.kind)
+        policy = OF_NOTES.get(kind)
+        if kind in ALWAYS or (policy is not None and getattr(rules, policy) is Policy.REPORT):
+            count[kind] += 1
+            texts.setdefault(kind, note.text)
     return {kind: _sentence(kind, number, texts[kind]) for kind, number in sorted(count.items())}
 
 

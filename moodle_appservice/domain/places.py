@@ -284,7 +284,7 @@ class Places:
         if member.virtual or not self._has_left(user):
             return None
         here = self._members.get(user)
-        return (DECLINED if here is not None and here.declined else LEFT), "left"
+        return (DECLINED, "declined") if here is not None and here.declined else (LEFT, "left")
 
     def _has_left(self, user: UserId) -> bool:
         """Whether somebody is out by the own choice; who left the room that this one replaces is not in this one."""

@@ -66,7 +66,7 @@ class Reminders:
         for room in prepared.rooms:
             done, wrong = await self._room(course_id, room)
             invited, failed = invited + done, failed + wrong
-        left = {note.person for note in prepared.main.plan.notes if note.kind == "left"}
+        left = {note.person for note in prepared.main.plan.notes if note.kind in ("left", "declined")}
         return Reminded(invited, failed, len(left))
 
     async def _room(self, course_id: CourseId, room: PreparedRoom) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from ..domain.rights import POWER, level_in, needed_for_state, what_is_missing
 from ..domain.rooms import RoomKey
 from ..domain.rules import Rules
 from ..errors import AppError, PermanentFailure, TemporaryFailure
-from ..ports import Clock, Matrix, Priority, Queue, Store, course_key, space_key
+from ..ports import Clock, Matrix, Priority, Queue, Store, key_of_room
 
 SIGNAL = "upgrade"
 log = logging.getLogger(__name__)
@@ -108,8 +108,7 @@ class Replacing:
         return f"{what}: replaced by {new}, version {self._rules.room_version}."
 
     async def _wake(self, key: RoomKey) -> None:
-        due = space_key(key) if key.course_id is None else course_key(key.course_id)
-        await self._queue.add(due, priority=Priority.HINT, signal=SIGNAL)
+        await self._queue.add(key_of_room(key), priority=Priority.HINT, signal=SIGNAL)
 
 
 def why_not_followed(room: ActualRoom, old: RoomId, rules: Rules) -> str:

@@ -12,7 +12,6 @@ from ..domain.actions import ForceJoin, Invite, Note
 from ..domain.model import CourseId, MoodleUserId, Role, UserId
 from ..ports import Store
 from .planning import CoursePlanner, Prepared
-from .status import kind_of
 from .troubles import Troubles
 from .visits import Place, place_in
 
@@ -53,7 +52,7 @@ class Roster:
         names = await self._store.people.names(people)
         rows = await self._store.people.look_up(people)
         failed = self._failed(prepared)
-        absent = {note.person: note for note in prepared.main.plan.notes if kind_of(note) in ABSENT}
+        absent = {note.person: note for note in prepared.main.plan.notes if note.kind in ABSENT}
         found = []
         for person in people:
             row = rows.get(person)
@@ -81,7 +80,7 @@ def _state(
     if person in failed:
         return "failed", failed[person]
     if absent is not None:
-        return kind_of(absent), absent.text
+        return absent.kind, absent.text
     return ("missing" if place is Place.NONE else place.value), why
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 
 from ..domain.model import EventId
-from ..ports import SITE, Event, Priority, Queue, Store, course_key, space_key
+from ..ports import SITE, Event, Priority, Queue, Store, key_of_room
 from .freshness import PASS, TURN
 from .gate import Gate
 from .stopping import end
@@ -74,9 +74,7 @@ class Pushed:
             self._gate.seen(seen.canaries)
         if seen.rooms:
             rooms = (await self._store.ledger.keys_of(seen.rooms)).values()
-            for key in sorted(
-                {space_key(room) if room.course_id is None else course_key(room.course_id) for room in rooms}
-            ):
+            for key in sorted({key_of_room(room) for room in rooms}):
                 await self._queue.add(key, priority=Priority.HINT, signal="event")
         if seen.commands:
             self._on_commands(seen.commands)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..domain.actions import ForceJoin, Invite, Note
+from ..domain.actions import ForceJoin, Invite
 from ..domain.life import Invited
 from ..domain.members import DesiredMember
 from ..domain.model import CourseId, Membership, MoodleUserId, RoomAlias, RoomId
-from ..domain.places import DECLINED as REFUSED
 from ..domain.rooms import RoomKey
 from ..ports import Facts, Store
 from .pauses import sentence
@@ -20,7 +19,7 @@ from .planning import CoursePlanner, Prepared, PreparedRoom
 from .troubles import Troubles
 
 FREE = "May join through the space of the course, and has not done so yet."
-NOT_THERE = frozenset({"unresolved", "waiting", "blocked", "unasked", "left", "banned"})
+NOT_THERE = frozenset({"unresolved", "waiting", "blocked", "unasked", "left", "declined", "banned"})
 """Kinds of notes about people who are enrolled and not in the room."""
 DECLINED = frozenset({"declined"})
 LEFT = frozenset({"left"})
@@ -37,7 +36,7 @@ class Missing:
     name: str
     reason: str
     kind: str = ""
-    """As `kind_of` says; `failed` where the invite failed, `due` where it has not been sent yet."""
+    """That of the plan's note; `failed` where the invite failed, `due` where it has not been sent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +189,7 @@ class StatusReader:
     def _why_missing(self, prepared: Prepared, room: PreparedRoom) -> dict[MoodleUserId, tuple[str, str]]:
         """Who is enrolled and lacks a place in this room: the reason, and its kind as in `Missing`."""
         reasons = {
-            note.person: (note.text, kind_of(note))
+            note.person: (note.text, note.kind)
             for note in room.plan.notes
             if note.person is not None and note.kind in NOT_THERE and not _is_there(room, note.person)
         }
@@ -279,11 +278,6 @@ def _untrusted(room: PreparedRoom) -> dict[MoodleUserId, tuple[str, str]]:
 
 def _of_kind(missing: Collection[tuple[str, str]], kinds: frozenset[str]) -> int:
     return sum(1 for _, kind in missing if kind in kinds)
-
-
-def kind_of(note: Note) -> str:
-    """The kind of a note; `declined` where who is out by choice has refused the invite and was never in the room."""
-    return "declined" if note.kind == "left" and note.text == REFUSED else note.kind
 
 
 def _count(room: PreparedRoom) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from ..ports import Clock, Key, Priority, Queue, Store, course_key, space_key
+from ..ports import Clock, Priority, Queue, Store, key_of_room
 
 PATIENCE = 60.0
 """Seconds; a push that comes later than this costs one reading of the room."""
@@ -35,12 +35,10 @@ class Unconfirmed:
             len(rooms),
             PATIENCE,
         )
-        keys: set[Key] = set()
         for room_id, users in rooms.items():
             await self._store.mirror.mark_stale(room_id)
             # Whom we have removed may be there again, and is still nobody else's guest.
             await self._store.ledger.want_again_in(room_id, users)
-        for room in (await self._store.ledger.keys_of(rooms)).values():
-            keys.add(space_key(room) if room.course_id is None else course_key(room.course_id))
-        for key in sorted(keys):
+        keepers = (await self._store.ledger.keys_of(rooms)).values()
+        for key in sorted({key_of_room(room) for room in keepers}):
             await self._queue.add(key, priority=Priority.PASS, signal=SIGNAL)

@@ -61,6 +61,11 @@ def space_key(space: RoomKey) -> Key:
     return Key("space", space.owner)
 
 
+def key_of_room(room: RoomKey) -> Key:
+    """The key that looks after a room of ours: of its course, or of the space itself."""
+    return space_key(room) if room.course_id is None else course_key(room.course_id)
+
+
 def space_of(key: Key) -> RoomKey:
     """The space that a key of the kind `space` stands for."""
     return category_space(CategoryId(key.number)) if key.number else SITE_SPACE

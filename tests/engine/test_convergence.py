@@ -34,6 +34,7 @@ STORIES = stories(STEPS, "enrol")
         ("push", 1, ""),
     ]
 )
+@example([("enrol", 1, "student"), ("account_appears", 2, ""), ("work", 1, ""), ("give_level", 2, "")])
 @given(STORIES)
 async def test_when_the_trouble_is_over_the_room_is_what_moodle_says(
     steps: Steps,
