@@ -83,10 +83,11 @@ def power_levels(
     `users`: the people who are to have a level; a level that equals the default is left out. `voice`: who may write.
     `current`: what the room has; its other keys, events and people stay. `managed`: people whose level we gave
     earlier, taken away where they are not in `users` any more. `creators`: whom the room has beside its
-    `maker`, the bot where nothing is said. In a room that somebody else made the bot stands in `users`, and whoever is
-    out of its reach there keeps the level.
+    `maker`, the bot where nothing is said. In a room that somebody else made the bot stands in `users`, and whatever is
+    out of its reach there, of people and of events, keeps the level.
     """
-    content: dict[str, Any] = dict(current or {})
+    current = current or {}
+    content: dict[str, Any] = dict(current)
     above = frozenset({maker or rules.bot, *creators}) if creator_is_above(version) else frozenset()
     own = _own_level(rules.bot, above, _mapping(content.get("users")))
     moderator = TEACHER_LEVEL if rules.moderators == "teachers" else STAFF_LEVEL
@@ -105,7 +106,20 @@ def power_levels(
     content.update(rules.kind(kind).powers)
     content["notifications"] = {**_mapping(content.get("notifications")), "room": 50}
     content["users"] = _users(rules, users, _mapping(content.get("users")), managed, above, own)
-    return content
+    return _within_reach(content, current, own)
+
+
+def _within_reach(content: Mapping[str, Any], current: Mapping[str, Any], own: float) -> dict[str, Any]:
+    # The homeserver refuses the whole event if it changes a level that is above the sender's (authorization rules of
+    # `m.room.power_levels`), and version 12 gives tombstones 150 in a room that was made without a word about them.
+    kept = _above(current, own)
+    for part in ("events", "notifications"):
+        kept[part] = {**_mapping(content[part]), **_above(_mapping(current.get(part)), own)}
+    return {**content, **kept}
+
+
+def _above(levels: Mapping[str, Any], own: float) -> dict[str, Any]:
+    return {key: level for key, level in levels.items() if isinstance(level, int) and level > own}
 
 
 def _own_level(bot: UserId, above: frozenset[UserId], users: Mapping[str, Any]) -> float:

@@ -105,6 +105,35 @@ def test_whatever_stands_in_the_room_the_result_is_complete_and_stable(
     assert same_power(again, content)
 
 
+KNOWN = ("ban", "kick", "redact", "invite", "state_default", "events_default", "users_default")
+OF_EVENTS = ("m.room.tombstone", "m.room.name", "m.call.member", "m.other")
+
+
+@given(
+    VERSIONS,
+    st.integers(100, 150),
+    st.dictionaries(st.sampled_from(KNOWN), LEVELS),
+    st.dictionaries(st.sampled_from(OF_EVENTS), LEVELS),
+    st.dictionaries(st.just("room"), LEVELS),
+)
+def test_in_a_room_that_somebody_else_made_no_level_above_the_bot_is_touched(
+    version: str, own: int, known: dict[str, int], events: dict[str, int], notifications: dict[str, int]
+) -> None:
+    ann = UserId("@ann:uni.test")
+    current = {**known, "users": {RULES.bot: own}, "events": events, "notifications": notifications}
+    content = power_levels(version, RULES, {TESS: 60}, current=current, maker=ann)
+    assert content["users"] == {RULES.bot: own, TESS: 60}
+    for before, after in (
+        (known, content),
+        (events, content["events"]),
+        (notifications, content["notifications"]),
+    ):
+        for key in after:
+            if isinstance(after[key], int) and max(before.get(key, 0), after[key]) > own:
+                assert after[key] == before[key], key
+    assert same_power(power_levels(version, RULES, {TESS: 60}, current=content, maker=ann), content)
+
+
 def test_what_a_room_has_is_not_changed_in_place() -> None:
     current: dict[str, Any] = {"users": {TESS: 60}, "events": {"m.other": 10}}
     power_levels("12", RULES, {}, current=current, managed=frozenset({TESS}))

@@ -143,6 +143,8 @@ async def test_a_foreign_room_is_adopted_and_nobody_in_it_is_put_out(
     users = content["m.room.power_levels", ""]["users"]
     assert users[house.seat.sender] == 100
     assert (owner.user_id in users) == (version == "11")
+    assert users[house.mxid("t1")] == 60
+    assert not (await house.sync()).failures
     mark = house.synapse.mark()
     await house.sync()
     assert [one for one in house.sent_since(mark) if one.method != "GET"] == []
