@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -31,7 +31,7 @@ from bench.counting import CountingHomeserver
 from bench.installation import DOMAIN, Installation
 from bench.noop import RealClock
 from bench.sync import ON, switch, tell
-from moodle_appservice import control, registration
+from moodle_appservice import control
 from moodle_appservice.demo import house
 from moodle_appservice.demo.gateway import Gateway
 from moodle_appservice.demo.leash import Leash
@@ -91,27 +91,18 @@ async def no_op(
     url = server.create_database()
     jobs = Jobs(url)
     await jobs.open()
-    queue = ProcrastinateQueue(
-        jobs, RealClock(), Lease(), for_reader=frozenset({"course"}), reads=lambda: False
-    )
+    of_reader = frozenset({"course"})
+    queue = ProcrastinateQueue(jobs, RealClock(), Lease(), for_reader=of_reader, reads=lambda: False)
     sent = {number: {"pass"} for number in range(1, keys + 1)}
-    began = time.perf_counter()
-    await in_parallel([queue.add(Key("course", number)) for number in sent])
-    added = keys / (time.perf_counter() - began)
+    added = await seconds_of(in_parallel([queue.add(Key("course", number)) for number in sent]))
     logs = [folder / f"noop-{processes}-{kill}-{number}.log" for number in range(processes)]
-    program = str(Path(__file__).with_name("noop.py"))
-    running = [
-        Leash([sys.executable, program, url, str(log), str(WORKERS)], log=folder / "noop.out") for log in logs
-    ]
+    running = [worker(url, log) for log in logs]
     killed_at: float | None = None
     try:
         while not await jobs.depth() < keys:
             await asyncio.sleep(0.05)
         began = time.perf_counter()
-        for number in random.Random(1).choices(list(sent), k=SIGNALS):
-            name = f"s{len(sent[number])}"
-            sent[number].add(name)
-            await queue.add(Key("course", number), signal=name)
+        await signalled(queue, sent)
         if kill:
             os.kill(running[-1].pid, signal.SIGKILL)
             killed_at = time.monotonic()
@@ -125,7 +116,7 @@ async def no_op(
     found = read_logs(logs, sent, killed_at)
     server.drop_database(url)
     result = {
-        "added_per_s": round(added),
+        "added_per_s": round(keys / added),
         "keys_per_s": round(found.looks / wall),
         "looks": found.looks,
         "signals_lost": found.lost,
@@ -133,6 +124,27 @@ async def no_op(
     }
     tell(f"no-op keys, {processes} processes, {'one killed' if kill else 'none killed'}: {result}")
     return result
+
+
+def worker(url: str, log: Path) -> Leash:
+    """A process that takes keys and does nothing with them."""
+    program = str(Path(__file__).with_name("noop.py"))
+    return Leash([sys.executable, program, url, str(log), str(WORKERS)], log=log.with_name("noop.out"))
+
+
+async def signalled(queue: ProcrastinateQueue, sent: dict[int, set[str]]) -> None:
+    """Send signals to some of the keys, and book each as sent."""
+    for number in random.Random(1).choices(list(sent), k=SIGNALS):
+        name = f"s{len(sent[number])}"
+        sent[number].add(name)
+        await queue.add(Key("course", number), signal=name)
+
+
+async def seconds_of(work: Awaitable[None]) -> float:
+    """How long something takes."""
+    began = time.perf_counter()
+    await work
+    return time.perf_counter() - began
 
 
 async def in_parallel(work: Sequence[Any], at_once: int = 8) -> None:
@@ -189,6 +201,21 @@ class Fleet:
             one.end()
 
 
+def made(homeserver: CountingHomeserver, wall: float) -> dict[str, Any]:
+    """What was made there, in so many seconds."""
+    members = [
+        sum(1 for kind, user in room.state if kind == "m.room.member" and user != homeserver.bot)
+        for room in homeserver.rooms.values()
+    ]
+    return {
+        "wall_s": round(wall, 1),
+        "places_per_s": round(sum(members) / wall, 1),
+        "rooms": sum(1 for one in members if one),
+        "places": sum(members),
+        "membership_events_twice": homeserver.memberships - sum(members) - len(homeserver.rooms),
+    }
+
+
 async def courses(
     server: PostgresServer,
     folder: Path,
@@ -202,13 +229,7 @@ async def courses(
     """A first sync of real courses."""
     url = server.create_database()
     home = Installation(folder, f"c{processes}{'k' if kill else ''}{'' if shared else 'm'}")
-    found = registration.read(home.registration, site=home.site, domain=DOMAIN)
-    homeserver = CountingHomeserver(
-        bot=home.bot,
-        hs_token=found.hs_token.get_secret_value(),
-        target=f"http://127.0.0.1:{home.port}",
-        domain=DOMAIN,
-    )
+    homeserver = CountingHomeserver.of(home)
     ports = [free_port() for _ in range(processes)]
     university = generate(number, people)
     switch(university, ON)
@@ -227,18 +248,7 @@ async def courses(
         finally:
             await asyncio.to_thread(fleet.end)
     server.drop_database(url)
-    members = [
-        sum(1 for kind, user in room.state if kind == "m.room.member" and user != home.bot)
-        for room in homeserver.rooms.values()
-    ]
-    result = {
-        "wall_s": round(wall, 1),
-        "places_per_s": round(sum(members) / wall, 1),
-        "rooms": sum(1 for one in members if one),
-        "places": sum(members),
-        "membership_events_twice": homeserver.memberships - sum(members) - len(homeserver.rooms),
-        "failures": len(report["failures"]) if report else -1,
-    }
+    result = {**made(homeserver, wall), "failures": len(report["failures"]) if report else -1}
     tell(f"courses, {processes} processes{', one killed' if kill else ''}: {result}")
     return result
 

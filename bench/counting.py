@@ -18,6 +18,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from bench.installation import DOMAIN, Installation
+from moodle_appservice import registration
+
 BATCH = 100
 AGAIN = 0.2
 
@@ -34,6 +37,17 @@ class CountingHomeserver:
 
     `seen` tells when a membership stood in a room: (room, user) → time.monotonic().
     """
+
+    @classmethod
+    def of(cls, home: Installation) -> CountingHomeserver:
+        """The one that an installation is registered with."""
+        found = registration.read(home.registration, site=home.site, domain=DOMAIN)
+        return cls(
+            bot=home.bot,
+            hs_token=found.hs_token.get_secret_value(),
+            target=f"http://127.0.0.1:{home.port}",
+            domain=DOMAIN,
+        )
 
     def __init__(self, *, bot: str, hs_token: str, target: str, domain: str) -> None:
         self.bot = bot

@@ -18,15 +18,14 @@ import argparse
 import asyncio
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.accounts import post
 from bench.counting import CountingHomeserver
-from bench.installation import DOMAIN, Installation
+from bench.installation import Installation
 from bench.sync import tell
-from moodle_appservice import registration
 from moodle_appservice.demo.sandbox import SandboxMoodle, University
 
 
@@ -65,9 +64,10 @@ class Ours:
         )
 
 
-async def measure(people: int, leave: int, come: int) -> dict[str, Any]:
-    """The whole run."""
-    university = University()
+def changes_in(
+    university: University, people: int, leave: int, come: int
+) -> Mapping[str, Callable[[], None]]:
+    """A course and its people, and by name what is to happen to it, in this order."""
     university.add_category("Department", id=2)
     everybody = [university.add_person(f"p{number}", "Stu", f"Dent {number}").id for number in range(people)]
     late = [university.add_person(f"late{number}", "Stu", f"Late {number}").id for number in range(come)]
@@ -88,27 +88,23 @@ async def measure(people: int, leave: int, come: int) -> dict[str, Any]:
         for person in late:
             university.enrol(person, course.id, "student")
 
+    return {"new_course": fill, "nothing": nothing, "leave": go, "come": arrive}
+
+
+async def measure(people: int, leave: int, come: int) -> dict[str, Any]:
+    """The whole run."""
+    university = University()
+    changes = changes_in(university, people, leave, come)
     with tempfile.TemporaryDirectory(prefix="moodle-appservice-bench-") as folder:
         home = Installation(Path(folder), "peer")
-        found = registration.read(home.registration, site=home.site, domain=DOMAIN)
-        homeserver = CountingHomeserver(
-            bot=home.bot,
-            hs_token=found.hs_token.get_secret_value(),
-            target=f"http://127.0.0.1:{home.port}",
-            domain=DOMAIN,
-        )
+        homeserver = CountingHomeserver.of(home)
         async with SandboxMoodle(university) as moodle, homeserver:
             relaxed: dict[str, dict[str, Any]] = {"safety": {"max_removals_share": 1.0, "max_shrink": 1.0}}
             home.connect_to(homeserver.url, moodle, relaxed)
             try:
                 await home.start_program(Path(__file__).with_name("measured.py"), socket="run.sock")
                 ours = Ours(home, homeserver)
-                counted = {
-                    "new_course": await ours.requests(fill),
-                    "nothing": await ours.requests(nothing),
-                    "leave": await ours.requests(go),
-                    "come": await ours.requests(arrive),
-                }
+                counted = {name: await ours.requests(change) for name, change in changes.items()}
             finally:
                 await asyncio.to_thread(home.stop)
     core = theirs(people, leave, come)

@@ -19,9 +19,8 @@ from typing import Any
 
 from bench.accounts import post
 from bench.counting import CountingHomeserver
-from bench.installation import DOMAIN, Installation
+from bench.installation import Installation
 from bench.sync import ON, switch, tell
-from moodle_appservice import registration
 from moodle_appservice.demo.sandbox import SandboxMoodle, generate
 
 PASSES = 3
@@ -65,13 +64,7 @@ async def measure(courses: int, people: int, source: str, database: str) -> dict
     """The whole run."""
     with tempfile.TemporaryDirectory(prefix="moodle-appservice-bench-") as folder:
         home = Installation(Path(folder), "steady")
-        found = registration.read(home.registration, site=home.site, domain=DOMAIN)
-        homeserver = CountingHomeserver(
-            bot=home.bot,
-            hs_token=found.hs_token.get_secret_value(),
-            target=f"http://127.0.0.1:{home.port}",
-            domain=DOMAIN,
-        )
+        homeserver = CountingHomeserver.of(home)
         university = generate(courses, people)
         switch(university, ON)
         async with SandboxMoodle(university) as moodle, homeserver:

@@ -293,15 +293,10 @@ async def measure(courses: int, people: int, rounds: int, layout: str, database:
             try:
                 await bare.warm_up()
                 best, trials = await best_at_once(bare, courses, people)
+                databases = [server.create_database() if server else "" for _ in homes]
                 ours = [
-                    Ours(
-                        home,
-                        synapse,
-                        new_university(courses, people),
-                        layout,
-                        server.create_database() if server else "",
-                    )
-                    for home in homes
+                    Ours(home, synapse, new_university(courses, people), layout, url)
+                    for home, url in zip(homes, databases, strict=True)
                 ]
                 theirs, mine = await alternate(bare, best, ours)
             finally:

@@ -14,7 +14,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
 from . import app_operations, app_rooms, app_setup, cli, config, generate, logs, registration
@@ -73,14 +72,8 @@ async def carry_out(command: cli.Command, environment: Mapping[str, str]) -> Exi
             return await _plan(*_read(command.files, environment), command)
         case cli.Sync(files):
             return await _sync(*_read(files, environment), command)
-        case cli.Doctor(files, as_json, reports, accept):
-            settings, found = _read(files, environment)
-            if reports:
-                moodle = settings.moodle.model_copy(update={"source": "reports"})
-                settings = settings.model_copy(update={"moodle": moodle})
-            if accept:
-                return await _accept(settings, found, as_json=as_json)
-            return await _doctor(settings, found, config=files.config, as_json=as_json)
+        case cli.Doctor():
+            return await _doctor(command, *_read(command.files, environment))
         case cli.LtiInvite(files, replace):
             return await _invite(*_read(files, environment), replace=replace)
         case cli.User():
@@ -306,8 +299,14 @@ async def _agreed() -> bool:
     return answer.strip().lower() == "yes"
 
 
-async def _doctor(settings: Settings, found: Registration, *, config: Path, as_json: bool) -> Exit:
-    at = await prepared(settings, found, config)
+async def _doctor(command: cli.Doctor, settings: Settings, found: Registration) -> Exit:
+    as_json = command.json
+    if command.reports:
+        moodle = settings.moodle.model_copy(update={"source": "reports"})
+        settings = settings.model_copy(update={"moodle": moodle})
+    if command.accept:
+        return await _accept(settings, found, as_json=as_json)
+    at = await prepared(settings, found, command.files.config)
     try:
         results = await examine(CHECKS, at)
     finally:

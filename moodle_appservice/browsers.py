@@ -52,7 +52,7 @@ from .web.platform_keys import PlatformKeys
 from .web.platforms import Platforms
 from .web.refusals import Refusals
 from .web.rights import Rights
-from .web.server import Pages
+from .web.server import Pages, Part
 from .web.teacher_pages import TeacherPages
 
 
@@ -93,7 +93,7 @@ class Browsers:
     ) -> None:
         self._lists = lists
         store, clock, web = parts.store, parts.clock, settings.web
-        inside, admin = _inside(settings, parts), _admin(settings, parts)
+        inside = _inside(settings, parts)
         # No cookies: what Moodle sets for a service must not come back with what it sees as a browser.
         self._session = aiohttp.ClientSession(
             headers={"User-Agent": "moodle-appservice"}, cookie_jar=aiohttp.DummyCookieJar()
@@ -115,23 +115,12 @@ class Browsers:
             web.public_url, inside.permissions, store.sessions, store.journal, clock
         )
         guard = Guard(platforms, Refusals(store.journal, clock))
-        links = Links(web.client_url, settings.homeserver.domain)
-        rights = Rights(inside)
-        frame = AdminFrame(self.cookies, rights, inside)
         launches = LtiLaunches(platforms, store.lti, PlatformKeys(http, clock), keyring, clock)
         self.pages = Pages(
             keyring,
             [
                 LtiPages(guard, launches, self.registrar, self.cookies, keyring, self._launched, counted),
-                CoursePages(guard, self.cookies, inside, rights, links),
-                TeacherPages(guard, self.cookies, inside, rights, links),
-                AdminDoor(guard, self.cookies, inside.permissions, store.sessions, clock),
-                AdminPages(guard, frame, inside, admin),
-                AdminHeld(
-                    *(guard, frame, HeldPlans(store, parts.operations, clock)),
-                    Rejections(store.settings, store.journal, clock),
-                ),
-                AdminPeople(guard, frame, inside, admin, links),
+                *_pages(settings, parts, inside, guard, self.cookies),
             ],
         )
 
@@ -158,6 +147,22 @@ class Browsers:
     async def close(self) -> None:
         """Close what connects to Moodle."""
         await self._session.close()
+
+
+def _pages(settings: Settings, parts: Parts, inside: Inside, guard: Guard, cookies: Cookies) -> list[Part]:
+    store, clock = parts.store, parts.clock
+    admin, rights = _admin(settings, parts), Rights(inside)
+    links = Links(settings.web.client_url, settings.homeserver.domain)
+    frame = AdminFrame(cookies, rights, inside)
+    held = HeldPlans(store, parts.operations, clock)
+    return [
+        CoursePages(guard, cookies, inside, rights, links),
+        TeacherPages(guard, cookies, inside, rights, links),
+        AdminDoor(guard, cookies, inside.permissions, store.sessions, clock),
+        AdminPages(guard, frame, inside, admin),
+        AdminHeld(guard, frame, held, Rejections(store.settings, store.journal, clock)),
+        AdminPeople(guard, frame, inside, admin, links),
+    ]
 
 
 def _inside(settings: Settings, parts: Parts) -> Inside:

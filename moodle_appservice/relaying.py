@@ -85,23 +85,11 @@ def relay_from(
     reads: Callable[[], bool],
 ) -> RelayParts:
     """Put it together. `beside`: the client of the facts, whose budget is shared."""
-    own, token = relay_rules(settings), settings.moodle.content_token.get_secret_value()
-    scope = RelayScope(facts, store, own, rules, clock, is_possible=bool(token))
-    if not token:
+    own, is_possible = relay_rules(settings), bool(settings.moodle.content_token.get_secret_value())
+    scope = RelayScope(facts, store, own, rules, clock, is_possible=is_possible)
+    if not is_possible:
         return RelayParts(scope)
-    per_minute = settings.moodle.requests_per_minute
-    client = MoodleClient(
-        settings.moodle.url,
-        token,
-        session=session,
-        concurrency=1,
-        timeout=settings.moodle.timeout,
-        max_bytes=settings.moodle.max_bytes,
-        batch=BATCH,
-        language=settings.moodle.language,
-        pace=SharedPace(max(1, per_minute // SHARE) if per_minute else None, beside.pace),
-        raw=False,
-    )
+    client = _client(settings, session, beside)
     content = MoodleContent(client)
     messenger = MatrixRelayMessenger(matrix, bot=rules.bot)
     markup = Markup(rules.site_url)
@@ -124,3 +112,20 @@ def relay_from(
         reads=reads,
     )
     return RelayParts(scope, loop, content, client)
+
+
+def _client(settings: Settings, session: aiohttp.ClientSession, beside: MoodleClient) -> MoodleClient:
+    moodle = settings.moodle
+    per_minute = moodle.requests_per_minute
+    return MoodleClient(
+        moodle.url,
+        moodle.content_token.get_secret_value(),
+        session=session,
+        concurrency=1,
+        timeout=moodle.timeout,
+        max_bytes=moodle.max_bytes,
+        batch=BATCH,
+        language=moodle.language,
+        pace=SharedPace(max(1, per_minute // SHARE) if per_minute else None, beside.pace),
+        raw=False,
+    )

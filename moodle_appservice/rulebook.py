@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .config import Settings
 from .config.structure import KindSettings, differs
@@ -29,12 +30,30 @@ from .registration import Registration
 
 def rules_from(settings: Settings, registration: Registration) -> Rules:
     """What decides, from the configuration."""
-    rooms = settings.rooms
-    return Rules(
+    rules = Rules(
         site=settings.site,
         domain=settings.homeserver.domain,
         bot=registration.bot_user_id(settings.homeserver.domain),
         site_url=str(settings.moodle.url).rstrip("/"),
+        inherited=settings.roles.inherited,
+        how=settings.membership.how,
+        room_rules=room_rules(),
+        identity=identity_rules(settings),
+        accounts=account_rules(settings),
+        people=people_rules(settings),
+        fields=field_rules(settings),
+        safety=SafetyRules(**settings.safety.model_dump(exclude={"max_shrink"})),
+        spaces=settings.spaces.rules,
+        drift=drift_rules(settings),
+        life=life_rules(settings),
+    )
+    return _with_rooms(rules, settings)
+
+
+def _with_rooms(rules: Rules, settings: Settings) -> Rules:
+    rooms = settings.rooms
+    return replace(
+        rules,
         room_version=rooms.version,
         new_courses=rooms.new_courses,
         existing_courses=rooms.existing_courses,
@@ -45,7 +64,6 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         name_template=rooms.name,
         topic_template=rooms.topic,
         levels={Role(name): level for name, level in rooms.levels.items()},
-        inherited=settings.roles.inherited,
         join_rule=rooms.join_rule,
         history_visibility=rooms.history_visibility,
         guest_access=rooms.guest_access,
@@ -59,7 +77,6 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         groupings=frozenset(rooms.groupings),
         all_groups_roles=frozenset(Role(name) for name in rooms.all_groups_roles),
         invite=rooms.invite,
-        how=settings.membership.how,
         avatar=rooms.avatar,
         strict=rooms.strict,
         members_may_invite=rooms.members_may_invite,
@@ -68,17 +85,8 @@ def rules_from(settings: Settings, registration: Registration) -> Rules:
         encryption=rooms.encryption,
         retention=rooms.retention,
         kinds=kind_rules(settings),
-        room_rules=room_rules(),
         by_category={CategoryId(int(number)): differs(one) for number, one in rooms.categories.items()},
         by_course={CourseId(int(number)): differs(one) for number, one in rooms.courses.items()},
-        identity=identity_rules(settings),
-        accounts=account_rules(settings),
-        people=people_rules(settings),
-        fields=field_rules(settings),
-        safety=SafetyRules(**settings.safety.model_dump(exclude={"max_shrink"})),
-        spaces=settings.spaces.rules,
-        drift=drift_rules(settings),
-        life=life_rules(settings),
     )
 
 

@@ -69,23 +69,12 @@ class Source:
         """How many requests were made to Moodle beside those of the source: they count for the same budget."""
         self._clock = clock
         self._interval = settings.moodle.interval
-        profile = profile_fields_for(rules.identity)
         limits = ShrinkRules(max_share=settings.safety.max_shrink)
         self.groups = GroupRegister(store.groups)
         self._is_probed = False
         self.known: KnownSite | None = None
         """The site and our rights there, as they were probed last."""
-        self.courses = MoodleFacts(
-            client,
-            clock=clock,
-            profile_fields=profile,
-            language=settings.moodle.language,
-            fresh_for=settings.moodle.interval,
-            rules=None if settings.moodle.source == "reports" else limits,
-            groups=self.groups,
-            extra=() if settings.moodle.source == "reports" else extra_roles(settings),
-            pictures=settings.accounts.follow_avatar,
-        )
+        self.courses = _courses(settings, rules, client, self.groups, clock, limits)
         self.reports: ReportFacts | None = None
         if settings.moodle.source == "reports":
             self.reports = _reports(settings, rules, client, self.courses, clock, limits)
@@ -238,6 +227,28 @@ def _budget(settings: Settings, client: MoodleClient, source: Source) -> Budget 
     if not per_minute:
         return None
     return Budget(per_minute, lambda: client.requests + source.beside(), batch=client.batch)
+
+
+def _courses(
+    settings: Settings,
+    rules: Rules,
+    client: MoodleClient,
+    groups: GroupRegister,
+    clock: Clock,
+    limits: ShrinkRules,
+) -> MoodleFacts:
+    is_beside = settings.moodle.source == "reports"
+    return MoodleFacts(
+        client,
+        clock=clock,
+        profile_fields=profile_fields_for(rules.identity),
+        language=settings.moodle.language,
+        fresh_for=settings.moodle.interval,
+        rules=None if is_beside else limits,
+        groups=groups,
+        extra=() if is_beside else extra_roles(settings),
+        pictures=settings.accounts.follow_avatar,
+    )
 
 
 def _reports(

@@ -74,6 +74,9 @@ class Places:
         """Whom of these we want here: all that are not there are to come."""
         self._successors: dict[MoodleUserId, UserId] = {}
         """The account that has a person's place, or is to have it; a virtual user only where there is no other."""
+        self._sort_out()
+
+    def _sort_out(self) -> None:
         for user, member in self.staying.items():
             reason = self._not_invited(user, member)
             if reason is not None:
@@ -115,13 +118,7 @@ class Places:
             for user, member in self.wanted.items()
             if not self._is_in_place(user, member)
         ]
-        missing.sort(
-            key=lambda one: (
-                one.person != waiting,
-                -(0 if isinstance(one, Join) else one.level),
-                one.person,
-            )
-        )
+        missing.sort(key=lambda one: (one.person != waiting, -_level(one), one.person))
         return [action for one in missing for action in (one, *giving_way[one.matrix_id])]
 
     def guests(self) -> list[Note]:
@@ -197,9 +194,8 @@ class Places:
             and (member.required or member.free or user in self.wanted or self._is_present(user))
         }
         levels.update(dict.fromkeys(self._muted(), MUTED_LEVEL))
-        levels.update(
-            {user: level for user, level in self._rules.extra_members.items() if self._is_present(user)}
-        )
+        extra = self._rules.extra_members.items()
+        levels.update({user: level for user, level in extra if self._is_present(user)})
         return levels
 
     def managed(self) -> frozenset[UserId]:
@@ -385,6 +381,10 @@ class Places:
     def _membership(self, user: UserId) -> Membership:
         here = self._members.get(user)
         return here.membership if here is not None else Membership.NONE
+
+
+def _level(one: Invite | Join | ForceJoin) -> int:
+    return 0 if isinstance(one, Join) else one.level
 
 
 def places_of(

@@ -67,13 +67,9 @@ def plan_room(
     `admitted`: who stays in a room whose members this one lets in. `ours`: every room that we may take out of a space.
     """
     places = places_of(desired, actual, ledger, known, rules, admitted)
-    next_look = _next_look(desired)
-    if actual is None and not desired.is_made:
-        return Plan(desired.key, (), desired.notes, next_look)
     if actual is None:
-        first: tuple[Action, ...] = (_creation(desired, places, rules), *_children(desired, {}, ours, []))
-        later = (*places.arrivals(waiting), *_address(desired, None))
-        return Plan(desired.key, (*first, *later), desired.notes, next_look)
+        making = _making(desired, places, rules, waiting, ours) if desired.is_made else ()
+        return Plan(desired.key, making, desired.notes, _next_look(desired))
     notes = [*places.unasked(desired.notes), *places.notes]
     names: dict[str, str] = {}
     if not desired.key.retired:
@@ -93,7 +89,22 @@ def plan_room(
     )
     passing = repairs.possible(actions, actual, rules, notes)
     bookings = replace(places.bookings(), names=names)
-    return Plan(desired.key, passing, tuple(notes), next_look, bookings)
+    return Plan(desired.key, passing, tuple(notes), _next_look(desired), bookings)
+
+
+def _making(
+    desired: DesiredRoom,
+    places: Places,
+    rules: Rules,
+    waiting: MoodleUserId | None,
+    ours: frozenset[RoomId],
+) -> tuple[Action, ...]:
+    return (
+        _creation(desired, places, rules),
+        *_children(desired, {}, ours, []),
+        *places.arrivals(waiting),
+        *_address(desired, None),
+    )
 
 
 def _next_look(desired: DesiredRoom) -> float | None:

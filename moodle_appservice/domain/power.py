@@ -86,8 +86,7 @@ def power_levels(
     `maker`, the bot where nothing is said. In a room that somebody else made the bot stands in `users`, and whatever is
     out of its reach there, of people and of events, keeps the level.
     """
-    current = current or {}
-    content: dict[str, Any] = dict(current)
+    content: dict[str, Any] = dict(current or {})
     above = frozenset({maker or rules.bot, *creators}) if creator_is_above(version) else frozenset()
     own = _own_level(rules.bot, above, _mapping(content.get("users")))
     moderator = TEACHER_LEVEL if rules.moderators == "teachers" else STAFF_LEVEL
@@ -106,7 +105,7 @@ def power_levels(
     content.update(rules.kind(kind).powers)
     content["notifications"] = {**_mapping(content.get("notifications")), "room": 50}
     content["users"] = _users(rules, users, _mapping(content.get("users")), managed, above, own)
-    return _within_reach(content, current, own)
+    return _within_reach(content, current or {}, own)
 
 
 def _within_reach(content: Mapping[str, Any], current: Mapping[str, Any], own: float) -> dict[str, Any]:

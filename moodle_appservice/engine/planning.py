@@ -194,12 +194,7 @@ class CoursePlanner:
         """Plan one course. Raises what the reading raises. `adopting`: rooms that it would have beside its own."""
         facts = await self._facts.course_facts(course_id, not_older_than=not_older_than)
         site = await self._facts.site(not_older_than=0.0)
-        chosen = await self._store.choices.of(course_id)
-        choices = {setting: choice.value for setting, choice in chosen.items()}
-        row = await self._store.courses.get(course_id)
-        if row is not None and row.choice is not None and row.choice.on:
-            # Kept in the marker alone, so that it survives the loss of our database.
-            choices["on"] = MOODLE_FIELD if row.choice.by == MOODLE_FIELD else "people"
+        choices = await self._choices(course_id)
         found = await self._find(course_id, adopting, generation=int(choices.get(GENERATION, 1)))
         rows, unseen, changed = await self._people(facts, found.everybody)
         resolutions = {user: row.resolution for user, row in rows.items()}
@@ -233,6 +228,15 @@ class CoursePlanner:
             above,
         )
 
+    async def _choices(self, course_id: CourseId) -> dict[str, Any]:
+        chosen = await self._store.choices.of(course_id)
+        choices = {setting: choice.value for setting, choice in chosen.items()}
+        row = await self._store.courses.get(course_id)
+        if row is not None and row.choice is not None and row.choice.on:
+            # Kept in the marker alone, so that it survives the loss of our database.
+            choices["on"] = MOODLE_FIELD if row.choice.by == MOODLE_FIELD else "people"
+        return choices
+
     def _above(self, facts: CourseFacts, site: SiteFacts, choices: Mapping[str, Any]) -> RoomKey | None:
         stage = stage_of(facts.course, self._rules.life, now=self._clock.now(), archived=word_of(choices))
         if not stage.is_listed:
@@ -263,10 +267,7 @@ class CoursePlanner:
         seen = {key: room.members.keys() | _with_a_level(room) for key, room in actual.items()}
         people = await self._store.people.by_matrix_id(sorted(set().union(*seen.values())))
         known = {
-            key: {
-                **places[room.room_id],
-                **{user: people[user] for user in seen[key] if user in people},
-            }
+            key: {**places[room.room_id], **{user: people[user] for user in seen[key] if user in people}}
             for key, room in actual.items()
         }
         books = {key: ledgers[room.room_id] for key, room in actual.items()}

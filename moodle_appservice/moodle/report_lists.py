@@ -7,7 +7,7 @@ header itself or are configured.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from ..domain.model import Category, CategoryId, Course, CourseId, MoodleUserId, Person
@@ -38,42 +38,50 @@ def people(
 
     Whoever is as `before` is the object from there, so that a large site is not in memory twice.
     """
+    read = _reader_of_people(layout, fields, language)
+    found: dict[MoodleUserId, Person] = {}
+    with reading(page):
+        for row in page.rows:
+            person = read(row)
+            if person is not None:
+                known = before.get(person.id) if before else None
+                found[person.id] = known if known is not None and known == person else person
+    return found
+
+
+def _reader_of_people(
+    layout: Layout, fields: Mapping[str, str], language: str
+) -> Callable[[Sequence[object]], Person | None]:
     at = layout.columns
     users = column(layout, "user", lambda cell: report_cells.link(cell, "user"))
     suspended = column(layout, "suspended", report_cells.truth)
     confirmed = column(layout, "confirmed", report_cells.truth)
     languages, auths = Parsed(report_cells.language_code), Parsed(_auth)
     profile = {name: layout.extras[header] for name, header in fields.items() if header in layout.extras}
-    found: dict[MoodleUserId, Person] = {}
-    with reading(page):
-        for row in page.rows:
-            link = users[row[at["user"]]]
-            if link is None:
-                continue
-            user_id = MoodleUserId(link[0])
-            is_suspended, is_confirmed = suspended[row[at["suspended"]]], confirmed[row[at["confirmed"]]]
-            username = report_cells.text(row[at["username"]])
-            if is_suspended is None or is_confirmed is None or not username:
-                continue  # The state of this account is unknown, which removes nobody.
-            person = Person(
-                id=user_id,
-                username=username,
-                full_name=report_cells.name(link[1], language),
-                suspended=is_suspended,
-                confirmed=is_confirmed,
-                auth=auths[row[at["auth"]]] if "auth" in at else "",
-                email=report_cells.text(row[at["email"]]) if "email" in at else "",
-                idnumber=report_cells.text(row[at["idnumber"]]) if "idnumber" in at else "",
-                language=languages[row[at["language"]]] if "language" in at else "",
-                profile_fields={
-                    name: value
-                    for name, index in profile.items()
-                    if (value := report_cells.name(row[index], language))
-                },
-            )
-            known = before.get(user_id) if before else None
-            found[user_id] = known if known is not None and known == person else person
-    return found
+
+    def person(row: Sequence[object]) -> Person | None:
+        link, username = users[row[at["user"]]], report_cells.text(row[at["username"]])
+        is_suspended, is_confirmed = suspended[row[at["suspended"]]], confirmed[row[at["confirmed"]]]
+        if link is None or is_suspended is None or is_confirmed is None or not username:
+            return None  # The state of this account is unknown, which removes nobody.
+        return Person(
+            id=MoodleUserId(link[0]),
+            username=username,
+            full_name=report_cells.name(link[1], language),
+            suspended=is_suspended,
+            confirmed=is_confirmed,
+            auth=auths[row[at["auth"]]] if "auth" in at else "",
+            email=report_cells.text(row[at["email"]]) if "email" in at else "",
+            idnumber=report_cells.text(row[at["idnumber"]]) if "idnumber" in at else "",
+            language=languages[row[at["language"]]] if "language" in at else "",
+            profile_fields={
+                name: value
+                for name, index in profile.items()
+                if (value := report_cells.name(row[index], language))
+            },
+        )
+
+    return person
 
 
 def _auth(cell: object) -> str:

@@ -115,14 +115,22 @@ def groups(
                 rows = found[key] = _GroupRows(name, idnumber)
             rows.add(users[row[at["user"]]], name, tuple([row[index] for index in told_at]))
         takes_part = column(layout, "participation", report_cells.truth)
-        together: dict[CourseId, list[SeenGroup]] = {}
-        while found:
-            # What is done is let go of: on a large site all of it twice is much.
-            (course_id, name_key), rows = found.popitem()
-            group = rows.group(
-                group_id(course_id, name_key), told, takes_part, old=version < VISIBILITY_SINCE
-            )
-            together.setdefault(course_id, []).append(group)
+        return _by_course(found, told, takes_part, old=version < VISIBILITY_SINCE)
+
+
+def _by_course(
+    found: dict[tuple[CourseId, str], _GroupRows],
+    told: Sequence[str],
+    takes_part: Parsed[bool | None],
+    *,
+    old: bool,
+) -> dict[CourseId, tuple[SeenGroup, ...]]:
+    together: dict[CourseId, list[SeenGroup]] = {}
+    while found:
+        # What is done is let go of: on a large site all of it twice is much.
+        (course_id, name_key), rows = found.popitem()
+        group = rows.group(group_id(course_id, name_key), told, takes_part, old=old)
+        together.setdefault(course_id, []).append(group)
     return {
         course_id: tuple(sorted(seen, key=lambda one: one.group.key)) for course_id, seen in together.items()
     }

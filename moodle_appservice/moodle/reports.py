@@ -88,18 +88,11 @@ class ReportFacts:
     ) -> None:
         if client.language != "en":
             raise ValueError("reports are read by their English headers: the client must ask for en")
-        self._clock = clock
-        self._courses = courses
-        self._choice = choice or Choice()
-        self._rules = rules or ShrinkRules()
-        self._marks = marks or Marks()
-        self._hybrid = hybrid
+        self._clock, self._courses, self._hybrid = clock, courses, hybrid
+        self._choice, self._rules, self._marks = choice or Choice(), rules or ShrinkRules(), marks or Marks()
         self._reports = ReportReader(client, rows_per_request=rows_per_request)
         self._reader = SnapshotReader(
-            client,
-            self._reports,
-            self._choice,
-            fields or Fields(),
+            *(client, self._reports, self._choice, fields or Fields()),
             language=language,
             expected=expected,
             rare=rare,

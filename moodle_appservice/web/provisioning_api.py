@@ -18,19 +18,6 @@ _TIME: Mapping[str, Any] = {"type": ["number", "null"], "description": "Unix sec
 
 def described() -> dict[str, Any]:
     """The whole description, OpenAPI 3.1."""
-    course = {"name": "course", "in": "query", "schema": _COURSE, "description": "Only this Moodle course."}
-    person = {
-        "name": "person",
-        "in": "query",
-        "required": True,
-        "schema": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": LONGEST_PERSON,
-            "pattern": "^[!-~]+$",
-        },
-        "description": "A Moodle user id, a Moodle user name or a Matrix id.",
-    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -39,31 +26,31 @@ def described() -> dict[str, Any]:
             "description": "What an administrator may see and do on the command line, for programs.",
         },
         "security": [{"secret": []}],
-        "paths": {
-            f"{PATH}/status": {
-                "get": _operation(
-                    "status", "How the service, or one course, stands.", "Status", parameters=[course]
-                )
-            },
-            f"{PATH}/plan": {
-                "get": _operation(
-                    "plan", "What a sync would do now. Nothing is changed.", "Plan", parameters=[course]
-                )
-            },
-            f"{PATH}/explain": {
-                "get": _operation(
-                    "explain",
-                    "Why somebody is, or is not, in the rooms, in sentences.",
-                    "Explanation",
-                    parameters=[person, course],
-                )
-            },
-            f"{PATH}/sync": {"post": _sync()},
-        },
+        "paths": {f"{PATH}/{name}": operations for name, operations in _paths().items()},
         "components": {
             "securitySchemes": {"secret": {"type": "http", "scheme": "bearer"}},
             "schemas": _schemas(),
         },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    course = {"name": "course", "in": "query", "schema": _COURSE, "description": "Only this Moodle course."}
+    schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_PERSON, "pattern": "^[!-~]+$"}
+    person = {
+        "name": "person",
+        "in": "query",
+        "required": True,
+        "schema": schema,
+        "description": "A Moodle user id, a Moodle user name or a Matrix id.",
+    }
+    status, plan = "How the service, or one course, stands.", "What a sync would do now. Nothing is changed."
+    why = "Why somebody is, or is not, in the rooms, in sentences."
+    return {
+        "status": {"get": _operation("status", status, "Status", parameters=[course])},
+        "plan": {"get": _operation("plan", plan, "Plan", parameters=[course])},
+        "explain": {"get": _operation("explain", why, "Explanation", parameters=[person, course])},
+        "sync": {"post": _sync()},
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.docs.test_docs import ROOT
 
 MOST_LINES = 400
+MOST_OF_A_FUNCTION = 40
 
 
 def modules() -> list[Path]:
@@ -29,6 +30,17 @@ def test_no_module_is_longer_than_one_can_read_at_once() -> None:
     found = {name(module): module.read_text(encoding="utf-8").count("\n") for module in modules()}
     assert len(found) > 300
     assert {module: lines for module, lines in found.items() if lines > MOST_LINES} == {}
+
+
+def test_no_function_is_longer_than_one_can_see_at_once() -> None:
+    found = {
+        f"{name(module)}: {node.name}": node.end_lineno - node.lineno + 1
+        for module in (*modules(), *sorted((ROOT / "bench").glob("*.py")))
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+    }
+    assert len(found) > 3000
+    assert {function: lines for function, lines in found.items() if lines > MOST_OF_A_FUNCTION} == {}
 
 
 def test_every_module_says_what_it_is_about_before_any_code() -> None:

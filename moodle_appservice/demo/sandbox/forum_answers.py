@@ -145,10 +145,19 @@ def _is_seen(session: Session, forum: Activity, discussion: Discussion) -> bool:
 
 
 def _row(session: Session, forum: Activity, one: Discussion) -> _ROW:
-    people = session.university.people
     inline = [_file(session, forum, one, file) for file in one.files if file.inline]
     attached = [_file(session, forum, one, file) for file in one.files if not file.inline]
-    row: _ROW = {
+    return {
+        **_post(session, forum, one),
+        **({"messageinlinefiles": inline} if inline else {}),
+        "attachment": bool(attached),
+        **({"attachments": attached} if attached else {}),
+        **_standing(session, one),
+    }
+
+
+def _post(session: Session, forum: Activity, one: Discussion) -> _ROW:
+    return {
         "id": one.post,
         "name": session.name(one.subject),
         "groupid": one.group,
@@ -167,12 +176,11 @@ def _row(session: Session, forum: Activity, one: Discussion) -> _ROW:
         "messageformat": 1,
         "messagetrust": 0,
     }
-    if inline:
-        row["messageinlinefiles"] = inline
-    row["attachment"] = bool(attached)
-    if attached:
-        row["attachments"] = attached
-    return row | {
+
+
+def _standing(session: Session, one: Discussion) -> _ROW:
+    people = session.university.people
+    return {
         "totalscore": 0,
         "mailnow": 0,
         "userfullname": people[one.user].fullname,

@@ -316,11 +316,7 @@ def generate(
     number = max(people, accounts if accounts is not None else courses * people // 5)
     users = [_generated_person(university, place) for place in range(number)]
     started = university.now() - 30 * DAY
-    faculties = [university.add_category(f"Faculty {place + 1}").id for place in range(-(-courses // 500))]
-    institutes = [
-        university.add_category(f"Institute {place + 1}", faculties[place // 10]).id
-        for place in range(-(-courses // 50))
-    ]
+    institutes = _institutes(university, -(-courses // 50))
     # Strides without a common pattern: courses overlap in a few people, not in whole classes.
     stride = 7 if number > 7 * people else 1
     for place in range(courses):
@@ -338,6 +334,14 @@ def generate(
         for part in range(groups):
             university.add_group(course.id, f"Group {part + 1}").members |= set(seats[1 + part :: groups])
     return university
+
+
+def _institutes(university: University, number: int) -> list[int]:
+    faculties = [university.add_category(f"Faculty {place + 1}").id for place in range(-(-number // 10))]
+    return [
+        university.add_category(f"Institute {place + 1}", faculties[place // 10]).id
+        for place in range(number)
+    ]
 
 
 def _add_service_accounts(university: University) -> None:
