@@ -115,7 +115,7 @@ class Demo:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Something about one person; `what` is show, export, erase, link or unlink. `yes`: without asking back."""
+    """Something about one person; `what` is a word of the command line. `yes`: without asking back."""
 
     files: Files
     what: str
@@ -312,9 +312,10 @@ def _add_invite(lti: _Parser) -> _Parser:
 def _add_user(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
-        choices=("show", "export", "erase", "link", "unlink"),
+        choices=("show", "export", "erase", "readmit", "link", "unlink"),
         help="show: what is known, in sentences; export: everything that is stored or was sent, as JSON; erase: remove "
-        "it everywhere, for good; link: make a code for proving a Matrix account; unlink: undo that",
+        "it everywhere, for good; readmit: let somebody who was erased take part again, by the Moodle user id; link: "
+        "make a code for proving a Matrix account; unlink: undo that",
     )
     cli_operations.add_person(parser)
     parser.add_argument("--yes", action="store_true", help="with erase: do not ask back")

@@ -155,6 +155,8 @@ async def about_user(personal: Personal, what: str, person: str) -> Mapping[str,
             said = await personal.show(person)
         case "erase":
             said = await personal.erase(person)
+        case "readmit":
+            said = await personal.readmit(person)
         case "unlink":
             said = await personal.unlink(person)
         case "link" | "message":

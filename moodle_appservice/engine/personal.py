@@ -21,6 +21,7 @@ from ..domain.moments import moment
 from ..domain.rooms import main_room
 from ..errors import AppError, NoAdminRights, PermanentFailure, Refused, Unreachable
 from ..ports import (
+    SITE,
     Accounts,
     AccountState,
     Clock,
@@ -41,6 +42,7 @@ from .readers import Readers
 
 SIGNAL = "user"
 WHY_REMOVED = "The administrators have erased this person."
+WHY_READMITTED = "The administrators let somebody who was erased take part again."
 log = logging.getLogger(__name__)
 
 
@@ -165,6 +167,18 @@ class Personal:
         await self._store.personal.erase(user_id)
         await self._store.journal.note("Erased", at=self._clock.now(), why=WHY_REMOVED, signal=SIGNAL)
         return [*said, "Nothing is stored about this person any more, but a hash that keeps it so."]
+
+    async def readmit(self, words: str) -> Sequence[str]:
+        """Let somebody who was erased take part again, as Moodle says; everything is looked at anew for that."""
+        user_id = await self._meant(words, stored=False)
+        if not await self._store.people.readmit(user_id):
+            return [f"Moodle user {user_id} was not erased here, so nothing was done."]
+        await self._store.journal.note("Readmitted", at=self._clock.now(), why=WHY_READMITTED, signal=SIGNAL)
+        await self._queue.add(SITE, priority=Priority.PERSON, signal="cli")
+        return [
+            f"Moodle user {user_id} takes part again as Moodle says. The next look at the whole site invites them; it "
+            "begins now where the service runs, else with its start."
+        ]
 
     async def _refuse_paused(self, user_id: MoodleUserId) -> None:
         trace = await self._store.personal.trace(user_id)

@@ -87,6 +87,10 @@ class PeopleBook(Protocol):
         """Never make anything for this person again: what stays of somebody who was erased, as a salted hash."""
         ...
 
+    async def readmit(self, user_id: MoodleUserId) -> bool:
+        """Undo `exclude`; whether there was anything to undo."""
+        ...
+
     async def excluded(self, user_ids: Collection[MoodleUserId]) -> frozenset[MoodleUserId]:
         """Who of these was erased: not to be resolved, stored, invited or given an account."""
         ...

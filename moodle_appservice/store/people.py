@@ -110,6 +110,20 @@ class PeopleBooks:
 
         await self._db.transaction(work)
 
+    async def readmit(self, user_id: MoodleUserId) -> bool:
+        """Forget the hash of somebody who was erased; whether there was one."""
+
+        async def work(connection: Connection) -> bool:
+            person_hash = hash_of(user_id, await salt(connection))
+            if not await connection.fetchval(
+                "SELECT COUNT(*) FROM exclusion WHERE person_hash = $1", person_hash
+            ):
+                return False
+            await connection.execute("DELETE FROM exclusion WHERE person_hash = $1", person_hash)
+            return True
+
+        return await self._db.transaction(work)
+
     async def excluded(self, user_ids: Collection[MoodleUserId]) -> frozenset[MoodleUserId]:
         """Who of these was erased."""
         if await self._db.fetch_one("SELECT 1 FROM exclusion LIMIT 1") is None:

@@ -63,6 +63,7 @@ THERE = Files(Path("/etc/c.yaml"), Path("r.yaml"))
             "-c /etc/c.yaml -r r.yaml user erase @anna:uni.test --yes",
             User(THERE, "erase", "@anna:uni.test", yes=True),
         ),
+        ("user readmit 17", User(HERE, "readmit", "17")),
         ("user link 5 --message", User(HERE, "link", "5", message=True)),
         ("explain anna", Explain(HERE, "anna", None, json=False)),
         ("explain @anna:uni.test 42 --json", Explain(HERE, "@anna:uni.test", CourseId(42), json=True)),

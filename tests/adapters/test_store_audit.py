@@ -93,6 +93,10 @@ async def test_who_is_excluded_is_known_by_a_hash_alone(books: Books, db: Db) ->
     assert await books.people.excluded([]) == frozenset()
     (row,) = await db.fetch("SELECT * FROM exclusion")
     assert len(row["person_hash"]) == 64
+    assert not await books.people.readmit(TESS_S)
+    assert await books.people.readmit(SAM_S)
+    assert await books.people.excluded([SAM_S, TESS_S]) == frozenset()
+    assert not await books.people.readmit(SAM_S)
 
 
 async def test_who_is_excluded_is_not_stored_as_enrolled(books: Books) -> None:

@@ -221,10 +221,6 @@ def test_our_service_in_compose_is_configured_whole_and_may_write_nowhere_else(t
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     environment = {name: with_values(value) for name, value in service["environment"].items()}
     assert all(name.startswith(ENVIRONMENT_PREFIX) for name in environment)
-    token = written(tmp_path / "token", "a-token-for-the-test")
-    where = environment[f"{ENVIRONMENT_PREFIX}MOODLE__TOKEN_FILE"]
-    assert where == f"/run/secrets/{service['secrets'][0]}"
-    environment[f"{ENVIRONMENT_PREFIX}MOODLE__TOKEN_FILE"] = str(token)
     settings = load(written(tmp_path / "config.yaml", "site: CHANGE-ME\n"), environment)
     services = compose()["services"]
     assert settings.appservice.url == f"http://moodle-appservice:{PORT}"
@@ -238,6 +234,18 @@ def test_our_service_in_compose_is_configured_whole_and_may_write_nowhere_else(t
         in services["moodle"]["networks"]["default"]["aliases"]
     )
     assert "moodle_appservice" in (COMPOSE / "databases.sql").read_text()
+
+
+def test_no_container_that_is_read_only_is_to_be_given_a_secret_from_a_variable() -> None:
+    """Compose copies such a secret into the container's own files, and refuses to where these are read-only."""
+    from_variables = {name for name, one in compose()["secrets"].items() if "environment" in one}
+    assert from_variables
+    refused = {
+        name
+        for name, service in compose()["services"].items()
+        if service.get("read_only") and from_variables & set(service.get("secrets", ()))
+    }
+    assert refused == set()
 
 
 def test_every_database_in_compose_is_made() -> None:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from moodle_appservice.domain.model import MoodleUserId, Trust, UserId
+from moodle_appservice.domain.model import CourseId, MoodleUserId, Trust, UserId
 from moodle_appservice.engine.apply import Hands
 from moodle_appservice.engine.personal import Outside, Personal
 from moodle_appservice.engine.readers import Reader, Readers
 from moodle_appservice.errors import NoAdminRights, PermanentFailure, Refused
 from moodle_appservice.languages import ENGLISH
-from moodle_appservice.ports import AccountKind, AccountRow, AccountState
+from moodle_appservice.ports import SITE, AccountKind, AccountRow, AccountState
 from tests.engine.test_linking import Chat
 from tests.engine.world import World
 
-ANNA, BERT = MoodleUserId(8), MoodleUserId(9)
+ANNA, BERT, COURSE = MoodleUserId(8), MoodleUserId(9), CourseId(42)
 
 
 class Deactivating:
@@ -139,10 +139,34 @@ async def test_an_erased_person_is_gone_from_rooms_and_books_and_does_not_come_b
     assert world.user(8) not in await everything(world)
     assert "Person 8" not in await everything(world)
     await world.pass_over_site()
-    await world.work()
+    await world.sync(COURSE)
     assert world.matrix.members(room_id) == {world.user(8): "leave", world.user(9): "join"}
     assert await world.store.courses.courses_of(ANNA) == {}
     assert "Person 8" not in await everything(world)
+
+
+async def test_who_was_erased_and_is_readmitted_is_invited_again(office: Office) -> None:
+    world = office.world
+    room_id = await world.synced(students=[8, 9])
+    await office.personal.erase("p8")
+    await world.sync(COURSE)
+    assert world.matrix.members(room_id)[world.user(8)] == "leave"
+    (said,) = await office.personal.readmit("8")
+    assert said.startswith("Moodle user 8 takes part again as Moodle says.")
+    everything_anew = await world.queue.take()
+    assert (everything_anew.key, everything_anew.signals) == (SITE, frozenset({"cli"}))
+    await world.sync(COURSE)
+    assert world.matrix.members(room_id)[world.user(8)] == "invite"
+    assert await office.personal.readmit("8") == ["Moodle user 8 was not erased here, so nothing was done."]
+    assert [line.kind for line in await world.store.journal.audit()].count("Readmitted") == 1
+
+
+async def test_who_is_readmitted_is_named_by_the_number_in_moodle(office: Office) -> None:
+    await office.world.synced(students=[8])
+    await office.personal.erase("p8")
+    with pytest.raises(Refused, match="Nothing is stored about “p8”, and nothing was done"):
+        await office.personal.readmit("p8")
+    assert await office.world.store.people.excluded([ANNA]) == {ANNA}
 
 
 async def test_accounts_that_we_made_are_deactivated_and_others_are_not(office: Office) -> None:
