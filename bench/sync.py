@@ -33,6 +33,7 @@ from urllib.parse import quote
 import aiohttp
 
 from bench.installation import DOMAIN, Installation
+from bench.limit import Bare, BareSlice
 from moodle_appservice.demo import house
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
@@ -74,58 +75,6 @@ class Slice:
     def rate(self) -> float:
         """Membership events per second."""
         return self.membership_events / self.wall_s
-
-
-@dataclass(frozen=True, slots=True)
-class BareSlice:
-    """One slice of the bare loop."""
-
-    events: int
-    wall_s: float
-    cpu_s: float
-
-    @property
-    def rate(self) -> float:
-        """Membership events per second."""
-        return self.events / self.wall_s
-
-
-@dataclass(frozen=True, slots=True)
-class Bare:
-    """The bare loop's program, and what it is to send: bodies as ours, from the same planner."""
-
-    home: Installation
-    synapse: EmbeddedSynapse
-    rooms: Sequence[Mapping[str, Any]]
-
-    async def slice(self, at_once: int, name: str, *, invites: int | None = None) -> BareSlice:
-        """Send everything, or only the first `invites` of each room, into fresh rooms; `name` makes them fresh."""
-        rooms = [
-            {
-                "create": {**room["create"], "room_alias_name": f"moodle_{self.home.site}_{name}_{number}"},
-                "invite": room["invite"][:invites],
-            }
-            for number, room in enumerate(self.rooms)
-        ]
-        return await self._send(rooms, at_once)
-
-    async def warm_up(self) -> None:
-        """One room with few people."""
-        first = self.rooms[0]
-        await self._send([{**first, "invite": first["invite"][:3]}], 1)
-
-    async def _send(self, rooms: Sequence[Mapping[str, Any]], at_once: int) -> BareSlice:
-        job, timeout = {"rooms": rooms, "at_once": at_once}, aiohttp.ClientTimeout(total=None)
-        cpu = self.synapse.cpu_seconds()
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(f"http://127.0.0.1:{self.home.port}/run", json=job) as answer,
-        ):
-            if answer.status != 200:
-                raise RuntimeError(f"The bare loop failed.\n{self.home.log_end()}")
-            wall = float((await answer.json())["wall_s"])
-        events = sum(len(room["invite"]) for room in rooms)
-        return BareSlice(events, wall, self.synapse.cpu_seconds() - cpu)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from moodle_appservice.domain.model import UserId
 from moodle_appservice.domain.power import power_levels
 from moodle_appservice.domain.rules import DEFAULT_LEVELS, Rules
 from moodle_appservice.moodle import errors, report_errors
+from moodle_appservice.moodle.report_fetch import Choice
+from moodle_appservice.moodle.report_kinds import KINDS, clicks
 from moodle_appservice.problems import field_at
 from moodle_appservice.web.metrics import METRICS
 
@@ -273,6 +275,17 @@ def modules() -> str:
     return table(("File", "What it is about"), *rows)
 
 
+def reports() -> str:
+    """What to click in Moodle for each report, by number; the needed ones first."""
+    parts: list[str] = []
+    for kind in sorted(KINDS, key=lambda kind: not kind.needed):
+        name = Choice().name(kind)
+        steps = [f"{number}. {step}" for number, step in enumerate(clicks(kind, name), 1)]
+        need = "needed" if kind.needed else "optional"
+        parts.append("\n".join([f"**{name}** ({need}): {kind.purpose}.", "", *steps]))
+    return "\n\n".join(parts)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration,
     "bot-commands": bot_commands,
@@ -283,6 +296,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "messages": messages,
     "doctor-checks": doctor_checks,
     "modules": modules,
+    "reports": reports,
 }
 
 

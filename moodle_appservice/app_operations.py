@@ -1,4 +1,11 @@
-"""What the commands about operations do (`cli_operations`): through the running service, or on the database itself."""
+"""What the commands about operations do (`cli_operations`): through the running service, or on the database itself.
+
+A running service owns the database, so each command asks it first, through the control socket and by the names of
+`switches`. Where none runs, the command builds a service that neither listens nor starts, lets that one answer
+and stops it: what is decided about rooms then stands in the books, and the rooms follow once a service runs. A
+restore alone goes to the database in any case: it replaces everything that a service relies on, and is refused
+while one runs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Puts the web part together: pages for browsers, and the registration with Moodle that leads people to them."""
+"""Puts the web part together: pages for browsers, and the registration with Moodle that leads people to them.
+
+All of it is built in any case, because the command line asks the registrar, and the source `lti` signs its
+requests with the key of `Keyring`. It is served only where `web.public_url` is set. `Parts` are the engine's own
+objects, so a page does what the bot and the command line do. Nothing is decided here; what the person of a
+session may do is in `web.rights`. What programs use is in `machines`.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +84,7 @@ class Parts:
 
 
 class Browsers:
-    """`registrar` makes links in any case; `pages` are to be served only where `web.public_url` is set.
+    """`registrar` refuses to make links, and `pages` are not to be served, where `web.public_url` is not set.
 
     `counted` is told of launches: `signed in` or `refused`.
     """

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Never, TypeAlias
+from typing import Final, Never, TypeAlias
 
 from . import __doc__ as summary
 from . import __version__, cli_operations, cli_rooms, cli_setup
@@ -46,6 +46,21 @@ class Exit(IntEnum):
     CONFIGURATION = 2
     UNREACHABLE = 3
     HELD = 4
+
+
+WORDS: Final[Mapping[str, str]] = {
+    **cli_setup.TEXTS,
+    "run": "run the service (the default)",
+    "doctor": "check Moodle, the homeserver and this service, with a hint for whatever is wrong",
+    "plan": "show what would be done; nothing is changed",
+    "sync": "look at everything now and do what is to be done",
+    **cli_rooms.TEXTS,
+    **cli_operations.TEXTS,
+    "lti": "the link in Moodle's courses that leads into the chat (LTI 1.3)",
+    "user": "show, export, erase, readmit, link or unlink one person",
+    "demo": "show it on a homeserver and a Moodle of its own; needs the extra [demo]",
+}
+"""The commands, and what each does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,21 +247,9 @@ def _add_files(parser: argparse.ArgumentParser, *, default: str | None) -> None:
 
 
 def _add_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    texts = {
-        **cli_setup.TEXTS,
-        "run": "run the service (the default)",
-        "doctor": "check Moodle, the homeserver and this service, with a hint for whatever is wrong",
-        "plan": "show what would be done; nothing is changed",
-        "sync": "look at everything now and do what is to be done",
-        **cli_rooms.TEXTS,
-        **cli_operations.TEXTS,
-        "lti": "the link in Moodle's courses that leads into the chat (LTI 1.3)",
-        "user": "show, export, erase, link or unlink one person",
-        "demo": "show it on a homeserver and a Moodle of its own; needs the extra [demo]",
-    }
     made = {
         name: commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        for name, text in texts.items()
+        for name, text in WORDS.items()
     }
     made["invite"] = _add_invite(made["lti"])
     own = ("run", "doctor", "plan", "sync", "user", "invite")

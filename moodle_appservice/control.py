@@ -57,7 +57,10 @@ class ControlDoor:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Listen. A socket file that a killed service has left is replaced: the database's lock says who owns it."""
+        """Listen. A socket file that a killed service has left is replaced: the database's lock says who owns it.
+
+        Raises `Unreachable` where the socket can't be made.
+        """
         app = web.Application()
         app.add_routes(
             [
@@ -147,7 +150,10 @@ class ControlDoor:
 
 
 async def about_user(personal: Personal, what: str, person: str) -> Mapping[str, Any]:
-    """What `user` answers: `{"sentences": [...]}`, or the export. `what` as on the command line."""
+    """What `user` answers: `{"sentences": [...]}`, or the export. `what` as on the command line.
+
+    Raises `PermanentFailure` for any other `what`, and what `Personal` raises.
+    """
     if what == "export":
         return await personal.export(person)
     match what:

@@ -72,7 +72,7 @@ class DryGate(Gate):
         return True
 
     async def before_writes(self, epoch: int) -> bool:
-        """Never called with anything to write."""
+        """Never called with anything to write. Raises `DryRun` in any case."""
         del epoch
         raise DryRun("Dry run: nothing was written.")
 

@@ -1,4 +1,10 @@
-"""Puts together what programs use: hints, the interface for programs, the numbers for Prometheus."""
+"""Puts together what programs use: hints, the interface for programs, the numbers for Prometheus.
+
+Nothing is decided here: a program gets what the command line gets, from the same operations. Each part exists
+only where the configuration has a secret, a token or a port for it. `routes` are served beside everything else;
+the metrics alone may have a port of their own. The keys of an answer are a promise to programs: they are
+described in `web.provisioning_api`. What browsers use is in `browsers`.
+"""
 
 from __future__ import annotations
 

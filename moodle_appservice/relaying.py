@@ -1,4 +1,10 @@
-"""What the relay is built of, for the composition root: its own Moodle client, its reader, its voice, its loop."""
+"""What the relay is built of, for the composition root: its own Moodle client, its reader, its voice, its loop.
+
+The relay reads as the account of `moodle.content_token`, so it has a client of its own, which makes one request
+at a time and takes a share, of its own, of the budget that the facts have. Without that token there is no relay,
+but a `scope` all the same, so that people can be told why nothing is relayed. `Rules` say which rooms a course
+has, `RelayRules` whether it relays, what is told, and when.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class RoomWork:
         self._replacing = replacing
 
     async def do(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Do it and say what came of it."""
+        """Do it and say what came of it. Raises `PermanentFailure` for a name that it does not know."""
         match name:
             case "find":
                 return await self._find()

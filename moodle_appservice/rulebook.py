@@ -1,4 +1,10 @@
-"""From the configuration to `Rules`, by which the pure part of the house decides, and to how long things are kept."""
+"""From the configuration to `Rules`, by which the pure part of the house decides, and to how long things are kept.
+
+The domain knows no settings: what it needs stands in `Rules`, built once, at the start, and never changed. Words
+of the file become types here (a role, an id, a policy), and nothing is weighed. `ownrules` adds the rules of an
+institution's own packages. The section `relay` has rules of its own, which `relaying` makes. `keep_from` alone is
+asked again while the service runs, when the configuration is read anew (`reload`).
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Switches:
         self._explainer = explainer
 
     async def do(self, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Do it and say what came of it."""
+        """Do it and say what came of it. Raises `PermanentFailure` for a name that it does not know."""
         course = asked.get("course")
         course_id = CourseId(course) if isinstance(course, int) else None
         by = str(asked.get("by") or COMMAND_LINE)

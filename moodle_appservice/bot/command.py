@@ -1,4 +1,11 @@
-"""What a command is: its name, who may use it, where its answer may stand, what is written behind it, what it does."""
+"""What a command is: its name, who may use it, where its answer may stand, what is written behind it, what it does.
+
+A command is a value: the tables of `bot.commands` hold one for each word, and the router, the help and the
+documentation read what stands there. Nothing is decided here. Who may use a command is asked in `commands.help`,
+in which room its answer stands in `call`. Options may stand anywhere; where a free text ends the command, only in
+front of it, and the text stays as it was written. Words that do not fit raise `Misused`; the router tells the
+person, in their language.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""The section `relay`: which courses' announcements and dates reach their rooms, when, and how much of them."""
+"""The section `relay`: which courses' announcements and dates reach their rooms, when, and how much of them.
+
+The section says what is wanted, and decides nothing. Whether a course relays is weighed in `domain.relay_choice`:
+what is off here stays off whatever people say, what is on here people may switch off. `domain.quiet` tells when a
+room may be spoken to, and how much; `relaying` carries the values there. Where the section itself lets a course
+relay, `Settings` wants `moodle.content_token`, without which nothing can be read.
+"""
 
 from __future__ import annotations
 

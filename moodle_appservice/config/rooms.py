@@ -1,4 +1,10 @@
-"""The section `rooms`: which courses have rooms, what the rooms are like, and how teachers decide in Moodle."""
+"""The section `rooms`: which courses have rooms, what the rooms are like, and how teachers decide in Moodle.
+
+Keys that say which rooms a course has, and which keys may differ in a category or a course, are in `structure`,
+which `Rooms` extends. `rulebook` copies the section into `Rules`; whether a course has rooms is decided in
+`domain.selection`, what they are like in `domain.mapping`. A choice of the drop-down that is neither in `on` nor
+in `off` means: as the site.
+"""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class Structure(Section):
         default={},
         description="What is different in a category and all below it, by its id, such as {12: {layout: space}}. Keys "
         "that may differ: layout, announcements, staff, groups, groupings, invite, name, topic, avatar, calls, "
-        "history_visibility, join_rule, encryption, retention, strict, members_may_invite.",
+        "moderators, history_visibility, join_rule, encryption, retention, strict, members_may_invite.",
     )
     courses: Differences = Field(default={}, description="The same for single courses, by their id.")
 

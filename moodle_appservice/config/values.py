@@ -57,7 +57,10 @@ def _size(value: object) -> object:
 
 
 def check_web_address(value: str) -> str:
-    """An http or https address without anything behind the path; a slash at the end is cut off."""
+    """An http or https address without anything behind the path; a slash at the end is cut off.
+
+    Raises `PydanticCustomError` for anything else.
+    """
     right = "Write it as https://www.example.org."
     try:
         parts = urlsplit(value.strip())
@@ -106,7 +109,8 @@ def placeholders(
 ) -> frozenset[str]:
     """The placeholders of a template, after a check that it has none but the known ones, plainly written.
 
-    `also`: names that are good beside the known ones.
+    `also`: names that are good beside the known ones. Raises `PydanticCustomError` for any other, for one that is not
+    plainly written and for a brace without its partner.
     """
     right = f"Use {either('{' + name + '}' for name in sorted(known))}; write a brace itself as {{{{ or }}}}."
     try:

@@ -1,4 +1,10 @@
-"""The settings of the pages that people open: off as a whole until `public_url` says where browsers find them."""
+"""The settings of the pages that people open: off as a whole until `public_url` says where browsers find them.
+
+The pages need a host name for themselves, because their cookies hold for all of it, and TLS, unless it is this
+machine itself. The addresses for programs (`hooks`, `provisioning`, `metrics`) stand here too and need no
+`public_url`: each exists as soon as it has a secret, a token or a port. A secret that could be guessed is an
+error. `Web.secrets` has every one of them, so that the log can leave them out.
+"""
 
 from __future__ import annotations
 

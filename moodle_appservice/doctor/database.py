@@ -1,4 +1,10 @@
-"""Checks of the database, and of the work: what waits, what is paused, held or in trouble."""
+"""Checks of the database, and of the work: what waits, what is paused, held or in trouble.
+
+They judge the numbers of `survey`, which tell nothing about people: the running service is asked for them, since
+it owns the database; where none runs they are read from the database itself. So all of them build on the first
+check, whether it can be had at all. A pass that is overdue fails, as do held plans, with an exit code of their
+own; what waits long, has trouble or is paused is a warning.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from .examined import Examined
 from .frame import Caution, Check
 
 CHECK_DATABASE = "Database"
-OLDEST = {"SQLite": (3, 40), "PostgreSQL": (14, 0)}
+OLDEST = {"SQLite": (3, 40), "PostgreSQL": (15, 0)}
 OLD_KEY = 600.0
 """Seconds: what is due and waits longer waits for something that is wrong."""
 MISSED_PASSES = 3

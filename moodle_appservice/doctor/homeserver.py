@@ -1,4 +1,10 @@
-"""Checks of the homeserver and of what we have agreed on with it: the registration, from both sides."""
+"""Checks of the homeserver and of what we have agreed on with it: the registration, from both sides.
+
+The registration lies here and at the homeserver, and only our copy can be read. That the other is the same shows
+in use: our token is taken for the bot, and a ping comes back with the homeserver's token. Where no service runs,
+`doctor` listens itself for that ping. Nothing is registered to find out: the bot's account comes with the first
+start, and until then its absence is a warning.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Checks of this machine: the files, their modes, the clock, the disk, and certificates of those we talk to."""
+"""Checks of this machine: the files, their modes, the clock, the disk, and certificates of those we talk to.
+
+They build on no other check and need neither the database nor a token. Of Moodle and the homeserver they look
+only at the time in the header of an answer and at the certificate, of our own pages only at the certificate, and
+only where there are pages. What will go wrong soon is a warning; what goes wrong already fails.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Checks of Moodle: that it answers, what our token may read there, and what the courses show."""
+"""Checks of Moodle: that it answers, what our token may read there, and what the courses show.
+
+Which checks apply depends on the source: custom reports are checked as they were set up (`moodle.reports`), else
+the rights of our account are probed in a few courses (`moodle.rights`). What is needed and missing fails. What is
+only left out, such as a course or a group that can't be read, is a warning: the service goes on without it and
+removes nobody for it. A right that no answer shows is unknown, not missing.
+"""
 
 from __future__ import annotations
 

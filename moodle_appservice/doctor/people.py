@@ -1,4 +1,10 @@
-"""Checks of what is done for people: how they sign in, their accounts, messages, pictures and profiles."""
+"""Checks of what is done for people: how they sign in, their accounts, messages, pictures and profiles.
+
+A few courses stand for all (`Examined.some_people`), and people are counted, never named. Nothing is sent, made
+or changed to find out: the right to write is tried on an account that does not exist. What is switched off is in
+order. What is wanted and can't be done is a failure or a warning; so is a way to write that nothing uses, because
+it is open to whoever has the token.
+"""
 
 from __future__ import annotations
 

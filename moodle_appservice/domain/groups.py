@@ -82,7 +82,10 @@ class Identified:
 
 
 def group_id(course_id: CourseId, key: str, taken: Iterable[GroupId] = ()) -> GroupId:
-    """A number for a group without one: below zero, always the same for the same course, key and numbers taken."""
+    """A number for a group without one: below zero, always the same for the same course, key and numbers taken.
+
+    Raises `ValueError` where every number that was tried is taken.
+    """
     used = set(taken)
     for attempt in range(len(used) + 1):
         text = f"{course_id}:{key}" + (f":{attempt}" if attempt else "")

@@ -39,7 +39,10 @@ class Lifecycle:
         self._clock = clock
 
     async def reset(self, course_id: CourseId, *, by: str, person: MoodleUserId | None = None) -> str:
-        """Give the course new rooms: the old ones lead there, and nobody writes in them any more."""
+        """Give the course new rooms: the old ones lead there, and nobody writes in them any more.
+
+        Raises `Refused` where the course has no room yet, or is being reset already.
+        """
         row = await self._managed(course_id)
         rooms = await self._store.ledger.rooms_of(course_id)
         main = rooms.get(main_room(course_id))
@@ -59,7 +62,10 @@ class Lifecycle:
         )
 
     async def archive(self, course_id: CourseId, *, by: str, person: MoodleUserId | None = None) -> str:
-        """Nobody writes in the rooms of the course any more, and they hang in no space."""
+        """Nobody writes in the rooms of the course any more, and they hang in no space.
+
+        Raises `Refused` where it is archived already.
+        """
         row = await self._managed(course_id)
         if await self._said(course_id) is True:
             raise Refused(f"Course {course_id} is archived already. Nothing was changed.")
@@ -70,7 +76,10 @@ class Lifecycle:
         )
 
     async def unarchive(self, course_id: CourseId, *, by: str, person: MoodleUserId | None = None) -> str:
-        """The rooms of the course are open again, whatever its dates say, until somebody archives it."""
+        """The rooms of the course are open again, whatever its dates say, until somebody archives it.
+
+        Raises `Refused` where it is kept open already.
+        """
         row = await self._managed(course_id)
         if await self._said(course_id) is False:
             raise Refused(f"Course {course_id} is kept open already. Nothing was changed.")
@@ -111,7 +120,7 @@ class Lifecycle:
         )
 
     async def manage(self, course_id: CourseId, *, by: str, person: MoodleUserId | None = None) -> str:
-        """Take back a release."""
+        """Take back a release. Raises `Refused` where there is none."""
         row = await self._known(course_id)
         ending = await self._store.endings.get(course_id)
         is_pending = ending is not None and ending.ending is Ending.RELEASE and ending.done_at is None
@@ -124,7 +133,7 @@ class Lifecycle:
         return f"The rooms of course {course_id} are managed again, if the course is on: Moodle is looked at now."
 
     async def fresh(self, course_id: CourseId, *, by: str, person: MoodleUserId | None = None) -> str:
-        """A course that looks restored from one that is gone gets rooms of its own."""
+        """A course that looks restored from one that is gone gets rooms of its own. Raises `Refused` for any other."""
         row = await self._known(course_id)
         held = [
             one for one in await self._store.journal.held(course_id) if not one.users and not one.confirmed

@@ -269,6 +269,7 @@ class Operations:
         """What a sync would do now, course by course; nothing is changed.
 
         `compare`: every room is read anew before, and where it differs from what we knew the plan says so.
+        Raises `PermanentFailure` for a course that Moodle does not list.
         """
         rows = await self._site.preview()
         if course_id is not None:

@@ -1,4 +1,10 @@
-"""The whole site at a glance, for those who look after it: numbers, what is held, and what does not go on."""
+"""The whole site at a glance, for those who look after it: numbers, what is held, and what does not go on.
+
+It reads and changes nothing. Numbers come from the books and the queue. What failed at the last look and what was
+put aside come from the workers and `troubles`, which keep that in memory: after a restart it is told again once
+it has failed again. Sentences are English, and whoever shows them puts them into the reader's language. This is
+what the bot tells; pages and Prometheus have `figures`.
+"""
 
 from __future__ import annotations
 

@@ -86,8 +86,10 @@ class Pacing(Unobserved):
         took = sorted(self._took)
         p95 = took[min(len(took) - 1, int(len(took) * 0.95))]
         seen = Round(len(took), seconds, p95, self._refused)
-        # Where less is to do than may be done at once, nothing is learnt about how much it could be.
-        if self._refused or p95 > SLOW or self._working >= self.limit:
+        # Where less is to do than may be done at once, nothing is learnt about how much it could be. Rooms keep their
+        # places until their slices end: until then a halving is not in force, and slow answers call for no other one.
+        is_in_force = self._working <= self.limit
+        if is_in_force and (self._refused or p95 > SLOW or self._working == self.limit):
             self._pace = after(self._pace, seen, self._most())
         self._took, self._refused, self._began = [], 0, None
         self._let_in()

@@ -110,7 +110,10 @@ class Personal:
         }
 
     async def give_code(self, words: str, *, message: bool) -> Sequence[str]:
-        """A code for proving an account: said here, or sent as a Moodle message and not said at all."""
+        """A code for proving an account: said here, or sent as a Moodle message and not said at all.
+
+        Raises `Refused` where nobody or several people can be meant, and where Moodle takes no messages from us.
+        """
         user_id = await self._meant(words, stored=False)
         if message and not await self._outside.inbox.is_on():
             raise Refused(

@@ -1,4 +1,10 @@
-"""Which courses relay, into which room, and who has switched that on or off."""
+"""Which courses relay, into which room, and who has switched that on or off.
+
+Whose word counts is decided in `domain.relay_choice`; here it meets what is so. A course relays while it is on,
+listed and visible in Moodle, and the site is not paused. It relays from a moment that is written down, and what
+was posted before is not told. A course that is paused or archived is muted: nothing new is said there, and what
+was said is kept true. The last listing of the site serves; Moodle is asked only where there is none yet.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +114,10 @@ class RelayScope:
         return self._decide(course_id, await self.site(), choice)
 
     async def of_reader(self, reader: Reader, site: SiteFacts, *, with_books: bool = True) -> Sequence[str]:
-        """What the facts about courses tell of the reader's account, as sentences about what it sees too much."""
+        """What the facts about courses tell of the reader's account, as sentences about what it sees too much.
+
+        Raises `PermanentFailure` where the account belongs to another Moodle.
+        """
         found = []
         if reader.user_id == site.site.user_id:
             found.append(

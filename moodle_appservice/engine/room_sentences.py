@@ -1,4 +1,10 @@
-"""What an explanation says about a person and the rooms of one course: from a plan to sentences."""
+"""What an explanation says about a person and the rooms of one course: from a plan to sentences.
+
+Pure: it is handed the plan as `planning` has prepared it, and what was put aside, and asks nobody. So an
+explanation says what the next sync does. Sentences about the account, and about courses without rooms, are in
+`sentences`; `explain` puts both together and adds what was tried last. They are English, and are translated by
+their form (`languages.sentences`): a new one needs its text in the catalogue.
+"""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class SharedFacts:
         self._inner.expect(url)
 
     async def site(self, *, not_older_than: float) -> SiteFacts:
-        """The complete listing."""
+        """The complete listing. Raises `TemporaryFailure` where the reader's can't be used here."""
         if self._reads():
             await self._take_confirmed()
             site = await self._inner.site(not_older_than=not_older_than)
@@ -85,7 +85,7 @@ class SharedFacts:
         return self._site
 
     async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
-        """Everything about one course."""
+        """Everything about one course. Raises `CourseGone`, or `TemporaryFailure` where it could not be read."""
         if self._reads():
             facts = await self._inner.course_facts(course_id, not_older_than=not_older_than)
             await self._post_courses([facts], await self._inner.site(not_older_than=0.0))

@@ -186,7 +186,10 @@ class SpaceSync:
         self._troubles = troubles
 
     async def run(self, taken: Taken) -> Outcome:
-        """Plan and carry out one slice. `MORE`: the key must come back at once."""
+        """Plan and carry out one slice. `MORE`: the key must come back at once.
+
+        Raises `PermanentFailure` where the bot is not in the space any more.
+        """
         space = space_of(taken.key)
         self._tree.unsettle(space)
         grove = await self._tree.grove(space)

@@ -146,7 +146,10 @@ class MatrixAccounts:
             await self._admin_deactivate(user_id, erase=erase)
 
     async def register_virtual(self, user_id: UserId) -> None:
-        """`POST /register` as the application service, without a login."""
+        """`POST /register` as the application service, without a login.
+
+        Raises `PermanentFailure` outside our namespace.
+        """
         content = {
             "type": "m.login.application_service",
             "username": user_id[1:].partition(":")[0],
@@ -169,7 +172,10 @@ class MatrixAccounts:
         await self._api.call(Method.POST, Path.v3.join[room_id], as_user=user_id)
 
     async def force_join(self, room_id: RoomId, user_id: UserId) -> None:
-        """`POST /_synapse/admin/v1/join/{room}` as the bot: who asks must be in the room."""
+        """`POST /_synapse/admin/v1/join/{room}` as the bot: who asks must be in the room.
+
+        Raises `NoAdminRights` where the bot is no server administrator, `PermanentFailure` without such an account.
+        """
         if not (await self._admin.door()).of_bot:
             raise NoAdminRights(
                 f"{user_id} was not put into the room: only the bot itself could, and it is no server administrator. "

@@ -53,7 +53,10 @@ def renewal_at(api: HomeserverApi) -> Renewal:
 
 
 def pair_in(body: Mapping[str, Any], refresh: str) -> TokenPair:
-    """The pair in an answer; where it has no new refresh token, the old one stays good."""
+    """The pair in an answer; where it has no new refresh token, the old one stays good.
+
+    Raises `TemporaryFailure` for an answer without a token.
+    """
     access = body.get("access_token")
     if not isinstance(access, str) or not access:
         raise TemporaryFailure(

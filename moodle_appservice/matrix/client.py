@@ -1,4 +1,10 @@
-"""The bot's hands: one method, one request (client-server API, paths in each docstring of `ports.Matrix`)."""
+"""The bot's hands: one method, one request (client-server API, paths in each docstring of `ports.Matrix`).
+
+It decides and remembers nothing. Where Matrix has no single request for something, as for a direct chat, a method
+makes a few. Patience and the kinds of failures are in `http`; here only an answer that a caller can act on
+becomes an error of its own, such as `NotThere`; some of these Synapse tells by the text of its answer alone. A
+request that would be done twice if it were repeated is sent once (`attempts=1`).
+"""
 
 from __future__ import annotations
 
@@ -72,7 +78,7 @@ class MatrixClient:
         return UserId(str(answer.get("user_id", "")))
 
     async def create_room(self, content: Mapping[str, Any]) -> RoomId:
-        """`POST /createRoom`."""
+        """`POST /createRoom`. Raises `AliasTaken` where the alias exists already."""
         try:
             answer = await self._api.call(Method.POST, Path.v3.createRoom, content)
         except HomeserverRefused as error:
@@ -102,7 +108,7 @@ class MatrixClient:
                 raise
 
     async def put_alias(self, alias: RoomAlias, room_id: RoomId) -> None:
-        """`PUT /directory/room/{alias}`."""
+        """`PUT /directory/room/{alias}`. Raises `AliasTaken` where it leads elsewhere."""
         try:
             await self._api.call(Method.PUT, Path.v3.directory.room[alias], {"room_id": room_id})
         except HomeserverRefused as error:
@@ -115,7 +121,7 @@ class MatrixClient:
                 ) from None
 
     async def joined_rooms(self) -> frozenset[RoomId]:
-        """`GET /joined_rooms`."""
+        """`GET /joined_rooms`. Raises `TemporaryFailure` for what is no list."""
         answer = await self._api.call(Method.GET, Path.v3.joined_rooms)
         listed = answer.get("joined_rooms")
         if not isinstance(listed, list):
@@ -132,7 +138,7 @@ class MatrixClient:
         return RoomId(_told(answer, "replacement_room"))
 
     async def read_state(self, room_id: RoomId) -> Sequence[Event]:
-        """`GET /rooms/{id}/state`."""
+        """`GET /rooms/{id}/state`. Raises `TemporaryFailure` for what is no list."""
         answer = await self._api.call(Method.GET, Path.v3.rooms[room_id].state)
         raw = answer.get("value")
         if not isinstance(raw, list):
@@ -178,7 +184,7 @@ class MatrixClient:
         return EventId(_told(answer, "event_id"))
 
     async def invite(self, room_id: RoomId, user_id: UserId, reason: str = "") -> None:
-        """`POST /rooms/{id}/invite`."""
+        """`POST /rooms/{id}/invite`. Raises `AlreadyThere` where the person is in the room."""
         content = {"user_id": user_id, "reason": reason} if reason else {"user_id": user_id}
         try:
             await self._api.call(Method.POST, Path.v3.rooms[room_id].invite, content)
@@ -190,7 +196,7 @@ class MatrixClient:
             raise
 
     async def kick(self, room_id: RoomId, user_id: UserId, reason: str) -> None:
-        """`POST /rooms/{id}/kick`."""
+        """`POST /rooms/{id}/kick`. Raises `NotThere` where the person is not in the room."""
         try:
             await self._api.call(
                 Method.POST, Path.v3.rooms[room_id].kick, {"user_id": user_id, "reason": reason}
@@ -207,7 +213,7 @@ class MatrixClient:
         await self._api.call(Method.POST, Path.v3.rooms[room_id].ban, {"user_id": user_id, "reason": reason})
 
     async def unban(self, room_id: RoomId, user_id: UserId) -> None:
-        """`POST /rooms/{id}/unban`."""
+        """`POST /rooms/{id}/unban`. Raises `NotThere` where the person is not banned."""
         try:
             await self._api.call(Method.POST, Path.v3.rooms[room_id].unban, {"user_id": user_id})
         except HomeserverRefused as error:
@@ -218,7 +224,7 @@ class MatrixClient:
             raise
 
     async def join(self, room_id: RoomId) -> None:
-        """`POST /join/{id}`."""
+        """`POST /join/{id}`. Raises `RoomGone` where nobody there could let the bot in."""
         try:
             await self._api.call(Method.POST, Path.v3.join[room_id])
         except HomeserverRefused as error:
@@ -297,7 +303,10 @@ class MatrixClient:
         return await upload(self._api, data, content_type)
 
     async def ping(self) -> None:
-        """`POST /appservice/{id}/ping` (application service API, "Pinging"); once more where it fails."""
+        """`POST /appservice/{id}/ping` (application service API, "Pinging"); once more where it fails.
+
+        Raises `TemporaryFailure` where the homeserver can't reach us, `PermanentFailure` where it does not know us.
+        """
         path = Path.v1.appservice[self._appservice_id].ping
         try:
             # A loaded Synapse cancels a ping that has just been answered, and says that it could not connect.

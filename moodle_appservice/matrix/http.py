@@ -114,7 +114,10 @@ class HomeserverApi(HTTPAPI):
         content_type: str = "application/json",
         sensitive: bool = False,
     ) -> Reply:
-        """One request with all there is to say about it. `sensitive`: the content is not even logged for debugging."""
+        """One request with all there is to say about it. `sensitive`: the content is not even logged for debugging.
+
+        Raises what `call` raises.
+        """
         parameters = dict(query or {})
         if as_user is not None:
             parameters["user_id"] = as_user

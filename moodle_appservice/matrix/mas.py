@@ -79,7 +79,10 @@ class MasApi:
         return reply
 
     async def refresh(self, refresh_token: str) -> TokenPair:
-        """Renew an administrator's token that was issued to this very client."""
+        """Renew an administrator's token that was issued to this very client.
+
+        Raises `NoAdminRights` where it is not accepted.
+        """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         try:
             reply = await self._token_request(form)

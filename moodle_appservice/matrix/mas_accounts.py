@@ -134,7 +134,10 @@ class MasAccounts:
         return [UserId(f"@{_attributes(user).get('username')}:{self._domain}") for user in reversed(users)]
 
     async def create(self, user_id: UserId, display_name: str) -> bool:
-        """`POST users`: 409 where there is one, here or at Synapse alone."""
+        """`POST users`: 409 where there is one, here or at Synapse alone.
+
+        Raises `PermanentFailure` for an id that it refuses.
+        """
         content: dict[str, Any] = {"username": _localpart(user_id)}
         if display_name:
             content["displayname"] = display_name

@@ -40,7 +40,10 @@ class SynapseOffice:
         self._site = site
 
     async def purge(self, room_id: RoomId) -> None:
-        """`DELETE /_synapse/admin/v2/rooms/{id}`, then `GET …/delete_status` until it is complete."""
+        """`DELETE /_synapse/admin/v2/rooms/{id}`, then `GET …/delete_status` until it is complete.
+
+        Raises `PermanentFailure` where the deletion fails, `TemporaryFailure` where it takes longer than we wait.
+        """
         if not await self._exists(room_id):
             return
         status = await self._status(room_id)
@@ -68,6 +71,7 @@ class SynapseOffice:
         """`GET /rooms/{id}/messages`, from the first event to the last, into one file of JSON lines.
 
         Where a deletion has begun, and put the bot out, the room was written down before: that file stays.
+        Raises `PermanentFailure` where no folder is set or it can't be written.
         """
         if self._folder is None:
             raise PermanentFailure(

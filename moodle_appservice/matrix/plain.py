@@ -1,4 +1,10 @@
-"""The plain text of a message, written beside its HTML: paragraphs, lists, quotes and tables as one types them."""
+"""The plain text of a message, written beside its HTML: paragraphs, lists, quotes and tables as one types them.
+
+`markup` writes the HTML and tells each element and text that it keeps, in order: so the tags are those that
+Matrix allows, well nested. Nothing is escaped, because this is no HTML; what would notify somebody `markup`
+breaks up. The target of a link stands in brackets behind its words, unless those say it. The text has a limit of
+its own, since targets that HTML hides are written out.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class SynapseRooms:
         await self._admin.ask(Method.POST, path, {"user_id": user_id}, attempts=1)
 
     async def state_of(self, room_id: RoomId) -> Sequence[Event]:
-        """`GET /_synapse/admin/v1/rooms/{id}/state`."""
+        """`GET /_synapse/admin/v1/rooms/{id}/state`. Raises `TemporaryFailure` for what is no list."""
         reply = await self._admin.ask(Method.GET, SynapseAdminPath.v1.rooms[room_id].state)
         raw = reply.body.get("state")
         if not isinstance(raw, list):

@@ -45,7 +45,7 @@ class HomeserverSurvey:
         return ""
 
     async def room_versions(self) -> Mapping[str, str]:
-        """`GET /capabilities`: room version → `stable` or `unstable`."""
+        """`GET /capabilities`: room version → `stable` or `unstable`. Raises `TemporaryFailure` where it tells none."""
         answer = await self._api.call(Method.GET, Path.v3.capabilities)
         available: Any = answer
         for name in ("capabilities", "m.room_versions", "available"):

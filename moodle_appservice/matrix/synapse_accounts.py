@@ -61,7 +61,7 @@ class SynapseAccounts:
         return _account(user_id, reply.body)
 
     async def by_external_id(self, provider: str, external_id: str) -> UserId | None:
-        """`GET /v1/auth_providers/{provider}/users/{id}`."""
+        """`GET /v1/auth_providers/{provider}/users/{id}`. Raises `NoAdminRights` where MAS keeps the accounts."""
         door = await self._admin.door()
         if door.delegated:
             raise NoAdminRights(WITH_MAS)
@@ -72,7 +72,7 @@ class SynapseAccounts:
         return await self._found(SynapseAdminPath.v1.threepid.email.users[canonical(address)])
 
     async def newest(self, limit: int) -> Sequence[UserId]:
-        """`GET /v2/users`."""
+        """`GET /v2/users`. Raises `TemporaryFailure` for what is no list."""
         query = {"order_by": "creation_ts", "dir": "b", "limit": str(limit), "guests": "false"}
         reply = await self._admin.ask(Method.GET, SynapseAdminPath.v2.users, query=query)
         users = reply.body.get("users")
@@ -87,7 +87,10 @@ class SynapseAccounts:
         return found
 
     async def create(self, user_id: UserId, display_name: str) -> bool:
-        """`PUT /v2/users/{id}` with `{}`."""
+        """`PUT /v2/users/{id}` with `{}`.
+
+        Raises `NoAdminRights` where MAS keeps the accounts, `PermanentFailure` where it is refused otherwise.
+        """
         # The name would overwrite that of an account that is there; `fill` gives it.
         del display_name
         # Also where the answer is lost.

@@ -146,7 +146,10 @@ class MoodleContent:
         return list(dict.fromkeys(found))
 
     async def file(self, attachment: Attachment, *, most: int) -> File:
-        """Download a file behind `webservice/pluginfile.php`, of this site only."""
+        """Download a file behind `webservice/pluginfile.php`, of this site only.
+
+        Raises `PermanentFailure` for any other.
+        """
         path = urlsplit(attachment.address).path
         _, found, rest = path.partition(f"/{FILES}/")
         if not found or ".." in unquote(rest):

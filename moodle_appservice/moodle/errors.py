@@ -211,12 +211,14 @@ class RecordMissing(MoodlePermanent):
     """`invalidrecord`, `invalidrecordunknown`: what was asked for, or the function itself, does not exist."""
 
     happened = "Moodle can't find what was asked for, or has no such function"
+    hint = "It may just have been deleted, which the next look shows. If it stays, look for it in Moodle."
 
 
 class CourseMissing(MoodlePermanent, CourseGone):
     """The course does not exist: two functions said so."""
 
     happened = "The course does not exist in Moodle"
+    hint = "If it was deleted by mistake, the recycle bin of its category brings it back."
 
 
 class CourseNotAccessible(MoodlePermanent):
@@ -269,6 +271,7 @@ class OtherException(MoodlePermanent):
     """An error code that has no class of its own here."""
 
     happened = "Moodle refused the call"
+    hint = "If its words don't say why, look into Moodle's PHP log at this time."
 
 
 class ServerCrashed(MoodleTemporary):
@@ -345,6 +348,7 @@ class RightMissing(MoodlePermanent):
     """An answer that Moodle shortened without a word because our account lacks a right. `right` names it."""
 
     happened = "Moodle left something out of its answer because our account lacks a right"
+    hint = "Give the right that the message names to the role of our account."
 
     def __init__(self, function: str, right: str, *, about: str = "", remedy: str = "") -> None:
         self.right = right

@@ -17,21 +17,24 @@ _LARGEST: Final = 2**63 - 1
 
 
 def row_of(function: str, value: Json, where: str) -> Row:
-    """An object. `where` names it in the error."""
+    """An object. `where` names it in the error. Raises `BadAnswer` for anything else."""
     if not isinstance(value, dict):
         raise errors.BadAnswer(function, about=where)
     return value
 
 
 def rows_of(function: str, value: Json, where: str) -> list[Row]:
-    """A list of objects, not null and not false: Moodle writes `[]` for none."""
+    """A list of objects, not null and not false: Moodle writes `[]` for none. Raises `BadAnswer` for anything else."""
     if not isinstance(value, list):
         raise errors.BadAnswer(function, about=f"{where}, which is no list")
     return [row_of(function, entry, f"an entry of {where}") for entry in value]
 
 
 def text_of(function: str, row: Row, key: str, default: str | None = None) -> str:
-    """A string, or a number as one; the default where the field is missing or null."""
+    """A string, or a number as one; the default where the field is missing or null.
+
+    Raises `BadAnswer` for a list or an object; without a default for all that is no string and no number.
+    """
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         if default is None or isinstance(value, (dict, list)):
@@ -50,7 +53,7 @@ def whole_of(function: str, row: Row, key: str, default: int | None = None) -> i
 
 
 def number_of(function: str, value: Json, where: str) -> int:
-    """A whole number within 64 bits, also from digits in a string."""
+    """A whole number within 64 bits, also from digits in a string. Raises `BadAnswer` for what is none."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) <= 20:
@@ -63,7 +66,7 @@ def number_of(function: str, value: Json, where: str) -> int:
 
 
 def id_of(function: str, row: Row, key: str) -> int:
-    """A whole number above 0."""
+    """A whole number above 0. Raises `BadAnswer` for anything else."""
     value = row.get(key)
     number = 0 if isinstance(value, bool) else number_of(function, value, key)
     if number <= 0:

@@ -87,7 +87,7 @@ class LtiFacts:
         return await self._sites.get(_SITE, not_older_than=not_older_than, read=self._read_site)
 
     async def course_facts(self, course_id: CourseId, *, not_older_than: float) -> CourseFacts:
-        """Everything that is known about one course."""
+        """Everything that is known about one course. Raises `ValueError` for the front page."""
         if course_id == FRONT_PAGE:
             raise ValueError("course 1 is Moodle's front page: everybody is in it and nobody is enrolled")
         return await self._courses.get(course_id, not_older_than=not_older_than, read=self._read)
@@ -123,7 +123,7 @@ class LtiFacts:
     async def prefetch(
         self, course_ids: Sequence[CourseId], *, not_older_than: float, thorough: bool = False
     ) -> None:
-        """Read many courses, a few at the same time."""
+        """Read many courses, a few at the same time. Raises the `MoodleError` that concerns the whole site."""
         del thorough
         wanted = [course_id for course_id in course_ids if course_id != FRONT_PAGE]
         outcomes = await self._courses.get_many(wanted, not_older_than=not_older_than, read=self._read)

@@ -36,7 +36,10 @@ class MoodleMessages:
         return await self._functions.has(SEND_MESSAGES)
 
     async def send(self, user_id: MoodleUserId, text: str, *, key: str) -> None:
-        """Send plain text to one person, once for each key."""
+        """Send plain text to one person, once for each key.
+
+        Raises `Refused` where the function is not in our service, `PermanentFailure` where Moodle does not take it.
+        """
         if await self._store.journal.message(key) is not None:
             return
         if not await self.is_on():

@@ -57,7 +57,7 @@ class MoodlePictures:
         self._max_bytes = max_bytes
 
     async def read(self, source: str) -> Picture:
-        """Download one picture."""
+        """Download one picture. Raises `PermanentFailure` for what is none, is too large or is not given to us."""
         try:
             file = await self._client.download(source, max_bytes=self._max_bytes)
         except errors.AnswerTooLarge:

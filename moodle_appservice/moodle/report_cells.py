@@ -42,7 +42,10 @@ MINUTE: Final = 60.0
 
 
 def link(cell: object, to: str) -> tuple[int, str] | None:
-    """The id and the text of the one link in a cell; None for an empty cell. `to`: course, user or category."""
+    """The id and the text of the one link in a cell; None for an empty cell. `to`: course, user or category.
+
+    Raises `ValueError` for anything else.
+    """
     if cell is None or cell == "":
         return None
     if not isinstance(cell, str):
@@ -58,7 +61,7 @@ def link(cell: object, to: str) -> tuple[int, str] | None:
 
 
 def role(cell: object) -> str | None:
-    """The short name of one role, None where there is no role."""
+    """The short name of one role, None where there is no role. Raises `ValueError` for anything else."""
     if cell is None or cell == "":
         return None
     if not isinstance(cell, str):
@@ -73,7 +76,7 @@ def role(cell: object) -> str | None:
 
 
 def truth(cell: object) -> bool | None:
-    """Yes or No; None for an empty cell."""
+    """Yes or No; None for an empty cell. Raises `ValueError` for anything else."""
     if cell is None or cell == "":
         return None
     if cell in ("Yes", "No"):
@@ -82,7 +85,10 @@ def truth(cell: object) -> bool | None:
 
 
 def moment(cell: object) -> float | None:
-    """The beginning of the minute that a date names, Unix seconds; None for no date."""
+    """The beginning of the minute that a date names, Unix seconds; None for no date.
+
+    Raises `ValueError` for anything else.
+    """
     if cell is None or cell == "":
         return None
     found = _DATE.fullmatch(cell.strip()) if isinstance(cell, str) else None
@@ -98,7 +104,10 @@ def moment(cell: object) -> float | None:
 
 
 def text(cell: object) -> str:
-    """An identifier such as a user name: unescaped once, nothing else changed but spaces at the ends."""
+    """An identifier such as a user name: unescaped once, nothing else changed but spaces at the ends.
+
+    Raises `ValueError` for what is neither text nor a number.
+    """
     if cell is None:
         return ""
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):

@@ -1,4 +1,10 @@
-"""What the engine needs from the outside, as protocols: the world, our own memory, and the queue."""
+"""What the engine needs from the outside, as protocols: the world, our own memory, and the queue.
+
+The engine, the bot and the pages know the outside by these protocols alone. `moodle/`, `matrix/` and `store/`
+implement most of them, and `assembly` hands them in; tests hand in others. What holds for every call stands once:
+in `world` which errors it may raise, in `store` that it is one transaction. A subject has a module of its own,
+with its rows; what only few need (`board`, `lists`, `personal`, `requests`) is imported from there.
+"""
 
 from ..domain.linking import Link
 from .accounts import (

@@ -1,4 +1,11 @@
-"""Holds, commands, sent messages and the audit log."""
+"""Holds, commands, sent messages and the audit log.
+
+A hold is what one cause keeps back in one room, or above rooms; a confirmation is for exactly its users. A
+command is stored with the push that brings it (`Mirror.take_in`) and claimed once, whichever process answers it.
+A message is known by the key under which it was sent, so that it is not sent again. A line of the audit log knows
+its person by `person` alone and can be made to name nobody. Handing out and deleting lines is in `audit`, looking
+for them in `search`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Matrix as the homeserver pushed it."""
+"""Matrix as the homeserver pushed it.
+
+The mirror holds state and members of our own rooms. Of messages it takes in only those to the bot, as commands
+(`Journal`). After a request of ours it holds what the homeserver has accepted, until the push replaces that; a
+push that comes late or twice changes nothing. A room of which this can't be relied on is stale, and is read in
+full before the next write. By canaries and the newest write of ours `engine.gate` knows that no push is missing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Courses between passes: on or off and why, the last sync and error, and who is in them with which roles."""
+"""Courses between passes: on or off and why, the last sync and error, and who is in them with which roles.
+
+A course that Moodle does not list any more stays here, marked as gone. `save` writes what the listing and people
+have decided, `synced` how the last look ended; neither touches what the other writes. Roles are those of the last
+look: they tell who is staff without asking Moodle, but no plan is made from them. Who was erased gets no row.
+What people choose beyond on and off is in `choices`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""What happened and what waits: holds, commands, sent messages, the audit log."""
+"""What happened and what waits: holds, commands, sent messages, the audit log.
+
+Rows of `command` come with the push (`commands`), most lines of `audit` with the action that they tell of
+(`booking`). A hold keeps its confirmation only while its users stay the same. The words of a command are
+forgotten here as soon as it is claimed, because one may be a code. A line of the audit log finds its person by a
+key that is gone with the person (`audit`). How old rows are deleted is in `audit_book`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Moodle people and their Matrix ids; the unique constraint is what keeps two people from sharing one."""
+"""Moodle people and their Matrix ids; the unique constraint is what keeps two people from sharing one.
+
+Which id a person should have is decided in `domain.identity`. Where two should have the same, whoever is surer of
+it (`Trust`) gets it, and the other one is quarantined: `wanted` holds the id that is not theirs. Among equals
+nobody is moved. `save` settles one person at a time, for of two at once the second must see the first, and says
+who is to be looked at again. The hashes of who was erased are written here and used in `exclusion`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""What was relayed. The primary key of `relay_post` is what keeps a post from being told twice."""
+"""What was relayed. The primary key of `relay_post` is what keeps a post from being told twice.
+
+Kept are ids, times, hashes and the addresses of uploaded files, nothing of what was said. A post is claimed
+before anything is sent, and its row stays. Lists and reminders of dates are forgotten some time after their dates
+(`tidy`). What is told is decided in `domain.relay` and `domain.deadlines`; a message that these rows have lost is
+found again in the room (`matrix.relay_messenger`).
+"""
 
 from __future__ import annotations
 

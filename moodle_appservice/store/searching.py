@@ -1,4 +1,9 @@
-"""Searches over people and the audit log: the same SQL for both databases, with `%` and `_` taken as they are."""
+"""Searches over people and the audit log: the same SQL for both databases, with `%` and `_` taken as they are.
+
+The dashboard shows what is found, and nothing is decided by it. Words may stand anywhere in a field. A line of
+the audit log finds its person by the key that lies with the person: lines about somebody erased are still found
+by everything else, and name nobody. A page and the number of all come from the same condition.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Spaces above courses, read over the tables of rooms, of the mirror and of people; nothing is written here."""
+"""Spaces above courses, read over the tables of rooms, of the mirror and of people; nothing is written here.
+
+Each question is about many rooms at once, so the database answers it, and not a loop over rooms. A place is what
+we have given somebody, a member what the homeserver pushed; only both together tell who is new, who has another
+account by now, and whom no course has any more. What follows is decided in `domain.visitors`, which spaces there
+are and what hangs where in `domain.tree`. The rows are written by books of their own, such as `ledger`, `mirror`
+and `people`.
+"""
 
 from __future__ import annotations
 

@@ -22,6 +22,10 @@ def _for_sqlite(query: str) -> str:
     return POSITIONAL_PARAM_PATTERN.sub(r"?\1", query)
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 class OneTripConnection:
     """A `TxnConnection` whose statements are done in one trip. Time limits are taken and ignored, as there."""
 
@@ -62,6 +66,8 @@ class OneTripDatabase(SQLiteDatabase):
         commands, self._init_commands = self._init_commands, []
         await super().start()
         async with self.acquire_direct() as connection:
+            # SQLite's own knows the letters from A to Z; PostgreSQL's, and Python's, knows all.
+            await connection.wrapped.create_function("LOWER", 1, _lower, deterministic=True)
             for command in commands:
                 await connection.execute(command)
 

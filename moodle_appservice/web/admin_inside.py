@@ -25,7 +25,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class AdminInside:
-    """`doctor` examines now; `configuration` is the masked file as text; `plan_of` the raw plan of one course."""
+    """`doctor` examines now; `configuration` is the masked file as text; `plan_json` the raw plan of one course."""
 
     explainer: Explainer
     figures: FigureReader

@@ -62,7 +62,7 @@ class LtiLaunches:
         self._choose_url = f"{platforms.public_url}{CHOOSE}"
 
     async def login(self, said: Mapping[str, str]) -> SignIn:
-        """Check what Moodle's link says before anybody is sent anywhere."""
+        """Check what Moodle's link says before anybody is sent anywhere. Raises `Refusal` for what does not fit."""
         platform = await self._platform()
         if text(said, "iss") != platform.issuer:
             raise Refusal(Why.ISSUER)
@@ -113,7 +113,10 @@ class LtiLaunches:
         return URL(sign_in.platform.login_url).with_query(parameters)
 
     async def launch(self, said: Mapping[str, str], browser: str | None) -> Launch | Question:
-        """Check Moodle's answer. The nonce is used up last, by a token that is good in every other way."""
+        """Check Moodle's answer. The nonce is used up last, by a token that is good in every other way.
+
+        Raises `Refusal` for an answer that does not hold.
+        """
         platform = await self._platform()
         state, now = self._state(said, browser), self._clock.now()
         if said.get("error"):

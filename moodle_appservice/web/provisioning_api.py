@@ -1,4 +1,10 @@
-"""The OpenAPI description of the interface for programs. It says what `provisioning` does, and is served by it."""
+"""The OpenAPI description of the interface for programs. It says what `provisioning` does, and is served by it.
+
+It is written by hand; the answers are made in `machines`, `show` and `engine.explain`, and tests send whatever it
+allows. Limits that the description and the check of a request share are constants here. An answer may hold more
+than is named: what is in a plan and a report is only described as objects. It tells nothing of this installation
+but the version, and is served without the secret.
+"""
 
 from __future__ import annotations
 
@@ -116,9 +122,23 @@ def _schemas() -> dict[str, Any]:
         "Error": _object({"errcode": _TEXT, "error": _TEXT}),
         "Accepted": _object({"accepted": {"const": True}}),
         "Status": {"oneOf": [_site_status(), _course_status()]},
-        "Plan": _object({"courses": _list(anything), "actions": _NUMBER, "held": _NUMBER}),
+        "Plan": _object(
+            {
+                "courses": _list(anything),
+                "spaces": _list(anything),
+                "actions": _NUMBER,
+                "held": _NUMBER,
+                "groups": _list(anything),
+            }
+        ),
         "Report": _object(
-            {"courses": _NUMBER, "failures": _list(anything), "held": _list(anything), "note": _TEXT},
+            {
+                "courses": _NUMBER,
+                "failures": _list(anything),
+                "held": _list(anything),
+                "groups": _list(anything),
+                "note": _TEXT,
+            }
         ),
         "Explanation": _object(
             {

@@ -13,8 +13,10 @@ import yaml
 
 from moodle_appservice.domain.holds import Cause
 from moodle_appservice.domain.model import CourseId, EventId, RoomId, UserId
+from moodle_appservice.engine.operations import SyncReport
 from moodle_appservice.errors import PermanentFailure
 from moodle_appservice.languages import LANGUAGES
+from moodle_appservice.ports import course_key
 from tests.bot.house import ADMIN, BANNED, COURSE, MANAGEMENT, House, open_house, person
 from tests.engine.world import World
 
@@ -344,6 +346,21 @@ async def test_a_sync_of_everything_is_for_administrators(house: House) -> None:
     assert "for the administrators" in await house.say(TEACHER, "direct", "sync all")
     told = await house.say(ADMIN, "management", "!sync all")
     assert "1 course was looked at." in told
+
+
+async def test_where_students_read_a_sync_of_everything_says_how_many_failed_and_not_which(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = PermanentFailure("@anna:uni.test can't be invited.")
+    report = SyncReport(courses=1, failures={course_key(COURSE): why}, held=())
+
+    async def sync() -> SyncReport:
+        return report
+
+    monkeypatch.setattr(house.operations, "sync", sync)
+    told = await house.say(ADMIN, "course", "!moodle sync all")
+    assert "1 look did not work; in our direct chat I say which." in told and "anna" not in told
+    assert "– @anna:uni.test can't be invited." in await house.say(ADMIN, "direct", "sync all")
 
 
 async def test_long_lists_come_page_by_page_and_say_how_to_go_on(house: House) -> None:

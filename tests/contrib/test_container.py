@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from asyncio import create_subprocess_exec
+from asyncio.subprocess import DEVNULL
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -21,6 +23,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from packaging.markers import Marker
 
 from moodle_appservice import __version__
@@ -121,11 +125,11 @@ class Image:
             "PATH": given["PATH"].replace(TARGET, str(self.path(TARGET))).replace("$PATH", "/usr/bin:/bin"),
         }
 
-    def start(self, *words: str, **settings: str) -> tuple[int, str]:
-        """The entry point in /data as the image's user; its code, and all that it said."""
+    def start(self, *words: str, volume: str = "/data", **settings: str) -> tuple[int, str]:
+        """The entry point in its volume as the image's user; its code, and all that it said."""
         ran = subprocess.run(
             [self.path(json.loads(steps("ENTRYPOINT")[0].text)[0]), *words],
-            cwd=self.path("/data"),
+            cwd=self.path(volume),
             env={
                 **self.environment,
                 **{ENVIRONMENT_PREFIX + name: value for name, value in settings.items()},
@@ -274,9 +278,14 @@ def test_the_extra_for_several_processes_is_there(image: Image) -> None:
     assert missing.returncode != 0, "the image has more than its lock"
 
 
-def test_a_volume_of_somebody_else_is_refused_with_what_to_do(image: Image, tmp_path: Path) -> None:
-    script = steps("COPY")[-1].document
-    assert "! -w ." in script and "belongs to 1337:1337" in script
+def test_a_volume_in_which_its_user_may_not_write_is_refused_with_what_to_do(image: Image) -> None:
+    # As root made it: others may enter it, and write nothing.
+    image.path("/foreign").mkdir(mode=0o555)
+    code, said = image.start(volume="/foreign")
+    assert code == 1
+    assert said.startswith("/data is not writable for user ") and "belongs to 1337:1337" in said
+    assert list(image.path("/foreign").iterdir()) == []
+    image.path("/foreign").rmdir()
 
 
 def test_it_is_built_in_two_stages_on_one_pinned_base() -> None:
@@ -296,7 +305,30 @@ def test_its_port_its_health_check_and_its_variables_are_those_of_the_product(im
     assert ours <= {variable(key.place) for key in keys()}
     port = environment[f"{ENVIRONMENT_PREFIX}APPSERVICE__PORT"]
     assert steps("EXPOSE")[0].text == port
-    program = json.loads(steps("HEALTHCHECK")[0].text.partition("CMD ")[2])[2]
-    address = re.search(r"http://127\.0\.0\.1:(\d+)(/[\w/]+)", program)
+    address = re.search(r"http://127\.0\.0\.1:(\d+)(/[\w/]+)", health_check()[2])
     assert address and address[1] == port
     assert address[2] in {route.path for route in Health().routes()}
+
+
+def health_check() -> list[str]:
+    words: list[str] = json.loads(steps("HEALTHCHECK")[0].text.partition("CMD ")[2])
+    return words
+
+
+async def test_the_health_check_says_whether_the_service_is_ready(image: Image) -> None:
+    health = Health()
+    app = web.Application()
+    app.add_routes(health.routes())
+    async with TestServer(app) as server:
+        python, *words = health_check()
+        port = image.environment[f"{ENVIRONMENT_PREFIX}APPSERVICE__PORT"]
+        words = [word.replace(f":{port}/", f":{server.port}/") for word in words]
+
+        async def code() -> int:
+            program = image.path(TARGET) / "bin" / python
+            ran = await create_subprocess_exec(str(program), *words, cwd="/", stderr=DEVNULL)
+            return await ran.wait()
+
+        assert await code() != 0, "not ready yet"
+        health.ready = True
+        assert await code() == 0

@@ -327,3 +327,14 @@ def test_the_proxies_hand_on_to_our_port_and_take_what_we_take(name: str) -> Non
     size = re.search(r"(?:client_max_body_size|max_size) (\d+)", text)
     assert size and int(size[1]) * 1024 == most
     assert text.count("{") == text.count("}")
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("nginx.conf", "server {"), ("Caddyfile", "chat.example.org {")]
+)
+def test_what_the_page_says_to_the_proxy_is_part_of_what_is_ready_made(name: str, begins: str) -> None:
+    page = (ROOT / "docs" / "lti.md").read_text(encoding="utf-8")
+    said = next(one for one in re.findall(r"(?s)```\w*\n(.*?)```", page) if one.startswith(begins))
+    lines = {line.split("#")[0].strip() for line in said.splitlines()} - {""}
+    whole = {line.strip() for line in text_of(name).splitlines()}
+    assert len(lines) > 4 and lines <= whole, lines - whole

@@ -11,6 +11,7 @@ import yaml
 from docs.generate import example
 from moodle_appservice.config import Key, keys, load
 from moodle_appservice.config.keys import Kind
+from moodle_appservice.config.structure import Different
 
 EXAMPLES: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parents[2] / "docs" / "examples.yaml").read_text(encoding="utf-8")
@@ -62,3 +63,9 @@ def test_the_example_of_each_key_is_taken_and_changes_something(key: Key, tmp_pa
 
 def test_no_example_is_of_a_key_that_is_not_there() -> None:
     assert set(EXAMPLES) <= {key.name for key in HOLDERS}
+
+
+def test_the_keys_that_may_differ_by_category_are_named() -> None:
+    (described,) = [key.description for key in keys() if key.name == "rooms.categories"]
+    named = described.partition("Keys that may differ: ")[2].removesuffix(".").split(", ")
+    assert named == list(Different.model_fields)

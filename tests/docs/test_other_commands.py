@@ -17,18 +17,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from moodle_appservice import cli
 from moodle_appservice.clock import SystemClock
+from moodle_appservice.config import Settings
 from moodle_appservice.domain.model import CourseId, UserId
 from moodle_appservice.engine.queues.memory import MemoryQueue
 from moodle_appservice.ports import CourseRow
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from moodle_appservice.web.hooks import Hooks
-from tests.docs.test_docs import DOCS, ROOT, RUN, fences
+from tests.docs.test_docs import DOCS, PAGES, ROOT, RUN, fences
 
 NAME = "moodle-appservice"
 SECRET = "5f0c2f4be61d4f10a7c3b5f0d1e2a394"
@@ -62,8 +64,13 @@ def lines() -> list[tuple[str, str]]:
 def _python(words: list[str]) -> None:
     if words[1:3] == ["-m", "venv"]:
         return
+    if words[1].startswith("bench/"):
+        _bench(words)
+        return
     assert words[1] == "-m"
-    if words[2] == "pytest":
+    if words[2] == "cProfile":
+        _bench(words[words.index("tottime") :])
+    elif words[2] == "pytest":
         assert [word for word in words if word.startswith("tests") and not (ROOT / word).exists()] == []
         markers = "".join(PROJECT["tool"]["pytest"]["ini_options"]["markers"])
         marked = words[words.index("-m", 2) + 1] if "-m" in words[2:] else ""
@@ -73,8 +80,15 @@ def _python(words: list[str]) -> None:
     elif words[2] == "pip":
         _pip(words[2:])
     else:
-        source = (ROOT / f"{words[2].replace('.', '/')}.py").read_text(encoding="utf-8")
+        module = ROOT / words[2].replace(".", "/")
+        file = module / "__main__.py" if module.is_dir() else module.with_suffix(".py")
+        source = file.read_text(encoding="utf-8")
         assert [word for word in words[3:] if word.startswith("--") and f'"{word}"' not in source] == []
+
+
+def _bench(words: list[str]) -> None:
+    source = ast.unparse(ast.parse((ROOT / words[1]).read_text(encoding="utf-8")))
+    assert [word for word in words[2:] if word.startswith("--") and f"'{word}'" not in source] == []
 
 
 def _pip(words: list[str]) -> None:
@@ -91,6 +105,8 @@ def _installer(words: list[str]) -> None:
 
 def _docker(words: list[str]) -> None:
     match words[1]:
+        case "compose":
+            _compose(words)
         case "build":
             assert (ROOT / "Dockerfile").exists()
         case "run":
@@ -132,6 +148,36 @@ def _curl(words: list[str]) -> None:
         assert json.loads(words[words.index("-d") + 1]) == {"admin": True}
 
 
+def _compose(words: list[str]) -> None:
+    services = yaml.safe_load((ROOT / "contrib" / "compose" / "compose.yaml").read_text(encoding="utf-8"))
+    said = [word for word in words[2:] if not word.startswith("-")]
+    assert said[0] in ("up", "run", "exec")
+    named = said[1:] if said[0] == "up" else said[1:2]
+    assert [one for one in named if one not in services["services"]] == []
+    if said[0] == "exec":
+        assert said[2] == NAME
+        cli.parse(said[3:])
+
+
+def _of_the_image(words: list[str]) -> None:
+    owner = words[1].split(":")[0]
+    assert f"USER {owner}" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def _analyze(words: list[str]) -> None:
+    assert (ROOT / words[-1]).exists()
+
+
+def _kubectl(words: list[str]) -> None:
+    text = (ROOT / "contrib" / "kubernetes" / f"{NAME}.yaml").read_text(encoding="utf-8")
+    names = {one["metadata"]["name"] for one in yaml.safe_load_all(text) if one["kind"] == "StatefulSet"}
+    assert words[1:3] == ["delete", "pod"] and words[3].rpartition("-")[0] in names
+
+
+def _sqlite(words: list[str]) -> None:
+    assert f"sqlite:{words[1]}" == Settings.model_fields["database"].default.get_secret_value()
+
+
 def _nothing(_: list[str]) -> None:
     return
 
@@ -154,9 +200,17 @@ KINDS: dict[str, Callable[[list[str]], None]] = {
     "install": _copied,
     "cp": _copied,
     "curl": _curl,
+    "chown": _of_the_image,
+    "systemd-analyze": _analyze,
+    "kubectl": _kubectl,
+    "sqlite3": _sqlite,
     "cd": _nothing,
     "export": _nothing,
+    "unset": _nothing,
+    "rm": _nothing,
 }
+WITHOUT_US = ("chmod", "kill", "openssl", "mas-cli", "py-spy", "pg_dump")
+"""What they are told has nothing of ours in it."""
 
 
 @pytest.mark.parametrize(("place", "command"), lines())
@@ -171,9 +225,56 @@ def test_every_command_of_another_program_names_what_there_is(place: str, comman
     return KINDS[Path(words[0]).name](words)
 
 
+def spans() -> list[tuple[str, str]]:
+    """What stands between backquotes in hand-written text and begins with a program or a word of our command line."""
+    found: list[tuple[str, str]] = []
+    for page in PAGES:
+        if page.name == "conversation.md":
+            continue
+        text = re.sub(r"(?s)```.*?```|<!-- generated: .*?<!-- end of", "", page.read_text(encoding="utf-8"))
+        said = (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text))
+        found += [(page.name, span) for span in said if " " in span]
+    return found
+
+
+def of_others() -> list[tuple[str, str]]:
+    return [(place, span) for place, span in spans() if span.split()[0] in {*KINDS, *WITHOUT_US}]
+
+
+def short_forms() -> list[tuple[str, str]]:
+    ours = {*cli.WORDS, "-g"}
+    return [(place, span) for place, span in spans() if span.split()[0] in ours]
+
+
+@pytest.mark.parametrize(("place", "command"), of_others())
+def test_every_command_of_another_program_in_a_sentence_names_what_there_is(place: str, command: str) -> None:
+    words = shlex.split(command)
+    if words[0] not in WITHOUT_US:
+        KINDS[words[0]](words)
+
+
+@pytest.mark.parametrize(("place", "command"), short_forms())
+def test_a_command_of_ours_is_understood_without_the_name_of_the_program_too(
+    place: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["42" if word == "ID" else word for word in shlex.split(command)]
+    # A sentence may leave out what a command is about.
+    for more in ([], ["42"], ["anna"]):
+        try:
+            cli.parse([*words, *more])
+        except SystemExit:
+            continue
+        return
+    raise AssertionError(capsys.readouterr().err)
+
+
+def test_there_are_commands_in_sentences_to_check() -> None:
+    assert len(of_others()) > 20 and len(short_forms()) > 15
+
+
 def test_every_benchmark_that_a_page_names_can_be_called_so() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md"))
-    named = re.findall(r"python (?:-m cProfile -s tottime )?(bench/\w+\.py)([^`]*)`", pages)
+    named = re.findall(r"python\s+(?:-m cProfile -s tottime )?(bench/\w+\.py)([^`]*)`", pages)
     assert named
     for path, words in named:
         source = ast.unparse(ast.parse((ROOT / path).read_text(encoding="utf-8")))

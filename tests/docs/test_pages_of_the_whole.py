@@ -15,6 +15,7 @@ import yaml
 
 from docs.said import KINDS, errors, messages
 from moodle_appservice.demo.sandbox.rights import CONTENT_READER, LEAST_PRIVILEGE
+from moodle_appservice.doctor.database import OLDEST
 from moodle_appservice.errors import AppError, ConfigError
 from moodle_appservice.moodle.errors import MoodleError, MoodlePermanent, MoodleTemporary
 from moodle_appservice.moodle.report_errors import ReportFailure
@@ -144,6 +145,12 @@ def test_the_table_of_versions_names_those_that_the_project_declares() -> None:
     )
     assert locked is not None
     assert f"| {locked[1]} " in text
+    for engine, version in OLDEST.items():
+        oldest = ".".join(map(str, version))
+        assert f"a {engine} before {oldest}" in text
+        assert re.search(rf"(?m)^\| {engine} {version[0]}\.", text), (
+            f"{engine} {oldest} is warned of and was not run"
+        )
 
 
 def test_nothing_known_as_a_misspelling_stands_in_pages_code_or_contrib() -> None:
@@ -153,6 +160,7 @@ def test_nothing_known_as_a_misspelling_stands_in_pages_code_or_contrib() -> Non
             # Conversations in four languages, and the translations.
             *("-S", "conversation.md,catalogues,*.pyc,*.png"),
             *("README.md", "CHANGELOG.md", "docs", "moodle_appservice", "contrib", "Makefile", "Dockerfile"),
+            *("bench", "release", "translations"),
         ],
         cwd=ROOT,
         capture_output=True,

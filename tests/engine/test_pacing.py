@@ -75,6 +75,24 @@ async def test_slow_answers_halve_them_and_the_making_of_a_room_does_not_count()
     await asyncio.gather(*tasks)
 
 
+async def test_they_are_halved_once_until_the_rooms_too_many_are_done() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    await scene.round()
+    assert scene.busy == 2 * FIRST
+    for _ in range(3):
+        await scene.round(each=3.0)
+        scene.pacing.asked_matrix("POST rooms/invite", "429", 0.1)
+        assert scene.pacing.limit == FIRST, "more at once still write than may: that is why it is slow"
+    for task in tasks[:FIRST]:
+        task.cancel()
+    await scene.settle()
+    await scene.round(each=3.0)
+    assert scene.pacing.limit == FIRST // 2
+    scene.stop.set()
+    await asyncio.wait(tasks)
+
+
 async def test_with_little_to_do_nothing_is_learnt() -> None:
     scene = Scene()
     tasks = await scene.start(FIRST - 1)

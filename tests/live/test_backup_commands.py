@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from tests.docs.test_docs import DOCS
 from tests.live.house import House
 from tests.live.test_cli import ask
 
@@ -60,3 +66,31 @@ async def test_the_audit_log_is_handed_out_as_csv_and_as_json(house: House) -> N
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     assert {line["kind"] for line in lines} == {"Invite"} and len(lines) == 2
     assert house.mxid("s1") not in printed
+
+
+async def test_the_drill_of_the_page_shows_a_restored_and_an_empty_database_and_writes_nothing(
+    house: House,
+) -> None:
+    service = await house.start()
+    await house.sync()
+    house.config()
+    drills = (DOCS / "operations.md").read_text(encoding="utf-8").split("\n## Drills\n")[1]
+    script = drills.split("```sh\n")[1].split("```")[0]
+    before = set(house.folder.iterdir())
+    mark = house.synapse.mark()
+    said = await asyncio.to_thread(
+        lambda: subprocess.run(
+            ["sh", "-eu", "-c", script],
+            cwd=house.folder,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    )
+    assert said.returncode == 0, said.stdout
+    assert said.stdout.count("0 actions in 2 courses. Nothing was changed.") == 2, said.stdout
+    assert [one for one in house.sent_since(mark) if one.method != "GET"] == []
+    assert set(house.folder.iterdir()) == before
+    assert not (await service.operations.sync()).failures

@@ -117,27 +117,31 @@ async def know(campus: Campus, number: int, name: str, account: str | None, reas
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ("", [7, 8, 9]),
+        ("", [7, 8, 9, 10]),
         ("ANNA", [7]),
         ("user_9", [9]),
         ("user%9", []),
         ("@bob", [8]),
         ("9", [9]),
         ("50%", [9]),
-        ("_", [7, 8, 9]),
+        ("_", [7, 8, 9, 10]),
         ("nobody", []),
+        ("özil", [10]),
+        ("MESUT Ö", [10]),
+        ("Ωμέγα", [10]),
     ],
 )
 async def test_people_are_found_by_what_stands_there(campus: Campus, words: str, found: list[int]) -> None:
     await know(campus, 7, "Anna Albers", "@anna:uni.test")
     await know(campus, 8, "Bob", "@bob:uni.test")
     await know(campus, 9, "Cem 50%", None, "Has no account.")
+    await know(campus, 10, "Mesut Özil ΩΜΈΓΑ", "@mesut:uni.test")
     rows, number = await campus.store.search.people(words, trouble=False, limit=10, offset=0)
     assert ([row.user_id for row in rows], number) == (found, len(found))
     rows, number = await campus.store.search.people("", trouble=True, limit=10, offset=0)
     assert ([row.user_id for row in rows], number) == ([9], 1)
     rows, number = await campus.store.search.people("", trouble=False, limit=1, offset=1)
-    assert ([row.user_id for row in rows], number) == ([8], 3)
+    assert ([row.user_id for row in rows], number) == ([8], 4)
 
 
 @pytest.mark.parametrize(

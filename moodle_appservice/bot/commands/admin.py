@@ -1,4 +1,10 @@
-"""`overview`, `stuck`, `stats`, `audit`, `doctor`: how the whole site stands, for those who look after it."""
+"""`overview`, `stuck`, `stats`, `audit`, `doctor`: how the whole site stands, for those who look after it.
+
+None of them changes anything, and none answers where students read along (`for_admins`). What they tell is found
+elsewhere: numbers and troubles in `engine.overview`, lines and their counts in the audit log, checks in `doctor`,
+which examines the running service. Sentences from there are English, stored ones too, and become the reader's
+language here; the kinds of lines stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +80,10 @@ async def stats(call: Call) -> CourseId | None:
 
 
 async def audit(call: Call) -> CourseId | None:
-    """The newest lines of the audit log, of all, of one course or of one person."""
+    """The newest lines of the audit log, of all, of one course or of one person.
+
+    Raises `Told` for a course that is no number, and where the words name nobody or several people.
+    """
     _, tell = call.reader.language.gettext, call.reader.tell
     course, words = call.arguments.course, call.arguments["person"]
     if course and not course.isdecimal():

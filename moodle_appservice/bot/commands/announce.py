@@ -9,7 +9,7 @@ from .which import staffed_course
 
 
 async def announce(call: Call) -> CourseId | None:
-    """Say something in the announcements room, in the teacher's name."""
+    """Say something in the announcements room, in the teacher's name. Raises `Told` where there is no such room."""
     _ = call.reader.language.gettext
     course_id = await staffed_course(call)
     text = call.arguments["text"]
@@ -28,7 +28,7 @@ async def announce(call: Call) -> CourseId | None:
 
 
 async def remind(call: Call) -> CourseId | None:
-    """Invite all again who have not joined, at most once a day."""
+    """Invite all again who have not joined, at most once a day. Raises `Told` within a day of the last time."""
     _ = call.reader.language.gettext
     course_id = await staffed_course(call)
     async with call.work():

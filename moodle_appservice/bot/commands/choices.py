@@ -1,4 +1,10 @@
-"""`name`, `topic`, `rooms`, `on`, `off`: what teachers choose for their course; the last word, until the next."""
+"""`name`, `topic`, `rooms`, `on`, `off`: what teachers choose for their course; the last word, until the next.
+
+A choice outranks the configuration, but not what an administrator has denied (`domain.choices`). Here words
+become values; `site` stands for none, and takes a name, a topic or a further room back. Whether a value can be
+one is checked in `engine.choosing`, which books it with the person and has the course looked at; the answer waits
+for that and tells what came of it. Only `off` asks first: from then on nobody is invited and nobody taken out.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +38,7 @@ async def topic(call: Call) -> CourseId | None:
 
 
 async def rooms(call: Call) -> CourseId | None:
-    """Switch further rooms of the course on or off, or tell which there are."""
+    """Switch further rooms of the course on or off, or tell which there are. Raises `Told` for any other word."""
     _ = call.reader.language.gettext
     which, word = call.arguments["which"], call.arguments["switch"].lower()
     if which and not word and which.lower() not in FURTHER:
@@ -62,7 +68,10 @@ async def on(call: Call) -> CourseId | None:
 
 
 async def off(call: Call) -> CourseId | None:
-    """Switch the course's chat off: after its plan was shown, with a word."""
+    """Switch the course's chat off: after its plan was shown, with a word.
+
+    Raises `Told` until then, and without a room.
+    """
     _ = call.reader.language.gettext
     course_id = await staffed_course(call)
     now = await call.desk.operations.status(course_id)

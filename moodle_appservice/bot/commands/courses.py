@@ -19,7 +19,7 @@ STATES = {
 
 
 async def courses(call: Call) -> CourseId | None:
-    """My courses, with links and the state of each invite."""
+    """My courses, with links and the state of each invite. Raises `Told` where there are none."""
     _ = call.reader.language.gettext
     mine = await call.desk.mine.courses(call.known)
     if not mine:

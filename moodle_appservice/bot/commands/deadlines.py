@@ -16,7 +16,10 @@ DAYS = 14
 
 
 async def deadlines(call: Call) -> CourseId | None:
-    """Dates of activities that every participant may open; those of a person or a group alone are not known."""
+    """Dates of activities that every participant may open; those of a person or a group alone are not known.
+
+    Raises `Told` where dates can't be read.
+    """
     _ = call.reader.language.gettext
     relay = call.desk.relay
     if relay is None:

@@ -1,4 +1,9 @@
-"""The words for administrators, about the whole site."""
+"""The words for administrators, about the whole site.
+
+A table: `admin`, `holds`, `why` and `dashboard` do the work. Help and documentation show what stands here, in
+this order. Every entry is for administrators (`permissions` in the configuration) and answers only where no
+students read along. Whatever `changes` something gets a line in the audit log, which the router writes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""The words for teachers, about their courses."""
+"""The words for teachers, about their courses.
+
+A table: the other modules do the work. Help and documentation show what stands here, in this order. In a room of
+a course these words are for the staff of that course, elsewhere for whoever is staff in any; `which` finds the
+course that is meant. Administrators may use them for every course. An entry without `Where` answers where it was
+asked, so it holds numbers only where students read along; what lists people, or asks first, is `DISCREET`.
+"""
 
 from __future__ import annotations
 

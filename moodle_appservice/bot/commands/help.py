@@ -16,7 +16,7 @@ TITLES = (
 
 
 async def run(call: Call) -> CourseId | None:
-    """List the commands that this person may use, or tell of one."""
+    """List the commands that this person may use, or tell of one. Raises `Told` for any other."""
     from . import COMMANDS
 
     _ = call.reader.language.gettext

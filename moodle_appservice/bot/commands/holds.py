@@ -1,4 +1,10 @@
-"""`held`, `confirm`, `pause`, `resume`, and `sync all`: what waits for an administrator's word."""
+"""`held`, `confirm`, `pause`, `resume`, and `sync all`: what waits for an administrator's word.
+
+What is held is decided in `domain.safety`. Holds of one cause are a group, whose id changes with everything in it
+(`domain.holds`); so `confirm` covers what was shown, and where the facts have changed since, it confirms nothing.
+Pauses are kept by `engine.pauses`. `sync` is a teachers' word, `sync all` one for administrators: while it runs,
+one message is edited to tell how many looks are left.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +24,7 @@ EVERYTHING = "all"
 BETWEEN_LOOKS = 1.0
 MOST_COURSES = 5
 MOST_NAMES = 10
+MOST_FAILURES = 5
 CHANGED = N_("What is held has changed since this was shown, so nothing was confirmed. `held` lists what is.")
 
 
@@ -37,7 +44,10 @@ async def held(call: Call) -> CourseId | None:
 
 
 async def confirm(call: Call) -> CourseId | None:
-    """Let pass one group of what is held, as it was shown: after its plan was shown, with a word."""
+    """Let pass one group of what is held, as it was shown: after its plan was shown, with a word.
+
+    Raises `Told` until then, and where the group has changed or is there no more; and what stopped the look.
+    """
     _, language = call.reader.language.gettext, call.reader.language
     wanted = call.arguments["id"]
     group = next((one for one in await call.desk.held_plans.groups() if one.mark == wanted), None)
@@ -114,7 +124,7 @@ async def resume(call: Call) -> CourseId | None:
 
 
 async def sync_some(call: Call) -> CourseId | None:
-    """`sync all` for administrators, else the sync of one course."""
+    """`sync all` for administrators, else the sync of one course. Raises `Told` where others ask for all."""
     if call.arguments.course.lower() != EVERYTHING:
         return await sync.run(call)
     if not await call.is_admin():
@@ -136,9 +146,16 @@ async def sync_some(call: Call) -> CourseId | None:
     answer.line(call.reader.tell(report.note))
     if report.held:
         answer.line(_("`held` tells what waits for you."))
-    answer.items(
-        [Item(str(key), f"– {call.reader.tell(str(why))}") for key, why in list(report.failures.items())[:5]]
-    )
+    if call.may_name:
+        shown = list(report.failures.items())[:MOST_FAILURES]
+        answer.items([Item(str(key), f"– {call.reader.tell(str(why))}") for key, why in shown])
+    elif report.failures:
+        failed = language.ngettext(
+            "{number} look did not work; in our direct chat I say which.",
+            "{number} looks did not work; in our direct chat I say which.",
+            len(report.failures),
+        )
+        answer.line(failed)
     await progress.end(answer)
     return None
 

@@ -18,7 +18,7 @@ HOW = N_(
 
 
 async def link(call: Call) -> CourseId | None:
-    """Take a code."""
+    """Take a code. Raises `Told` where there is none."""
     text = "".join(call.said.words)
     if not text:
         raise await call.refuse(HOW)
@@ -30,7 +30,7 @@ async def link(call: Call) -> CourseId | None:
 
 
 async def unlink(call: Call) -> CourseId | None:
-    """Ask whether the link is to be undone."""
+    """Ask whether the link is to be undone. Raises `Told` outside the direct chat, and where there is no link."""
     if not call.is_direct:
         raise await call.refuse("Nothing was changed. Write `unlink` here, in our direct chat.")
     said = await call.desk.linking.unlink(call.sender)
@@ -41,7 +41,10 @@ async def unlink(call: Call) -> CourseId | None:
 
 
 async def yes(call: Call) -> CourseId | None:
-    """Agree to what was asked about a link; with a word, to a dangerous command: that one the router carries out."""
+    """Agree to what was asked about a link; with a word, to a dangerous command: that one the router carries out.
+
+    Raises `Told` for a word that stands for nothing.
+    """
     if call.arguments["word"]:
         raise await call.refuse(
             "That word stands for nothing (any more), so nothing was done. Give the command again for a new one."
@@ -51,7 +54,7 @@ async def yes(call: Call) -> CourseId | None:
 
 
 async def no(call: Call) -> CourseId | None:
-    """Disagree with what was asked."""
+    """Disagree with what was asked. Raises `Told` where a dangerous command waited for its word."""
     if call.desk.pending.drop(call.sender):
         raise await call.refuse("Good, nothing was done.")
     await _answer(call, yes=False)

@@ -42,7 +42,7 @@ async def whoami(call: Call) -> CourseId | None:
 
 
 async def language(call: Call) -> CourseId | None:
-    """Choose the language of the bot's answers, or follow Moodle again."""
+    """Choose the language of the bot's answers, or follow Moodle again. Raises `Told` for an unknown one."""
     _ = call.reader.language.gettext
     wanted = call.arguments["language"].strip().lower()
     if not wanted:
@@ -77,7 +77,7 @@ def _code(wanted: str) -> str | None:
 
 
 async def privacy(call: Call) -> CourseId | None:
-    """What is stored about the person; with `export` all of it as a file."""
+    """What is stored about the person; with `export` all of it as a file. Raises `Told` for any other word."""
     _ = call.reader.language.gettext
     wanted = call.arguments["export"].strip().lower()
     if wanted == "export":

@@ -11,7 +11,7 @@ from .which import staffed_course
 
 
 async def relay(call: Call) -> CourseId | None:
-    """Switch it on or off, or tell how it is."""
+    """Switch it on or off, or tell how it is. Raises `Told` for any other word, and for `on` where it is not set up."""
     course_id = await staffed_course(call)
     word = call.arguments["switch"].lower()
     if not word:

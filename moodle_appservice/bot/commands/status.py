@@ -1,4 +1,10 @@
-"""`status` and `missing`: how the rooms of a course stand. In a room that students read: numbers only."""
+"""`status` and `missing`: how the rooms of a course stand. In a room that students read: numbers only.
+
+The numbers come from `engine.status`, which takes them from the plan of a sync; here they become lines.
+`rendered` asks nothing and has no clock: what goes with a status is handed in as a `Moment`. Names, reasons,
+dates and links to rooms are told only with `names`, which `call` decides by the room. `sync` and `on` end with
+`tell` too, so a course always looks the same.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +37,7 @@ async def run(call: Call) -> CourseId | None:
 
 
 async def tell(call: Call, course_id: CourseId) -> None:
-    """Tell the status of a course where it was asked for."""
+    """Tell the status of a course where it was asked for. Raises `Told` for a course that we do not know."""
     status = await call.desk.operations.status(course_id)
     if status is None:
         raise await call.refuse("I do not know this course yet; the next pass will find it.")

@@ -15,7 +15,10 @@ PATIENCE = 300.0
 
 
 async def run(call: Call) -> CourseId | None:
-    """Look at the course that is meant; a reaction says at once that it is being done."""
+    """Look at the course that is meant; a reaction says at once that it is being done.
+
+    Raises `Told` where it takes longer than we wait, and what stopped the look.
+    """
     course_id = await staffed_course(call)
     row = await call.desk.store.courses.get(course_id)
     if row is None or not row.on:

@@ -20,7 +20,7 @@ async def why(call: Call) -> CourseId | None:
 
 
 async def explain(call: Call) -> CourseId | None:
-    """Explain anybody to administrators, in one course or in all."""
+    """Explain anybody to administrators, in one course or in all. Raises `Told` where the course is no number."""
     course = call.arguments.course
     if course and not course.isdecimal():
         raise await call.refuse("Write the course's number behind -c.")
