@@ -184,7 +184,7 @@ async def test_the_books_and_the_homeserver_of_a_healthy_installation_pass(tmp_p
             "Version of the database",
             {"database": {"engine": "PostgreSQL", "version": "13.2 (Debian)"}},
             WARNING,
-            "older than 14.0",
+            "older than 15.0",
         ),
         (
             "Version of the database",
