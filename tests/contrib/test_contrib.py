@@ -258,6 +258,44 @@ def test_every_database_in_compose_is_made() -> None:
     )
 
 
+def generated(folder: Path) -> Path:
+    """What Synapse makes for itself, in so far as it must be there."""
+    written(folder / "key", "ed25519 a_abcd EOQuQZKFKTBTqvQPcLTGMOqTO6zrZRAmxqEGm7fGbwM\n")
+    lines = (
+        "server_name: localhost",
+        "report_stats: false",
+        f"media_store_path: {folder}/media",
+        f"signing_key_path: {folder}/key",
+        "macaroon_secret_key: a",
+        "trusted_key_servers: []",
+        "database: {name: sqlite3, args: {database: ':memory:'}}",
+        "listeners: [{port: 8008, type: http, resources: [{names: [client]}]}]",
+    )
+    return written(folder / "a.yaml", "\n".join(lines))
+
+
+def test_synapse_of_the_lock_reads_what_the_page_says_for_homeserver_yaml(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "setup-synapse.md").read_text(encoding="utf-8")
+    keys = ("app_service_config_files:", "notify_appservices_from_worker:")
+    said = "".join(one for one in re.findall(r"(?s)```console\n(.*?)```", page) if one.startswith(keys))
+    assert all(key in said for key in keys)
+    made = registration.make(site="campus", domain="localhost", url=f"http://127.0.0.1:{PORT}")
+    path = str(written(tmp_path / "registration.yaml", registration.render(made)))
+    second = written(tmp_path / "b.yaml", said.replace("/etc/matrix-synapse/moodle.yaml", path))
+    program = (
+        "import json, sys; from synapse.config.homeserver import HomeServerConfig as C; "
+        "c = C.load_config('test', sys.argv[1:]); "
+        "print(json.dumps([c.appservice.app_service_config_files, c.worker.should_notify_appservices]))"
+    )
+    files = ["-c", str(generated(tmp_path)), "-c", str(second)]
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, *files], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    # The main process hands the pushes to the worker that is named.
+    assert json.loads(ran.stdout) == [[path], False]
+
+
 def test_synapse_of_the_lock_reads_the_configuration_of_compose(tmp_path: Path) -> None:
     synapse = compose()["services"]["synapse"]
     lock = (ROOT / "requirements" / "test.txt").read_text(encoding="utf-8")
@@ -273,23 +311,10 @@ def test_synapse_of_the_lock_reads_the_configuration_of_compose(tmp_path: Path) 
     ):
         assert inside in extra
         extra = extra.replace(inside, str(tmp_path / here))
-    generated = "\n".join(
-        (
-            "server_name: localhost",
-            "report_stats: false",
-            f"media_store_path: {tmp_path}/media",
-            f"signing_key_path: {tmp_path}/key",
-            "macaroon_secret_key: a",
-            "trusted_key_servers: []",
-            "database: {name: sqlite3, args: {database: ':memory:'}}",
-            "listeners: [{port: 8008, type: http, resources: [{names: [client]}]}]",
-        )
-    )
     whole = yaml.safe_load(extra)
     (provider,) = whole["oidc_providers"]
     rest = yaml.safe_dump({name: value for name, value in whole.items() if name != "oidc_providers"})
-    first, second = written(tmp_path / "a.yaml", generated), written(tmp_path / "b.yaml", rest)
-    written(tmp_path / "key", "ed25519 a_abcd EOQuQZKFKTBTqvQPcLTGMOqTO6zrZRAmxqEGm7fGbwM\n")
+    first, second = generated(tmp_path), written(tmp_path / "b.yaml", rest)
     read = [sys.executable, "-W", "ignore", "-c", READ_BY_SYNAPSE, json.dumps([provider])]
     read += ["-c", str(first), "-c", str(second)]
     ran = subprocess.run(read, capture_output=True, text=True, check=False)
