@@ -153,8 +153,7 @@ async def test_who_was_erased_and_is_readmitted_is_invited_again(office: Office)
     assert world.matrix.members(room_id)[world.user(8)] == "leave"
     (said,) = await office.personal.readmit("8")
     assert said.startswith("Moodle user 8 takes part again as Moodle says.")
-    everything_anew = await world.queue.take()
-    assert (everything_anew.key, everything_anew.signals) == (SITE, frozenset({"cli"}))
+    assert await world.due() == {SITE: frozenset({"cli"})}, "everything is looked at anew"
     await world.sync(COURSE)
     assert world.matrix.members(room_id)[world.user(8)] == "invite"
     assert await office.personal.readmit("8") == ["Moodle user 8 was not erased here, so nothing was done."]
