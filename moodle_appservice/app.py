@@ -280,7 +280,7 @@ async def _about_user(settings: Settings, found: Registration, what: str, person
     if answer is not None:
         return answer
     service = Service(settings, found)
-    if what in ("show", "export"):
+    if what in ("show", "export", "readmit"):
         await service.prepare()
     else:
         await service.start(timer=False)

@@ -29,6 +29,17 @@ Role = NewType("Role", str)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+_LONGEST_NUMBER = 18
+"""Digits: one more need not fit into the 64 bits that Moodle and the databases have."""
+
+
+def user_number(words: str) -> MoodleUserId | None:
+    """The Moodle user id that somebody has written; None where it is no number that one could be."""
+    number = words.strip()
+    is_one = number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER
+    return MoodleUserId(int(number)) if is_one else None
+
+
 def nothing() -> Mapping[Any, Any]:
     """The empty mapping, as a default of a field."""
     return NOTHING

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..domain.model import CourseId, MoodleUserId
+from ..domain.model import CourseId, MoodleUserId, user_number
 from ..domain.moments import moment
 from ..domain.rules import Rules
 from ..errors import AppError, Refused
@@ -97,12 +97,13 @@ class Explainer:
             raise Refused(
                 f"“{words}” can mean the Moodle users {ids}. Name the one whom you mean by a Matrix id."
             )
-        if not found and not (words.strip().isascii() and words.strip().isdigit()):
+        number = found[0] if found else user_number(words)
+        if number is None:
             raise Refused(
                 f"Nothing is known about “{words}”. Write a Moodle user id, a Moodle user name, or a whole Matrix id "
                 "such as @anna:example.org. Who is in no course with a room was never looked at."
             )
-        return found[0] if found else MoodleUserId(int(words))
+        return number
 
     async def why(self, user_id: MoodleUserId, course_id: CourseId | None = None) -> Explanation:
         """The same for somebody whose Moodle id is known."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..domain.actions import Remove, Step
 from ..domain.linking import Link
-from ..domain.model import MoodleUserId, RoomId
+from ..domain.model import MoodleUserId, RoomId, user_number
 from ..domain.moments import moment
 from ..domain.rooms import main_room
 from ..errors import AppError, NoAdminRights, PermanentFailure, Refused, Unreachable
@@ -172,8 +172,13 @@ class Personal:
         return [*said, "Nothing is stored about this person any more, but a hash that keeps it so."]
 
     async def readmit(self, words: str) -> Sequence[str]:
-        """Let somebody who was erased take part again, as Moodle says; everything is looked at anew for that."""
-        user_id = await self._meant(words, stored=False)
+        """Let somebody who was erased take part again, as Moodle says; everything is looked at anew for that.
+
+        A number is always that in Moodle: of whoever was erased nothing else is known, and others may be called so.
+        Raises `Refused` for other words that mean nobody.
+        """
+        number = user_number(words)
+        user_id = number if number is not None else await self._meant(words)
         if not await self._store.people.readmit(user_id):
             return [f"Moodle user {user_id} was not erased here, so nothing was done."]
         await self._store.journal.note("Readmitted", at=self._clock.now(), why=WHY_READMITTED, signal=SIGNAL)
@@ -202,8 +207,9 @@ class Personal:
                 f"“{words}” can mean the Moodle users {ids}, so nothing was done. Name the one whom you mean by a "
                 "Matrix id, or by what is not another's user name."
             )
-        if not stored and words.isascii() and words.isdigit():
-            return MoodleUserId(int(words))
+        number = user_number(words)
+        if not stored and number is not None:
+            return number
         raise Refused(
             f"Nothing is stored about “{words}”, and nothing was done. Write a Moodle user id, a Moodle user name, or "
             "a whole Matrix id such as @anna:example.org."

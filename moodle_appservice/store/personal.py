@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from mautrix.util.async_db import Connection
 
-from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
+from ..domain.model import CourseId, MoodleUserId, RoomId, UserId, user_number
 from ..ports.personal import Trace
 from . import newest
 from .board import names_in
@@ -97,8 +97,9 @@ class PersonalBooks:
             found: set[int] = set()
             for query in _queries(words):
                 found.update(row["moodle_id"] for row in await connection.fetch(query, words.lower()))
-            if words.isascii() and words.isdigit() and await _is_stored(connection, int(words)):
-                found.add(int(words))
+            number = user_number(words)
+            if number is not None and await _is_stored(connection, number):
+                found.add(number)
             return [MoodleUserId(number) for number in sorted(found)]
 
         return await self._db.transaction(work)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..domain.model import CourseId, MoodleUserId, RoomId, Standing, UserId
+from ..domain.model import CourseId, MoodleUserId, RoomId, Standing, UserId, user_number
 from ..ports.journal import AuditRow
 from ..ports.search import AuditFilter, FoundPerson
 from .db import Db, Row
@@ -36,8 +36,9 @@ class SearchBooks:
                 "(LOWER(full_name) LIKE $1 ESCAPE '!' OR LOWER(username) LIKE $1 ESCAPE '!' "
                 "OR LOWER(matrix_id) LIKE $1 ESCAPE '!')"
             )
-            if words.isascii() and words.isdigit() and len(words) < 18:
-                values.append(int(words))
+            number = user_number(words)
+            if number is not None:
+                values.append(number)
                 where = f"({where} OR moodle_id = $2)"
         if trouble:
             where += " AND (matrix_id IS NULL OR standing <> 'ready' OR wanted IS NOT NULL)"

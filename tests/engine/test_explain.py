@@ -157,6 +157,9 @@ async def test_somebody_whom_nobody_knows_is_refused_and_a_number_is_explained(w
         await explainer(world).explain("nobody")
     found = await explainer(world).explain("77")
     assert "The person was never looked at, so no Matrix account is known." in found.account
+    for words in ("9" * 19, "9" * 5000):
+        with pytest.raises(Refused, match="Nothing is known about"):
+            await explainer(world).explain(words)
 
 
 async def test_an_erased_person_is_not_told_about(world: World) -> None:

@@ -168,6 +168,19 @@ async def test_who_is_readmitted_is_named_by_the_number_in_moodle(office: Office
     assert await office.world.store.people.excluded([ANNA]) == {ANNA}
 
 
+async def test_a_number_is_that_of_whoever_was_erased_though_somebody_else_is_called_so(
+    office: Office,
+) -> None:
+    await office.world.synced(students=[8])
+    await office.personal.erase("p8")
+    office.world.facts.add_person(9, username="8")
+    await office.chat.know(BERT, UserId("@p9:uni.test"))
+    (said,) = await office.personal.readmit(" 8 ")
+    assert said.startswith("Moodle user 8 takes part again as Moodle says.")
+    with pytest.raises(Refused, match="Nothing is stored about"):
+        await office.personal.readmit("9" * 5000)
+
+
 async def test_accounts_that_we_made_are_deactivated_and_others_are_not(office: Office) -> None:
     world = office.world
     await world.synced(students=[8])

@@ -47,6 +47,14 @@ async def test_a_person_is_shown_handed_out_and_erased(house: House, known: str,
     assert (await house.members(2))[account] == "leave"
     assert house.running is not None
     assert await house.running.store.people.look_up([MoodleUserId(person.id)]) == {}
+    if not is_running:
+        await house.stop()
+    code, told = await ask(house, "user", "readmit", str(person.id))
+    assert code == 0 and f"Moodle user {person.id} takes part again as Moodle says." in told, told
+    if not is_running:
+        await house.start()
+    await house.sync()
+    assert (await house.members(2))[account] == "invite"
 
 
 async def test_a_code_is_shown_or_sent_by_moodle(house: House, known: str) -> None:
