@@ -20,6 +20,7 @@ from moodle_appservice.cli import Run
 from moodle_appservice.config import ENVIRONMENT_PREFIX, load
 from moodle_appservice.web.health import Health
 from moodle_appservice.web.throttle import LIMITS
+from tests.docs.test_docs import fences
 
 ROOT = Path(__file__).parents[2]
 CONTRIB = ROOT / "contrib"
@@ -274,11 +275,41 @@ def generated(folder: Path) -> Path:
     return written(folder / "a.yaml", "\n".join(lines))
 
 
-def test_synapse_of_the_lock_reads_what_the_page_says_for_homeserver_yaml(tmp_path: Path) -> None:
+def snippet(begins: str) -> str:
+    """The one piece of another program's configuration on the page about Synapse that begins with this key."""
+    pieces = [one.text for one in fences("console", "yaml") if one.page.name == "setup-synapse.md"]
+    (found,) = [text for text in pieces if text.startswith(f"{begins}:")]
+    return found
+
+
+def test_what_the_page_says_for_the_authentication_service_is_what_it_says_for_ours() -> None:
+    theirs = yaml.safe_load(snippet("clients"))
+    (client,) = theirs["clients"]
+    pieces = [one.text for one in fences("yaml") if one.page.name == "setup-synapse.md"]
+    settings = [yaml.safe_load(text).get("homeserver", {}) for text in pieces]
+    (ours,) = [one["mas"] for one in settings if "mas" in one]
+    assert client["client_id"] == ours["client_id"] == theirs["policy"]["data"]["admin_clients"][0]
+    assert client["client_auth_method"] == "client_secret_basic" and client["client_secret"]
+    # A ULID (Crockford's letters, 26 of them): MAS takes no other id.
+    for ulid in (client["client_id"], ours["provider"]):
+        assert re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", ulid)
+
+
+def test_the_playbook_mounts_the_registration_that_it_names() -> None:
+    said = yaml.safe_load(snippet("matrix_synapse_container_additional_volumes"))
+    (volume,) = said["matrix_synapse_container_additional_volumes"]
+    assert said["matrix_synapse_app_service_config_files"] == [volume["dst"]]
     page = (ROOT / "docs" / "setup-synapse.md").read_text(encoding="utf-8")
-    keys = ("app_service_config_files:", "notify_appservices_from_worker:")
-    said = "".join(one for one in re.findall(r"(?s)```console\n(.*?)```", page) if one.startswith(keys))
-    assert all(key in said for key in keys)
+    assert f"copy it to `{volume['src']}`" in page and volume["options"] == "ro"
+
+
+def test_synapse_of_the_lock_reads_what_the_page_says_for_homeserver_yaml(tmp_path: Path) -> None:
+    keys = (
+        "app_service_config_files",
+        "notify_appservices_from_worker",
+        "encryption_enabled_by_default_for_room_type",
+    )
+    said = "".join(snippet(key) for key in keys)
     made = registration.make(site="campus", domain="localhost", url=f"http://127.0.0.1:{PORT}")
     path = str(written(tmp_path / "registration.yaml", registration.render(made)))
     second = written(tmp_path / "b.yaml", said.replace("/etc/matrix-synapse/moodle.yaml", path))
