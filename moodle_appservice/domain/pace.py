@@ -3,7 +3,8 @@
 Each room has one write in flight. A round is some seconds in which all of them were busy. While more rooms at once
 bring more writes per second, there are twice as many in the next round; when they bring nothing, it was the number
 before that was right, and it is tried again only after a while. An answer that took long, a refusal for our rate, or
-a failure of the server halve the number.
+a failure of the server halve the number. Where that was for slow answers, one room comes back with each round whose
+answers are quick: rooms that are being made, for instance, slow everything down for a moment.
 """
 
 from __future__ import annotations
@@ -15,15 +16,24 @@ LEAST = 2
 """One of them may read Moodle for minutes."""
 SLOW = 1.0
 """Seconds; when more than one answer in twenty takes longer, it is too much."""
+CALM = 0.8
+"""Seconds; as long as 95 of 100 answers take less, there is room for one more."""
 GAIN = 1.05
 """What counts as more."""
 HOLD = 20
 """Rounds until a number is tried again that brought nothing."""
 
 
+ROOM = 5
+"""How many writes into rooms cost a homeserver as much as making one (measured with Synapse)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What was seen. `p95`: seconds within which 95 of 100 answers came; `refused`: 429 and 5xx."""
+    """What was seen. `p95`: seconds within which 95 of 100 answers came; `refused`: 429 and 5xx.
+
+    A room that was made is in `writes` with what it costs (`ROOM`).
+    """
 
     writes: int
     seconds: float
@@ -38,20 +48,26 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`limit`: rooms at once. `best`: the number before this one and its rate; `hold`: rounds without another try."""
+    """`limit`: rooms at once. `best`: the number before this one and its rate; `hold`: rounds without another try.
+
+    `was_slow`: the hold is for slow answers, and only for more than one room at a time.
+    """
 
     limit: int = FIRST
     best: tuple[int, float] | None = None
     hold: int = 0
+    was_slow: bool = False
 
 
 def after(pace: Pace, seen: Round, most: int) -> Pace:
     """The pace of the next round, at most `most` rooms at once."""
     most = max(LEAST, most)
     if seen.refused or seen.p95 > SLOW:
-        return Pace(_within(pace.limit // 2, most), hold=HOLD)
+        return Pace(_within(pace.limit // 2, most), hold=HOLD, was_slow=not seen.refused)
     if pace.limit > most:
         return Pace(most, hold=HOLD)
+    if pace.was_slow and seen.p95 <= CALM and pace.limit < most:
+        return Pace(pace.limit + 1, hold=pace.hold - 1, was_slow=pace.hold > 1)
     if pace.hold:
         return replace(pace, hold=pace.hold - 1, best=None)
     if pace.best is not None and seen.rate < pace.best[1] * GAIN:

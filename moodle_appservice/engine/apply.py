@@ -1,16 +1,18 @@
 """Carrying out a plan, one request after the other, in slices.
 
 A slice ends after so many actions or seconds, so that newer facts and more urgent keys get their turn. Each result
-goes into the books before the next request. The failure of one action stops only what depends on it: without a room
-nobody can be invited, and who could not be invited keeps the account that holds the place so far; but one person who
-can't be invited does not hold up the next. Whom a slice is to invite is booked as intended before its first request,
-so that even a crash leaves nobody in a room who seems to be somebody else's guest.
+goes into the books before the next request, that of an invite while the next one is sent. The failure of one action
+stops only what depends on it: without a room nobody can be invited, and who could not be invited keeps the account that
+holds the place so far; but one person who can't be invited does not hold up the next. Whom a slice is to invite is
+booked as intended before its first request, so that even a crash leaves nobody in a room who seems to be
+somebody else's guest.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
@@ -48,8 +50,10 @@ from ..errors import (
     Unreachable,
 )
 from ..ports import UNOBSERVED, Before, Clock, Done, Matrix, Observer, RoomOffice, Store
+from .bookings import Bookings
 from .rooms import RoomFinder
 from .troubles import after, name_of
+from .waves import Waves
 
 KICK_REASON = "Not a member of this course according to Moodle."
 SPACE_REASON = "Not a member of this space according to Moodle."
@@ -76,6 +80,19 @@ class SliceResult:
     left: int = 0
     failures: list[tuple[Step, AppError]] = field(default_factory=list)
     rooms: dict[RoomKey, RoomId] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One slice under way. `before`: what the mirror knew of those who are invited, before the first request."""
+
+    course_id: CourseId | None
+    part: tuple[Step, ...]
+    signal: str
+    result: SliceResult
+    alone: bool
+    before: dict[tuple[RoomId, UserId], Before] = field(default_factory=dict)
+    bookings: Bookings = field(default_factory=Bookings)
 
 
 class Masquerade(Protocol):
@@ -116,6 +133,7 @@ class Hands:
         self._rules = rules
         self._clock = clock
         self._limits = limits
+        self._waves = Waves()
 
     async def slice(
         self,
@@ -124,98 +142,120 @@ class Hands:
         steps: tuple[Step, ...],
         *,
         signal: str,
+        alone: bool = False,
     ) -> SliceResult:
         """Carry out the first steps of a plan. `rooms`: those that there are; the ids of new ones are filled in.
 
+        `alone`: somebody waits for it, so that no invite waits for those of other rooms.
+
         Raises `TemporaryFailure` when the homeserver is the trouble, and what stops the making of the only room.
         """
-        result = SliceResult(left=len(steps))
+        result = SliceResult(left=len(steps), rooms=dict(rooms))
+        work = _Work(course_id, steps[: self._limits.actions], signal, result, alone)
+        for room, room_id in rooms.items():
+            await self._intend(room, room_id, work)
+        try:
+            await self._work_off(work)
+        finally:
+            self._waves.leave(work)
+            await work.bookings.settle()
+        return result
+
+    async def _work_off(self, work: _Work) -> None:
         ends = self._clock.now() + self._limits.seconds
-        part = steps[: self._limits.actions]
-        ids = result.rooms
-        ids.update(rooms)
-        for room, room_id in ids.items():
-            await self._intend(room, room_id, part)
-        for step in part:
+        result, ids = work.result, work.result.rooms
+        for step in work.part:
             if result.done and self._clock.now() >= ends:
                 break
+            if not isinstance(step.action, Invite):
+                self._waves.leave(work)
+                await work.bookings.settle()
             if not _must_wait(step, result):
                 step = Step(step.room, _filled(step.action, ids))
                 if isinstance(step.action, CreateRoom):
-                    if not await self._make(course_id, step, step.action, ids, part, signal, result):
+                    if not await self._make(step, step.action, work):
                         result.left -= 1
                         break
                 elif step.room in ids:
-                    await self._one(course_id, ids[step.room], step, signal, result)
+                    await self._one(ids[step.room], step, work)
             result.left -= 1
             result.done += 1
-        return result
 
-    async def _intend(self, room: RoomKey, room_id: RoomId, steps: tuple[Step, ...]) -> None:
+    async def _intend(self, room: RoomKey, room_id: RoomId, work: _Work) -> None:
+        """Book whom this slice is to let in, and see in one go what the mirror knows of those who are invited."""
+        here = [step.action for step in work.part if step.room == room]
         invited = {
-            step.action.matrix_id: step.action.person
-            for step in steps
-            if step.room == room and isinstance(step.action, Invite | ForceJoin)
+            action.matrix_id: action.person for action in here if isinstance(action, Invite | ForceJoin)
         }
-        if invited:
-            await self._store.ledger.intend(room_id, invited)
+        if not invited:
+            return
+        await self._store.ledger.intend(room_id, invited)
+        # Where an account has more than one step, the one before its invite changes what the mirror knows.
+        steps = Counter(action.matrix_id for action in here if isinstance(action, OfPerson))
+        alone = [
+            action.matrix_id for action in here if isinstance(action, Invite) and steps[action.matrix_id] == 1
+        ]
+        known = await self._store.mirror.members_before(room_id, alone)
+        work.before.update({(room_id, user): before for user, before in known.items()})
 
-    async def _make(
-        self,
-        course_id: CourseId | None,
-        step: Step,
-        action: CreateRoom,
-        ids: dict[RoomKey, RoomId],
-        part: tuple[Step, ...],
-        signal: str,
-        result: SliceResult,
-    ) -> bool:
+    async def _make(self, step: Step, action: CreateRoom, work: _Work) -> bool:
         """Make a room; False where it was there already, so that everything is to be planned anew."""
         try:
-            room_id = await self._create(course_id, action, signal=signal)
+            room_id = await self._create(action, work)
         except PermanentFailure as failure:
-            if not ids:
+            if not work.result.rooms:
                 raise
-            result.failures.append((step, failure))
+            work.result.failures.append((step, failure))
             return True
         if room_id is None:
             return False
-        ids[step.room] = room_id
-        await self._intend(step.room, room_id, part)
+        work.result.rooms[step.room] = room_id
+        await self._intend(step.room, room_id, work)
         return True
 
-    async def _create(self, course_id: CourseId | None, action: CreateRoom, *, signal: str) -> RoomId | None:
+    async def _create(self, action: CreateRoom, work: _Work) -> RoomId | None:
         try:
             room_id = await self._matrix.create_room(action.content)
         except AliasTaken:
             await self._rooms.take_alias(action.room, action.alias, generation=_generation(action))
             return None
         except AppError as failure:
-            await self._book(action, RoomId(""), course_id, signal, error=failure)
+            await self._book(action, RoomId(""), work, error=failure)
             raise
-        await self._book(action, room_id, course_id, signal)
+        await self._book(action, room_id, work)
         log.info("There is the new room %s: %s.", room_id, action.room)
         return room_id
 
-    async def _one(
-        self, course_id: CourseId | None, room_id: RoomId, step: Step, signal: str, result: SliceResult
-    ) -> None:
+    async def _one(self, room_id: RoomId, step: Step, work: _Work) -> None:
         action = step.action
-        before = await self._before(room_id, action)
+        before = await self._before(room_id, action, work)
         try:
-            event_id = await self._request(step.room, room_id, action)
+            if isinstance(action, Invite) and not work.alone:
+                async with self._waves.turn(work):
+                    event_id = await self._request(step.room, room_id, action)
+            else:
+                event_id = await self._request(step.room, room_id, action)
         except (AlreadyThere, NotThere) as surprise:
             await self._store.mirror.mark_stale(room_id)
             raise TemporaryFailure(f"{surprise}", retry_after=0) from None
         except Unreachable:
             raise
         except AppError as failure:
-            await self._book(action, room_id, course_id, signal, error=failure)
-            result.failures.append((step, failure))
+            await work.bookings.settle()
+            await self._book(action, room_id, work, error=failure)
+            work.result.failures.append((step, failure))
             return
-        await self._book(action, room_id, course_id, signal, event_id=event_id, before=before)
-        if isinstance(action, Invite) and self._on_invited is not None:
-            self._on_invited(step.room, room_id, action)
+        if isinstance(action, Invite):
+            await work.bookings.begin(self._book_invite(step.room, room_id, action, work, before))
+        else:
+            await self._book(action, room_id, work, event_id=event_id, before=before)
+
+    async def _book_invite(
+        self, room: RoomKey, room_id: RoomId, action: Invite, work: _Work, before: Before
+    ) -> None:
+        await self._book(action, room_id, work, before=before)
+        if self._on_invited is not None:
+            self._on_invited(room, room_id, action)
 
     async def _request(self, room: RoomKey, room_id: RoomId, action: Action) -> EventId | None:
         match action:
@@ -263,7 +303,9 @@ class Hands:
             await self._matrix.delete_alias(alias)
         await self._matrix.put_alias(alias, room_id)
 
-    async def _before(self, room_id: RoomId, action: Action) -> Before:
+    async def _before(self, room_id: RoomId, action: Action, work: _Work) -> Before:
+        if isinstance(action, Invite) and (room_id, action.matrix_id) in work.before:
+            return work.before[room_id, action.matrix_id]
         if isinstance(action, OfPerson):
             return await self._store.mirror.before(room_id, "m.room.member", action.matrix_id)
         match action:
@@ -280,8 +322,7 @@ class Hands:
         self,
         action: Action,
         room_id: RoomId,
-        course_id: CourseId | None,
-        signal: str,
+        work: _Work,
         *,
         error: AppError | None = None,
         event_id: EventId | None = None,
@@ -295,16 +336,16 @@ class Hands:
                 "%s failed in room %s of course %s [%s]: %s",
                 type(action).__name__,
                 room_id or "(none yet)",
-                course_id or "(none)",
+                work.course_id or "(none)",
                 reference,
                 error,
             )
         done = Done(
             action=action,
             room_id=room_id,
-            course_id=course_id,
+            course_id=work.course_id,
             at=self._clock.now(),
-            signal=signal,
+            signal=work.signal,
             error=str(error) if error else None,
             event_id=event_id,
             before=before or Before(None, False),

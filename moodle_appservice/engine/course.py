@@ -235,7 +235,7 @@ class CourseSync:
             if not await self._gate.before_writes(epoch):
                 return None
             part = steps if is_hurried else urgent_part(steps)
-            result = await self._hands.slice(course_id, rooms, part, signal=signal)
+            result = await self._hands.slice(course_id, rooms, part, signal=signal, alone=is_hurried)
             begun, rooms = part[: len(part) - result.left], result.rooms
             self._book_troubles(course_id, begun, result)
             steps = steps[len(begun) :]

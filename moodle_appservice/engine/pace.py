@@ -1,7 +1,7 @@
 """As many rooms at once as the homeserver gains from: what is seen of its answers, and the places that follow.
 
 `domain.pace` decides. Here the answers of a round are collected, and whoever wants to write to a room waits for a
-place. Only writes into rooms count: making one takes longer by itself, and reading says nothing about writing.
+place. Only writes into rooms are timed: making one takes longer by itself, and reading says nothing about writing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from ..domain.pace import FIRST, SLOW, Pace, Round, after
+from ..domain.pace import FIRST, ROOM, SLOW, Pace, Round, after
 from ..ports.observer import Unobserved
 
 SECONDS = 1.5
@@ -20,6 +20,7 @@ SECONDS = 1.5
 ANSWERS = 12
 """How many answers it needs."""
 _WRITES = ("POST rooms/", "PUT rooms/")
+_MAKING = "POST createRoom"
 
 
 class Pacing(Unobserved):
@@ -34,6 +35,7 @@ class Pacing(Unobserved):
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._began: float | None = None
         self._took: list[float] = []
+        self._made = 0
         self._refused = 0
 
     @property
@@ -72,6 +74,8 @@ class Pacing(Unobserved):
     def asked_matrix(self, endpoint: str, outcome: str, seconds: float) -> None:
         """A request to the homeserver has ended."""
         is_refused = outcome == "429" or outcome.startswith("5")
+        if endpoint == _MAKING and outcome == "200":
+            self._made += 1
         if not endpoint.startswith(_WRITES) and not is_refused:
             return
         now = self._clock()
@@ -85,13 +89,13 @@ class Pacing(Unobserved):
     def _end_round(self, seconds: float) -> None:
         took = sorted(self._took)
         p95 = took[min(len(took) - 1, int(len(took) * 0.95))]
-        seen = Round(len(took), seconds, p95, self._refused)
+        seen = Round(len(took) + ROOM * self._made, seconds, p95, self._refused)
         # Where less is to do than may be done at once, nothing is learnt about how much it could be. Rooms keep their
         # places until their slices end: until then a halving is not in force, and slow answers call for no other one.
         is_in_force = self._working <= self.limit
         if is_in_force and (self._refused or p95 > SLOW or self._working == self.limit):
             self._pace = after(self._pace, seen, self._most())
-        self._took, self._refused, self._began = [], 0, None
+        self._took, self._made, self._refused, self._began = [], 0, 0, None
         self._let_in()
 
     def _give_back(self) -> None:

@@ -243,7 +243,8 @@ class SpaceSync:
             if not await self._gate.before_writes(epoch):
                 return Outcome.MORE
             signal = ",".join(sorted(taken.signals))
-            result = await self._hands.slice(None, prepared.ids, steps, signal=signal)
+            alone = taken.priority <= Priority.HINT
+            result = await self._hands.slice(None, prepared.ids, steps, signal=signal, alone=alone)
             failed = [step for step, _ in result.failures]
             for step in steps[: len(steps) - result.left]:
                 if step not in failed:

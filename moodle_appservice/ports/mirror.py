@@ -8,7 +8,7 @@ full before the next write. By canaries and the newest write of ours `engine.gat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -109,6 +109,10 @@ class Mirror(Protocol):
 
     async def before(self, room_id: RoomId, event_type: str, state_key: str) -> Before:
         """What we know of one member or state event, to be handed back when a request that changes it is booked."""
+        ...
+
+    async def members_before(self, room_id: RoomId, users: Collection[UserId]) -> Mapping[UserId, Before]:
+        """`before` for many members of a room at once."""
         ...
 
     async def find_marked(self, site: str, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:

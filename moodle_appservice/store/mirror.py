@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mautrix.util.async_db import Connection
@@ -260,6 +260,12 @@ class MirrorBook:
             query = "SELECT event_id FROM mirror_state WHERE room_id = $1 AND type = $2 AND state_key = $3"
             row = await self._db.fetch_one(query, room_id, event_type, state_key)
         return Before(None, False) if row is None else Before(row["event_id"], True)
+
+    async def members_before(self, room_id: RoomId, users: Collection[UserId]) -> Mapping[UserId, Before]:
+        """What we know of these members just before requests."""
+        query = "SELECT user_id, event_id FROM mirror_member WHERE room_id = $1 AND user_id IN ({in})"
+        known = {row["user_id"]: row["event_id"] for row in await self._db.fetch_in(query, users, room_id)}
+        return {user: Before(known.get(user), user in known) for user in users}
 
     async def find_marked(self, site: str, course_id: CourseId) -> Mapping[RoomKey, OwnRoom]:
         """Rooms of the bot with our marker for this course, of the newest generation each."""

@@ -155,6 +155,15 @@ async def test_what_the_homeserver_accepted_is_assumed_until_its_push_comes(book
     assert await books.mirror.before(ROOM, "m.room.member", SAM) == Before(event.event_id, True)
 
 
+async def test_what_is_known_of_many_members_before_requests_is_read_at_once(books: Books) -> None:
+    history = History().created()
+    event = history.member(SAM, "join")
+    await books.mirror.take_in(history.take())
+    known = await books.mirror.members_before(ROOM, [SAM, TESS])
+    assert known == {SAM: Before(event.event_id, True), TESS: NEW}
+    assert await books.mirror.members_before(ROOM, []) == {}
+
+
 async def test_an_assumption_does_not_overwrite_a_push_that_was_faster(books: Books) -> None:
     history = History().created()
     await books.mirror.take_in(history.take())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moodle_appservice.domain.pace import FIRST, HOLD, LEAST, SLOW, Pace, Round, after
+from moodle_appservice.domain.pace import CALM, FIRST, HOLD, LEAST, SLOW, Pace, Round, after
 
 ROUNDS = st.builds(
     Round,
@@ -51,6 +51,28 @@ def test_slow_answers_halve_it() -> None:
     limits = server(best=64, slow_from=16)
     assert limits[:3] == [8, 16, 8]
     assert max(limits) == 16
+
+
+def test_one_room_comes_back_with_each_quick_round_after_slow_ones() -> None:
+    pace, limits = after(Pace(16), Round(20, 2.0, SLOW + 0.1), most=64), []
+    for p95 in (0.3, CALM, CALM + 0.1, 0.3):
+        pace = after(pace, Round(20, 2.0, p95), most=64)
+        limits.append(pace.limit)
+    assert limits == [9, 10, 10, 11]
+
+
+def test_rooms_that_come_back_one_by_one_end_at_most_at_what_is_allowed() -> None:
+    pace = after(Pace(16), Round(20, 2.0, SLOW + 0.1), most=10)
+    for _ in range(5):
+        pace = after(pace, Round(20, 2.0, 0.3), most=10)
+    assert pace.limit == 10
+
+
+def test_a_refusal_is_held_however_quick_the_answers_are() -> None:
+    pace = after(Pace(8), Round(20, 2.0, 0.1, refused=1), most=64)
+    for _ in range(HOLD):
+        pace = after(pace, Round(20, 2.0, 0.1), most=64)
+        assert pace.limit == 4
 
 
 @given(st.integers(LEAST, 64), st.floats(0.5, 10), st.floats(0, 5))

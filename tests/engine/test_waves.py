@@ -1,0 +1,120 @@
+"""Invites to many rooms go out together, and nobody waits long for whoever does not come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from moodle_appservice.engine.waves import Waves
+
+
+class Scene:
+    """Rooms that send one invite after the other, and a homeserver that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waves = Waves(clock=lambda: self.now)
+        self.sent: list[str] = []
+        self.answers: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def asks(self, *rooms: str) -> None:
+        """These rooms have an invite to send."""
+        for room in rooms:
+            self.answers[room] = asyncio.Event()
+            self.tasks[room] = asyncio.create_task(self._send(room))
+        await self.settle()
+
+    async def answered(self, *rooms: str, after: float = 0.0) -> None:
+        """The homeserver answers, so many seconds after it was asked."""
+        self.now += after
+        for room in rooms:
+            self.answers[room].set()
+            await self.tasks[room]
+
+    async def takes(self, seconds: float) -> None:
+        """One answer that took so long."""
+        await self.asks("first")
+        await self.answered("first", after=seconds)
+        self.waves.leave("first")
+        self.sent.clear()
+
+    async def settle(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    async def _send(self, room: str) -> None:
+        async with self.waves.turn(room):
+            self.sent.append(room)
+            await self.answers[room].wait()
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    for task in scene.tasks.values():
+        task.cancel()
+    await asyncio.gather(*scene.tasks.values(), return_exceptions=True)
+
+
+async def test_one_room_by_itself_waits_for_nobody(scene: Scene) -> None:
+    await scene.takes(1000)
+    for _ in range(3):
+        await scene.asks("a")
+        assert scene.sent.pop() == "a"
+        await scene.answered("a")
+
+
+async def test_rooms_that_are_at_theirs_go_together(scene: Scene) -> None:
+    await scene.takes(1000)
+    await scene.asks("a")
+    await scene.asks("b")
+    assert scene.sent == ["a"], "b waits for a's next one"
+    await scene.answered("a")
+    await scene.asks("a")
+    assert sorted(scene.sent) == ["a", "a", "b"]
+
+
+async def test_a_room_that_has_none_to_send_any_more_is_not_waited_for(scene: Scene) -> None:
+    await scene.takes(1000)
+    await scene.asks("a")
+    await scene.asks("b")
+    await scene.answered("a")
+    assert scene.sent == ["a"]
+    scene.waves.leave("a")
+    await scene.settle()
+    assert scene.sent == ["a", "b"]
+
+
+async def test_whoever_comes_too_late_is_waited_for_once(scene: Scene) -> None:
+    await scene.takes(0.01)
+    await scene.asks("far away")
+    await scene.asks("b", "c")
+    while len(scene.sent) < 3:
+        # The patience of a hundredth of a second's answer; nothing else lets them go.
+        await asyncio.sleep(0.001)
+    assert scene.sent == ["far away", "b", "c"]
+    await scene.answered("b", "c", after=1000)
+    await scene.asks("b", "c")
+    assert sorted(scene.sent[3:]) == ["b", "c"], "nobody waits for it a second time"
+    await scene.answered("far away")
+    await scene.asks("far away")
+    assert scene.sent.count("far away") == 1, "it goes with the others again"
+    await scene.answered("b", "c")
+    await scene.asks("b", "c")
+    assert sorted(scene.sent[-3:]) == ["b", "c", "far away"]
+
+
+async def test_a_room_that_is_stopped_while_it_waits_keeps_nobody(scene: Scene) -> None:
+    await scene.takes(1000)
+    await scene.asks("a")
+    await scene.asks("b")
+    scene.tasks["b"].cancel()
+    await scene.settle()
+    scene.waves.leave("b")
+    await scene.answered("a")
+    await scene.asks("a")
+    assert scene.sent == ["a", "a"]
