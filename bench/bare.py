@@ -3,9 +3,11 @@
 A program of its own, because the service under test is one too. It is registered in the same way and gets the same
 pushes, which it answers unread. It holds no books, plans nothing and is told everything beforehand: each room's
 createRoom body and whom to invite. Every room is under way from the start and has one write in flight at most; a fair
-semaphore says how many rooms write at once, so that there is work for all of them until the very end.
+semaphore says how many rooms write at once, so that there is work for all of them until the very end. `in_waves`: the
+invites of so many rooms go together, and the next ones when all of them are answered.
 
-    python bench/bare.py CONFIG       then: POST /run {"at_once": 8, "rooms": [{"create": {…}, "invite": […]}]}
+    python bench/bare.py CONFIG       then: POST /run {"at_once": 8, "in_waves": false,
+                                                       "rooms": [{"create": {…}, "invite": […]}]}
                                       or: POST /send {"at_once": 8, "people": [[["PUT", path, {…}], …], …]}
 
 answers `{"wall_s": seconds}`, from the first request to the last answer. `/send` sends each person's requests one after
@@ -18,6 +20,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,13 +51,19 @@ class BareLoop:
         await self.request("POST", "register", wanted)
         await self.request("PUT", f"profile/{quote(user_id)}/displayname", {"displayname": name})
 
-    async def run(self, rooms: Sequence[Room], at_once: int) -> float:
+    async def run(self, rooms: Sequence[Room], at_once: int, *, in_waves: bool = False) -> float:
         """Make these rooms and invite their people; gives the seconds that it took."""
         turn = asyncio.Semaphore(at_once)
         began = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for room in rooms:
-                group.create_task(self._room(room, turn))
+        if in_waves:
+            made = await asyncio.gather(*(self._make(room, turn) for room in rooms))
+            await self._waves(
+                [(path, deque(room["invite"])) for path, room in zip(made, rooms, strict=True)], at_once
+            )
+        else:
+            async with asyncio.TaskGroup() as group:
+                for room in rooms:
+                    group.create_task(self._room(room, turn))
         return time.perf_counter() - began
 
     async def send(self, people: Sequence[Sequence[Request]], at_once: int) -> float:
@@ -85,10 +94,22 @@ class BareLoop:
                 raise RuntimeError(f"{path}: {answer.status} {told}")
             return told
 
-    async def _room(self, room: Room, turn: asyncio.Semaphore) -> None:
+    async def _make(self, room: Room, turn: asyncio.Semaphore) -> str:
+        """Make a room; gives the path of its invites."""
         async with turn:
             made = await self.request("POST", "createRoom", room["create"])
-        path = f"rooms/{quote(made['room_id'])}/invite"
+        return f"rooms/{quote(made['room_id'])}/invite"
+
+    async def _waves(self, rooms: Sequence[tuple[str, deque[str]]], at_once: int) -> None:
+        waiting = deque(room for room in rooms if room[1])
+        while waiting:
+            wave = [waiting.popleft() for _ in range(min(at_once, len(waiting)))]
+            requests = [self.request("POST", path, {"user_id": users.popleft()}) for path, users in wave]
+            await asyncio.gather(*requests)
+            waiting.extend(room for room in wave if room[1])
+
+    async def _room(self, room: Room, turn: asyncio.Semaphore) -> None:
+        path = await self._make(room, turn)
         for user in room["invite"]:
             async with turn:
                 await self.request("POST", path, {"user_id": user})
@@ -107,7 +128,8 @@ async def serve(config: Path) -> None:
 
         async def run(request: web.Request) -> web.Response:
             job = await request.json()
-            return web.json_response({"wall_s": await loop.run(job["rooms"], job["at_once"])})
+            took = await loop.run(job["rooms"], job["at_once"], in_waves=job["in_waves"])
+            return web.json_response({"wall_s": took})
 
         async def send(request: web.Request) -> web.Response:
             job = await request.json()

@@ -30,6 +30,17 @@ class BareSlice:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How the bare loop sends: so many rooms at once, each on its own, or their invites in waves."""
+
+    at_once: int
+    in_waves: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.at_once} in waves" if self.in_waves else str(self.at_once)
+
+
+@dataclass(frozen=True, slots=True)
 class Bare:
     """The bare loop's program, and what it is to send: bodies as ours, from the same planner."""
 
@@ -37,7 +48,7 @@ class Bare:
     synapse: EmbeddedSynapse
     rooms: Sequence[Mapping[str, Any]]
 
-    async def slice(self, at_once: int, name: str, *, invites: int | None = None) -> BareSlice:
+    async def slice(self, way: Way, name: str, *, invites: int | None = None) -> BareSlice:
         """Send everything, or only the first `invites` of each room, into fresh rooms; `name` makes them fresh."""
         rooms = [
             {
@@ -46,15 +57,16 @@ class Bare:
             }
             for number, room in enumerate(self.rooms)
         ]
-        return await self._send(rooms, at_once)
+        return await self._send(rooms, way)
 
     async def warm_up(self) -> None:
         """One room with few people."""
         first = self.rooms[0]
-        await self._send([{**first, "invite": first["invite"][:3]}], 1)
+        await self._send([{**first, "invite": first["invite"][:3]}], Way(1))
 
-    async def _send(self, rooms: Sequence[Mapping[str, Any]], at_once: int) -> BareSlice:
-        job, timeout = {"rooms": rooms, "at_once": at_once}, aiohttp.ClientTimeout(total=None)
+    async def _send(self, rooms: Sequence[Mapping[str, Any]], way: Way) -> BareSlice:
+        job = {"rooms": rooms, "at_once": way.at_once, "in_waves": way.in_waves}
+        timeout = aiohttp.ClientTimeout(total=None)
         cpu = self.synapse.cpu_seconds()
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,

@@ -2,12 +2,12 @@
 
 The limit is measured, not assumed: a bare loop (`bare.py`) sends the same events, createRooms with the same content and
 then the same invites, into fresh rooms of its own on the same homeserver, and does nothing else. Small slices of it at
-4, 8 and 16 rooms at once, in turn, tell which number is the best; then whole slices of it alternate with slices of
-ours (bare, ours, bare, ours, …, bare), each begun when the homeserver has come to rest. A slice of ours is the first
-sync of a new installation with a database of its own, warmed up with one small course before all the other courses are
-switched on in Moodle. Each is compared with the mean of the bare slices before and after it, so that what else the
-machine does hits both sides alike; `share_of_limit` is the median of these shares. More than 1.05 can't be: then
-something disturbed the run, and `valid` is false.
+4, 8 and 16 rooms at once, each on its own or in waves, in turn, tell which way is the best; then whole slices of it
+alternate with slices of ours (bare, ours, bare, ours, …, bare), each begun when the homeserver has come to rest. A
+slice of ours is the first sync of a new installation with a database of its own, warmed up with one small course before
+all the other courses are switched on in Moodle. Each is compared with the mean of the bare slices before and after it,
+so that what else the machine does hits both sides alike; `share_of_limit` is the median of these shares. More than 1.05
+can't be: then something disturbed the run, and `valid` is false.
 
 What reached the homeserver is counted at the homeserver: requests in its access log, membership events in the rooms.
 The last line of the output is one JSON object; `bench/README.md` explains its keys.
@@ -33,7 +33,7 @@ from urllib.parse import quote
 import aiohttp
 
 from bench.installation import DOMAIN, Installation
-from bench.limit import Bare, BareSlice
+from bench.limit import Bare, BareSlice, Way
 from moodle_appservice.demo import house
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
@@ -43,9 +43,9 @@ from moodle_appservice.domain.model import RoomId
 from moodle_appservice.service import Service
 from tests.live.postgres import postgres_server
 
-AT_ONCE = (4, 8, 16)
+WAYS = (Way(4), Way(8), Way(16), Way(8, in_waves=True), Way(16, in_waves=True))
 TRIALS = 3
-"""So often each of these is tried, with as small a part of the people each time."""
+"""So often each of these is tried, with half as small a part of the people each time."""
 IMPOSSIBLE = 1.05
 OFF, ON = 3, 2
 """The options of the course field `matrix_enabled`, as the sandbox numbers them."""
@@ -241,7 +241,7 @@ async def measure(courses: int, people: int, rounds: int, layout: str, database:
             await yard.start_program(Path(__file__).with_name("bare.py"))
             try:
                 await bare.warm_up()
-                best, trials = await best_at_once(bare, courses, people)
+                best, trials = await best_way(bare, courses, people)
                 databases = [server.create_database() if server else "" for _ in homes]
                 ours = [
                     Ours(home, synapse, new_university(courses, people), layout, url)
@@ -257,8 +257,8 @@ async def measure(courses: int, people: int, rounds: int, layout: str, database:
         "people": people,
         "rounds": rounds,
         **summary(theirs, mine),
-        "bare_at_once": best,
-        "bare_trials_events_per_s": {str(level): round(rate, 2) for level, rate in trials.items()},
+        "bare_at_once": str(best),
+        "bare_trials_events_per_s": {str(way): round(rate, 2) for way, rate in trials.items()},
         "synapse": version,
         "layout": layout,
         "database": database,
@@ -266,26 +266,28 @@ async def measure(courses: int, people: int, rounds: int, layout: str, database:
     }
 
 
-async def best_at_once(bare: Bare, courses: int, people: int) -> tuple[int, dict[int, float]]:
-    """The number of rooms at once at which the bare loop is the fastest, and its rate at each."""
-    rates: dict[int, list[float]] = {min(level, courses): [] for level in AT_ONCE}
+async def best_way(bare: Bare, courses: int, people: int) -> tuple[Way, dict[Way, float]]:
+    """The way in which the bare loop is the fastest, and its rate in each."""
+    ways = dict.fromkeys(Way(min(way.at_once, courses), way.in_waves and courses > 1) for way in WAYS)
+    rates: dict[Way, list[float]] = {way: [] for way in ways}
     for turn in range(TRIALS):
-        for level, measured in rates.items():
+        for number, (way, measured) in enumerate(rates.items()):
             await at_rest(bare.synapse)
-            trial = await bare.slice(level, f"trial{turn}_{level}", invites=max(people // TRIALS, 1))
+            invites = max(people // (2 * TRIALS), 1)
+            trial = await bare.slice(way, f"trial{turn}_{number}", invites=invites)
             measured.append(trial.rate)
-            tell(f"trial {turn + 1}: bare, {level:2} rooms at once: {trial.rate:5.1f} events/s")
-    medians = {level: median(measured) for level, measured in rates.items()}
-    return max(medians, key=lambda level: medians[level]), medians
+            tell(f"trial {turn + 1}: bare, {way} rooms at once: {trial.rate:5.1f} events/s")
+    medians = {way: median(measured) for way, measured in rates.items()}
+    return max(medians, key=lambda way: medians[way]), medians
 
 
-async def alternate(bare: Bare, at_once: int, ours: Sequence[Ours]) -> tuple[list[BareSlice], list[Slice]]:
+async def alternate(bare: Bare, way: Way, ours: Sequence[Ours]) -> tuple[list[BareSlice], list[Slice]]:
     """bare, ours, bare, ours, …, bare."""
     theirs: list[BareSlice] = []
     mine: list[Slice] = []
     for number in range(len(ours) + 1):
         await at_rest(bare.synapse)
-        theirs.append(await bare.slice(at_once, f"slice{number}"))
+        theirs.append(await bare.slice(way, f"slice{number}"))
         tell(f"bare: {theirs[-1].rate:5.1f} events/s")
         if number < len(ours):
             mine.append(await ours[number].slice())
