@@ -7,6 +7,7 @@ place. Only writes into rooms are timed: making one takes longer by itself, and 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,6 +35,7 @@ class Pacing(Unobserved):
         self._working = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._began: float | None = None
+        self._ended = -math.inf
         self._took: list[float] = []
         self._made = 0
         self._refused = 0
@@ -80,10 +82,12 @@ class Pacing(Unobserved):
             return
         now = self._clock()
         if self._began is None:
-            self._began = now - seconds
+            # What was under way when the last round ended would make this one longer than it is.
+            self._began = max(self._ended, now - seconds)
         self._took.append(seconds)
         self._refused += is_refused
         if self._refused or (now - self._began >= SECONDS and len(self._took) >= ANSWERS):
+            self._ended = now
             self._end_round(now - self._began)
 
     def _end_round(self, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from moodle_appservice.domain.pace import FIRST
+from moodle_appservice.domain.pace import FIRST, ROUNDS
 from moodle_appservice.engine.pace import ANSWERS, SECONDS, Pacing
 
 
@@ -35,19 +35,29 @@ class Scene:
             await asyncio.sleep(0)
 
     async def round(
-        self, *, outcome: str = "200", each: float = 0.1, endpoint: str = "POST rooms/invite"
+        self,
+        *,
+        outcome: str = "200",
+        each: float = 0.1,
+        endpoint: str = "POST rooms/invite",
+        every: float = SECONDS / ANSWERS + 0.01,
     ) -> None:
         for _ in range(ANSWERS):
-            self.now += SECONDS / ANSWERS + 0.01
+            self.now += every
             self.pacing.asked_matrix(endpoint, outcome, each)
         await self.settle()
+
+    async def grows(self) -> None:
+        """As many rounds as it takes to try twice as many."""
+        for _ in range(ROUNDS):
+            await self.round()
 
 
 async def test_only_so_many_have_a_place_and_more_when_it_pays() -> None:
     scene = Scene()
     tasks = await scene.start(30)
     assert scene.busy == FIRST
-    await scene.round()
+    await scene.grows()
     assert scene.busy == scene.pacing.limit == 2 * FIRST
     scene.stop.set()
     await asyncio.gather(*tasks)
@@ -78,7 +88,7 @@ async def test_slow_answers_halve_them_and_the_making_of_a_room_does_not_count()
 async def test_they_are_halved_once_until_the_rooms_too_many_are_done() -> None:
     scene = Scene()
     tasks = await scene.start(30)
-    await scene.round()
+    await scene.grows()
     assert scene.busy == 2 * FIRST
     for _ in range(3):
         await scene.round(each=3.0)
@@ -91,6 +101,32 @@ async def test_they_are_halved_once_until_the_rooms_too_many_are_done() -> None:
     assert scene.pacing.limit == FIRST // 2
     scene.stop.set()
     await asyncio.wait(tasks)
+
+
+async def test_a_round_begins_where_the_last_one_ended_however_long_the_answers_take() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    for _ in range(ROUNDS):
+        await scene.round(every=0.2, each=0.4)
+    assert scene.pacing.limit == 2 * FIRST
+    for _ in range(ROUNDS):
+        await scene.round(every=0.18, each=0.8)
+    assert scene.pacing.limit == 4 * FIRST, "answers came more often, so it pays"
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_room_that_is_made_counts_as_work_and_not_as_a_slow_answer() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    await scene.grows()
+    for _ in range(ROUNDS):
+        for _ in range(ANSWERS):
+            scene.pacing.asked_matrix("POST createRoom", "200", 3.0)
+        await scene.round(every=0.2)
+    assert scene.pacing.limit == 4 * FIRST, "fewer invites than before, but rooms beside them"
+    scene.stop.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_with_little_to_do_nothing_is_learnt() -> None:
