@@ -2,7 +2,8 @@
 
 The limit is measured, not assumed: a bare loop (`bare.py`) sends the same events, createRooms with the same content and
 then the same invites, into fresh rooms of its own on the same homeserver, and does nothing else. Small slices of it at
-4, 8 and 16 rooms at once, each on its own or in waves, in turn, tell which way is the best; then whole slices of it
+4, 8 and 16 rooms at once, each on its own or in waves, in turn, tell which way is the best of those in which 95 of 100
+invites are answered within a second: more than that ours must not ask of a homeserver. Then whole slices of it
 alternate with slices of ours (bare, ours, bare, ours, …, bare), each begun when the homeserver has come to rest. A
 slice of ours is the first sync of a new installation with a database of its own, warmed up with one small course before
 all the other courses are switched on in Moodle. Each is compared with the mean of the bare slices before and after it,
@@ -40,6 +41,7 @@ from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
 from moodle_appservice.domain.actions import CreateRoom, Invite
 from moodle_appservice.domain.markers import with_ids
 from moodle_appservice.domain.model import RoomId
+from moodle_appservice.domain.pace import SLOW
 from moodle_appservice.service import Service
 from tests.live.postgres import postgres_server
 
@@ -258,7 +260,7 @@ async def measure(courses: int, people: int, rounds: int, layout: str, database:
         "rounds": rounds,
         **summary(theirs, mine),
         "bare_at_once": str(best),
-        "bare_trials_events_per_s": {str(way): round(rate, 2) for way, rate in trials.items()},
+        **tried_ways(trials),
         "synapse": version,
         "layout": layout,
         "database": database,
@@ -266,19 +268,34 @@ async def measure(courses: int, people: int, rounds: int, layout: str, database:
     }
 
 
-async def best_way(bare: Bare, courses: int, people: int) -> tuple[Way, dict[Way, float]]:
-    """The way in which the bare loop is the fastest, and its rate in each."""
+async def best_way(bare: Bare, courses: int, people: int) -> tuple[Way, dict[Way, list[BareSlice]]]:
+    """The fastest way of the bare loop that keeps answers quick, and what was tried."""
     ways = dict.fromkeys(Way(min(way.at_once, courses), way.in_waves and courses > 1) for way in WAYS)
-    rates: dict[Way, list[float]] = {way: [] for way in ways}
+    trials: dict[Way, list[BareSlice]] = {way: [] for way in ways}
     for turn in range(TRIALS):
-        for number, (way, measured) in enumerate(rates.items()):
+        for number, (way, tried) in enumerate(trials.items()):
             await at_rest(bare.synapse)
             invites = max(people // (2 * TRIALS), 1)
-            trial = await bare.slice(way, f"trial{turn}_{number}", invites=invites)
-            measured.append(trial.rate)
-            tell(f"trial {turn + 1}: bare, {way} rooms at once: {trial.rate:5.1f} events/s")
-    medians = {way: median(measured) for way, measured in rates.items()}
-    return max(medians, key=lambda way: medians[way]), medians
+            tried.append(await bare.slice(way, f"trial{turn}_{number}", invites=invites))
+            tell(
+                f"trial {turn + 1}: bare, {way} rooms at once: {tried[-1].rate:5.1f} events/s, "
+                f"95 of 100 invites within {tried[-1].p95_s:.2f} s"
+            )
+    quick = [way for way, tried in trials.items() if median(one.p95_s for one in tried) <= SLOW]
+    among = quick or [min(trials, key=lambda way: way.at_once)]
+    return max(among, key=lambda way: median(one.rate for one in trials[way])), trials
+
+
+def tried_ways(trials: Mapping[Way, Sequence[BareSlice]]) -> dict[str, dict[str, float]]:
+    """What the trials showed, by way."""
+    return {
+        "bare_trials_events_per_s": {
+            str(way): round(median(one.rate for one in tried), 2) for way, tried in trials.items()
+        },
+        "bare_trials_p95_s": {
+            str(way): round(median(one.p95_s for one in tried), 2) for way, tried in trials.items()
+        },
+    }
 
 
 async def alternate(bare: Bare, way: Way, ours: Sequence[Ours]) -> tuple[list[BareSlice], list[Slice]]:
