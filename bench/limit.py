@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from bench.installation import Installation
-from moodle_appservice.demo.homeserver import EmbeddedSynapse
+from bench.metered import MeteredSynapse
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class BareSlice:
     cpu_s: float
     p95_s: float
     """Seconds within which 95 of 100 invites were answered."""
+    worked_through: int
+    """How often Synapse worked through what follows from events."""
 
     @property
     def rate(self) -> float:
@@ -47,7 +49,7 @@ class Bare:
     """The bare loop's program, and what it is to send: bodies as ours, from the same planner."""
 
     home: Installation
-    synapse: EmbeddedSynapse
+    synapse: MeteredSynapse
     rooms: Sequence[Mapping[str, Any]]
 
     async def slice(self, way: Way, name: str, *, invites: int | None = None) -> BareSlice:
@@ -69,7 +71,7 @@ class Bare:
     async def _send(self, rooms: Sequence[Mapping[str, Any]], way: Way) -> BareSlice:
         job = {"rooms": rooms, "at_once": way.at_once, "in_waves": way.in_waves}
         timeout = aiohttp.ClientTimeout(total=None)
-        cpu = self.synapse.cpu_seconds()
+        cpu, before = self.synapse.cpu_seconds(), await self.synapse.times_worked_through()
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.post(f"http://127.0.0.1:{self.home.port}/run", json=job) as answer,
@@ -78,4 +80,6 @@ class Bare:
                 raise RuntimeError(f"The bare loop failed.\n{self.home.log_end()}")
             told = await answer.json()
         events = sum(len(room["invite"]) for room in rooms)
-        return BareSlice(events, told["wall_s"], self.synapse.cpu_seconds() - cpu, told["p95_s"])
+        cpu = self.synapse.cpu_seconds() - cpu
+        worked_through = await self.synapse.times_worked_through() - before
+        return BareSlice(events, told["wall_s"], cpu, told["p95_s"], worked_through)

@@ -35,6 +35,7 @@ import aiohttp
 
 from bench.installation import DOMAIN, Installation
 from bench.limit import Bare, BareSlice, Way
+from bench.metered import MeteredSynapse
 from moodle_appservice.demo import house
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
@@ -72,6 +73,7 @@ class Slice:
     second_pass: int
     second_pass_canary: int
     peak_rss_mb: float
+    worked_through: int
 
     @property
     def rate(self) -> float:
@@ -84,7 +86,7 @@ class Ours:
     """The service in a new installation of its own."""
 
     home: Installation
-    synapse: EmbeddedSynapse
+    synapse: MeteredSynapse
     university: University
     layout: str
     database: str
@@ -108,7 +110,9 @@ class Ours:
         switch(self.university, ON)
         asked, mark = moodle.counts.total(), self.synapse.mark()
         cpu, own_cpu = self.synapse.cpu_seconds(), self.home.cpu_seconds
+        worked_through = await self.synapse.times_worked_through()
         wall = await self.home.sync()
+        worked_through = await self.synapse.times_worked_through() - worked_through
         cpu, own_cpu = self.synapse.cpu_seconds() - cpu, self.home.cpu_seconds - own_cpu
         asked = moodle.counts.total() - asked
         requests = len(self.synapse.requests_by(self.home.bot, mark))
@@ -128,6 +132,7 @@ class Ours:
             second_pass=len(again) - canary,
             second_pass_canary=canary,
             peak_rss_mb=self.home.peak_rss_mb,
+            worked_through=worked_through,
         )
 
     async def _rooms(self) -> list[str]:
@@ -236,7 +241,7 @@ async def measure(courses: int, people: int, rounds: int, layout: str, database:
         homes = [Installation(Path(folder), f"bench{number}") for number in range(1, rounds + 1)]
         yard = Installation(Path(folder), "bare")
         registrations = [home.registration for home in (*homes, yard)]
-        async with EmbeddedSynapse(server_name=DOMAIN, registrations=registrations) as synapse:
+        async with MeteredSynapse(DOMAIN, registrations) as synapse:
             await make_accounts(synapse, new_university(courses, people))
             rooms = await planned(yard, synapse, new_university(courses, people), layout)
             bare = Bare(yard, synapse, rooms)
@@ -336,6 +341,8 @@ def summary(theirs: Sequence[BareSlice], ours: Sequence[Slice]) -> dict[str, Any
             median(1000 * mine.cpu_s / mine.membership_events for mine in ours), 1
         ),
         "bare_cpu_ms_per_event": round(median(1000 * bare.cpu_s / bare.events for bare in theirs), 1),
+        "worked_through": round(median(mine.worked_through for mine in ours)),
+        "bare_worked_through": round(median(bare.worked_through for bare in theirs)),
         "own_cpu_ms_per_event": round(
             median(1000 * mine.own_cpu_s / mine.membership_events for mine in ours), 1
         ),

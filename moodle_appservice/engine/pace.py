@@ -21,7 +21,7 @@ SECONDS = 1.5
 ANSWERS = 12
 """How many answers it needs."""
 _WRITES = ("POST rooms/", "PUT rooms/")
-_MAKING = "POST createRoom"
+_MAKING = "createRoom"
 
 
 class Pacing(Unobserved):
@@ -76,7 +76,7 @@ class Pacing(Unobserved):
     def asked_matrix(self, endpoint: str, outcome: str, seconds: float) -> None:
         """A request to the homeserver has ended."""
         is_refused = outcome == "429" or outcome.startswith("5")
-        if endpoint == _MAKING and outcome == "200":
+        if endpoint.endswith(_MAKING) and outcome == "200":
             self._made += 1
         if not endpoint.startswith(_WRITES) and not is_refused:
             return
