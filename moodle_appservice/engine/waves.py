@@ -15,9 +15,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-WORTH = 0.6
-"""How long one waits for others, as a part of what an answer takes: more than half, so that any two find together."""
-LONGEST = 0.5
+WORTH = 1.0
+"""How long one waits for others, in times of what an answer takes: with less, two groups could go on by turns."""
+LONGEST = 1.0
 """Seconds that nobody waits longer than."""
 _NEWEST = 0.2
 """What the newest answer counts in the time that an answer takes."""
