@@ -24,8 +24,6 @@ HOLD = 20
 """Rounds until a number is tried again that brought nothing."""
 ROUNDS = 2
 """So many of them tell how many writes a number of rooms brings."""
-
-
 ROOM = 2
 """How many writes into rooms cost a homeserver as much as making one (measured with Synapse)."""
 
@@ -76,7 +74,8 @@ def after(pace: Pace, seen: Round, most: int) -> Pace:
     if pace.limit > most:
         return Pace(most, hold=HOLD)
     if pace.was_slow and seen.p95 <= CALM and pace.limit < most:
-        return Pace(pace.limit + 1, hold=pace.hold - 1, was_slow=pace.hold > 1)
+        hold = max(pace.hold - 1, 0)
+        return Pace(pace.limit + 1, hold=hold, was_slow=hold > 0)
     pace = replace(pace, rates=(*pace.rates, seen.rate)[-ROUNDS:])
     if pace.hold:
         return replace(pace, hold=pace.hold - 1, best=None)

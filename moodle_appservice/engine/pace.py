@@ -76,14 +76,16 @@ class Pacing(Unobserved):
     def asked_matrix(self, endpoint: str, outcome: str, seconds: float) -> None:
         """A request to the homeserver has ended."""
         is_refused = outcome == "429" or outcome.startswith("5")
-        if endpoint.endswith(_MAKING) and outcome == "200":
-            self._made += 1
-        if not endpoint.startswith(_WRITES) and not is_refused:
+        is_made = endpoint.endswith(_MAKING) and outcome == "200"
+        if not endpoint.startswith(_WRITES) and not is_refused and not is_made:
             return
         now = self._clock()
         if self._began is None:
             # What was under way when the last round ended would make this one longer than it is.
             self._began = max(self._ended, now - seconds)
+        if is_made:
+            self._made += 1
+            return
         self._took.append(seconds)
         self._refused += is_refused
         if self._refused or (now - self._began >= SECONDS and len(self._took) >= ANSWERS):

@@ -83,6 +83,17 @@ def test_rooms_that_come_back_one_by_one_end_at_most_at_what_is_allowed() -> Non
     assert pace.limit == 10
 
 
+def test_after_a_long_time_of_answers_that_were_nearly_slow_it_grows_as_ever() -> None:
+    pace = after(Pace(16), Round(20, 2.0, SLOW + 0.1), most=64)
+    for _ in range(HOLD):
+        pace = after(pace, Round(20, 2.0, CALM + 0.1), most=64)
+    limits = []
+    for _ in range(2 * HOLD):
+        pace = after(pace, Round(10 * pace.limit, 2.0, 0.3), most=64)
+        limits.append(pace.limit)
+    assert limits[-1] == 64
+
+
 def test_a_refusal_is_held_however_quick_the_answers_are() -> None:
     pace = after(Pace(8), Round(20, 2.0, 0.1, refused=1), most=64)
     for _ in range(HOLD):

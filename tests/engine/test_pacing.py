@@ -129,6 +129,22 @@ async def test_a_room_that_is_made_counts_as_work_and_not_as_a_slow_answer() -> 
     await asyncio.gather(*tasks)
 
 
+async def test_rooms_that_were_made_before_anybody_was_invited_make_no_round_better() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    for _ in range(500):
+        scene.now += 1.0
+        scene.pacing.asked_matrix("POST createRoom", "200", 0.2)
+    for _ in range(ROUNDS):
+        await scene.round(every=0.2)
+    assert scene.pacing.limit == 2 * FIRST
+    for _ in range(ROUNDS):
+        await scene.round(every=0.15)
+    assert scene.pacing.limit == 4 * FIRST, "more invites than before"
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
 async def test_with_little_to_do_nothing_is_learnt() -> None:
     scene = Scene()
     tasks = await scene.start(FIRST - 1)
