@@ -310,11 +310,18 @@ async def alternate(bare: Bare, way: Way, ours: Sequence[Ours]) -> tuple[list[Ba
     for number in range(len(ours) + 1):
         await at_rest(bare.synapse)
         theirs.append(await bare.slice(way, f"slice{number}"))
-        tell(f"bare: {theirs[-1].rate:5.1f} events/s")
+        tell(f"bare: {theirs[-1].rate:5.1f} events/s, {processor_ms(theirs[-1])}")
         if number < len(ours):
             mine.append(await ours[number].slice())
-            tell(f"ours: {mine[-1].rate:5.1f} events/s, {mine[-1].wall_s:.1f} s")
+            tell(f"ours: {mine[-1].rate:5.1f} events/s, {processor_ms(mine[-1])}")
     return theirs, mine
+
+
+def processor_ms(part: BareSlice | Slice) -> str:
+    """What an event cost the homeserver in this slice, and how much of its time it was at work."""
+    events = part.rate * part.wall_s
+    busy = part.cpu_s / part.wall_s
+    return f"{part.wall_s:.1f} s, {1000 * part.cpu_s / events:.0f} ms of a processor each, {busy:.0%} at work"
 
 
 def summary(theirs: Sequence[BareSlice], ours: Sequence[Slice]) -> dict[str, Any]:

@@ -233,6 +233,7 @@ class Assembly:
             *(self._freshness, self._troubles, self.settled, self.keeping.returning),
             Departed(self._rooms, self._hands, store, self.gate, self._troubles, rules, clock),
             *(self._observer, self._images, self._tree),
+            is_crowded=lambda: self.pace.is_crowded,
         )
 
     def _build_site(self) -> None:

@@ -24,8 +24,10 @@ HOLD = 20
 """Rounds until a number is tried again that brought nothing."""
 ROUNDS = 2
 """So many of them tell how many writes a number of rooms brings."""
-ROOM = 2
+ROOM = 4
 """How many writes into rooms cost a homeserver as much as making one (measured with Synapse)."""
+ENOUGH = 0.75
+"""Of the number at which answers were slow: so many may come back, one by one, before the hold is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,14 @@ class Round:
 class Pace:
     """`limit`: rooms at once. `best`: the number before this one and its rate; `hold`: rounds without another try.
 
-    `was_slow`: the hold is for slow answers, and only for more than one room at a time. `rates`: of the last rounds at
-    this number.
+    `slow_at`: answers were slow at this number; until there are more again, one room at a time comes back.
+    `rates`: of the last rounds at this number.
     """
 
     limit: int = FIRST
     best: tuple[int, float] | None = None
     hold: int = 0
-    was_slow: bool = False
+    slow_at: int | None = None
     rates: tuple[float, ...] = ()
 
     @property
@@ -70,12 +72,12 @@ def after(pace: Pace, seen: Round, most: int) -> Pace:
     """The pace of the next round, at most `most` rooms at once."""
     most = max(LEAST, most)
     if seen.refused or seen.p95 > SLOW:
-        return Pace(_within(pace.limit // 2, most), hold=HOLD, was_slow=not seen.refused)
+        slow_at = None if seen.refused else pace.limit
+        return Pace(_within(pace.limit // 2, most), hold=HOLD, slow_at=slow_at)
     if pace.limit > most:
         return Pace(most, hold=HOLD)
-    if pace.was_slow and seen.p95 <= CALM and pace.limit < most:
-        hold = max(pace.hold - 1, 0)
-        return Pace(pace.limit + 1, hold=hold, was_slow=hold > 0)
+    if pace.slow_at is not None:
+        return _after_slow(replace(pace, hold=max(pace.hold - 1, 0)), pace.slow_at, seen, most)
     pace = replace(pace, rates=(*pace.rates, seen.rate)[-ROUNDS:])
     if pace.hold:
         return replace(pace, hold=pace.hold - 1, best=None)
@@ -86,6 +88,15 @@ def after(pace: Pace, seen: Round, most: int) -> Pace:
     if pace.limit == most:
         return Pace(most, hold=HOLD)
     return Pace(_within(pace.limit * 2, most), best=(pace.limit, pace.rate))
+
+
+def _after_slow(pace: Pace, slow_at: int, seen: Round, most: int) -> Pace:
+    """One more where there is room for it; during the hold not nearly as many again as were too many."""
+    bound = ENOUGH * slow_at if pace.hold else most
+    if seen.p95 > CALM or pace.limit >= min(most, bound):
+        return pace
+    limit = pace.limit + 1
+    return replace(pace, limit=limit, slow_at=slow_at if limit <= slow_at else None)
 
 
 def _within(limit: int, most: int) -> int:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
@@ -91,6 +92,7 @@ class _Work:
     signal: str
     result: SliceResult
     alone: bool
+    look: object
     before: dict[tuple[RoomId, UserId], Before] = field(default_factory=dict)
     bookings: Bookings = field(default_factory=Bookings)
 
@@ -143,23 +145,35 @@ class Hands:
         *,
         signal: str,
         alone: bool = False,
+        look: object = None,
     ) -> SliceResult:
         """Carry out the first steps of a plan. `rooms`: those that there are; the ids of new ones are filled in.
 
-        `alone`: somebody waits for it, so that no invite waits for those of other rooms.
+        `alone`: somebody waits for it, so that no invite waits for those of other rooms. `look`: the slice is one of
+        several of this look.
 
         Raises `TemporaryFailure` when the homeserver is the trouble, and what stops the making of the only room.
         """
         result = SliceResult(left=len(steps), rooms=dict(rooms))
-        work = _Work(course_id, steps[: self._limits.actions], signal, result, alone)
+        look_of_its_own = object()
+        work = _Work(course_id, steps[: self._limits.actions], signal, result, alone, look or look_of_its_own)
         for room, room_id in rooms.items():
             await self._intend(room, room_id, work)
         try:
             await self._work_off(work)
         finally:
-            self._waves.leave(work)
+            self._waves.leave(look_of_its_own)
             await work.bookings.settle()
         return result
+
+    @contextmanager
+    def look(self) -> Iterator[object]:
+        """One look with several slices: also between them other rooms wait for its next invite."""
+        look = object()
+        try:
+            yield look
+        finally:
+            self._waves.leave(look)
 
     async def _work_off(self, work: _Work) -> None:
         ends = self._clock.now() + self._limits.seconds
@@ -168,7 +182,7 @@ class Hands:
             if result.done and self._clock.now() >= ends:
                 break
             if not isinstance(step.action, Invite):
-                self._waves.leave(work)
+                self._waves.leave(work.look)
                 await work.bookings.settle()
             if not _must_wait(step, result):
                 step = Step(step.room, _filled(step.action, ids))
@@ -231,7 +245,7 @@ class Hands:
         before = await self._before(room_id, action, work)
         try:
             if isinstance(action, Invite) and not work.alone:
-                async with self._waves.turn(work):
+                async with self._waves.turn(work.look):
                     event_id = await self._request(step.room, room_id, action)
             else:
                 event_id = await self._request(step.room, room_id, action)

@@ -6,7 +6,7 @@ People whom nobody has looked at yet are sent through their own key first; the c
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 
 from ..domain.actions import Departure, Step, takes_out
@@ -43,6 +43,8 @@ from .settled import Settled
 from .tree import SpaceTree
 from .troubles import Troubles
 
+TURN = 5.0
+"""Seconds after which a course makes room for others that are as urgent as what is left of it."""
 LONGEST_LOOK = 10.0
 """Seconds after which a course is planned anew although nobody waits for anything."""
 _PRIORITIES = {
@@ -81,7 +83,9 @@ class CourseSync:
         observer: Observer = UNOBSERVED,
         images: CourseImages | None = None,
         tree: SpaceTree | None = None,
+        is_crowded: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_crowded = is_crowded
         self._images = images
         self._tree = tree
         self._departed = departed
@@ -226,24 +230,37 @@ class CourseSync:
     async def _slices(
         self, course_id: CourseId, prepared: Prepared, steps: tuple[Step, ...], taken: Taken, epoch: int
     ) -> tuple[Step, ...] | None:
-        """Slice after slice as long as nobody waits for us; what is left then, None: everything is planned anew."""
-        ends = self._clock.now() + LONGEST_LOOK
+        """Slice after slice until others go first; what is left then, None: everything is planned anew."""
+        began = self._clock.now()
         is_hurried = taken.priority <= Priority.HINT
         signal = ",".join(sorted(taken.signals))
         rooms = prepared.ids
-        while steps:
-            if not await self._gate.before_writes(epoch):
-                return None
-            part = steps if is_hurried else urgent_part(steps)
-            result = await self._hands.slice(course_id, rooms, part, signal=signal, alone=is_hurried)
-            begun, rooms = part[: len(part) - result.left], result.rooms
-            self._book_troubles(course_id, begun, result)
-            steps = steps[len(begun) :]
-            if not result.done:
-                return None
-            if result.failures or self._queue.presses(taken) or self._clock.now() >= ends:
-                break
+        with self._hands.look() as look:
+            while steps:
+                if not await self._gate.before_writes(epoch):
+                    return None
+                part = steps if is_hurried else urgent_part(steps)
+                result = await self._hands.slice(
+                    course_id, rooms, part, signal=signal, alone=is_hurried, look=look
+                )
+                begun, rooms = part[: len(part) - result.left], result.rooms
+                self._book_troubles(course_id, begun, result)
+                steps = steps[len(begun) :]
+                if not result.done:
+                    return None
+                if result.failures or self._is_over(taken, steps, began):
+                    break
         return steps
+
+    def _is_over(self, taken: Taken, steps: Sequence[Step], began: float) -> bool:
+        """Whether others go first now: at once whoever is more urgent than what is left here, after a turn anybody.
+
+        So it is too where the homeserver is to be asked for less at once.
+        """
+        lasted = self._clock.now() - began
+        above = _PRIORITIES[urgency(steps)] if lasted < TURN else None
+        is_full = self._is_crowded() or lasted >= LONGEST_LOOK
+        return is_full or self._queue.presses(taken, above=above)
 
     def _book_troubles(self, course_id: CourseId, begun: tuple[Step, ...], result: SliceResult) -> None:
         failed = [step for step, _ in result.failures]

@@ -33,6 +33,7 @@ class Pacing(Unobserved):
         self._pace = Pace(min(FIRST, most()))
         self._taken = 0
         self._working = 0
+        self._most_working = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._began: float | None = None
         self._ended = -math.inf
@@ -44,6 +45,11 @@ class Pacing(Unobserved):
     def limit(self) -> int:
         """Rooms that are written at once now."""
         return max(1, min(self._pace.limit, self._most()))
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more rooms are being written than there are to be."""
+        return self._working > self.limit
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -68,6 +74,7 @@ class Pacing(Unobserved):
     def at_work(self) -> Iterator[None]:
         """Whoever has a place has something to do there."""
         self._working += 1
+        self._most_working = max(self._most_working, self._working)
         try:
             yield
         finally:
@@ -98,10 +105,11 @@ class Pacing(Unobserved):
         seen = Round(len(took) + ROOM * self._made, seconds, p95, self._refused)
         # Where less is to do than may be done at once, nothing is learnt about how much it could be. Rooms keep their
         # places until their slices end: until then a halving is not in force, and slow answers call for no other one.
-        is_in_force = self._working <= self.limit
+        is_in_force = self._most_working <= self.limit
         if is_in_force and (self._refused or p95 > SLOW or self._working == self.limit):
             self._pace = after(self._pace, seen, self._most())
         self._took, self._made, self._refused, self._began = [], 0, 0, None
+        self._most_working = self._working
         self._let_in()
 
     def _give_back(self) -> None:

@@ -122,8 +122,11 @@ class Queue(Protocol):
         """Wait until nothing is due, running, or waiting for a retry within the next minute."""
         ...
 
-    def presses(self, taken: Taken) -> bool:
-        """Whether whoever has this key in hand should give it back soon: others wait, or a signal for it has come."""
+    def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
+        """Whether whoever has this key in hand should give it back soon: others wait, or a signal for it has come.
+
+        `above`: only those others count that are more urgent than this.
+        """
         ...
 
     def depth(self) -> int:

@@ -59,6 +59,8 @@ def test_slow_answers_halve_it() -> None:
     limits = server(best=64, slow_from=16)
     assert numbers(limits)[:4] == [4, 8, 16, 8]
     assert max(limits) == 16
+    assert numbers(limits)[4:9] == [9, 10, 11, 12, 13], "three quarters of what was slow"
+    assert limits.index(13) - limits.index(12) > HOLD // 2, "until the hold is over"
 
 
 def test_one_round_that_is_better_by_chance_is_not_enough() -> None:

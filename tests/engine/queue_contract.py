@@ -47,7 +47,7 @@ class QueueDesk(Protocol):
         """For how many seconds the key that waits longest has been due."""
         ...
 
-    async def presses(self, taken: Taken) -> bool:
+    async def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
         """What the queue says when it has looked again."""
         ...
 
@@ -268,6 +268,17 @@ async def test_whoever_has_a_key_is_pressed_by_those_who_wait_and_by_a_signal_fo
     assert not await desk.presses(again), "nobody waits yet"
     await desk.advance(600)
     assert await desk.presses(again)
+
+
+async def test_whoever_has_a_key_may_be_pressed_only_by_those_who_are_more_urgent(desk: QueueDesk) -> None:
+    await desk.queue.add(A)
+    taken = await desk.take_now()
+    assert not await desk.presses(taken, above=Priority.REST), "nobody waits"
+    await desk.queue.add(B, priority=Priority.PASS)
+    assert await desk.presses(taken, above=Priority.REST)
+    assert not await desk.presses(taken, above=Priority.PASS), "who is as urgent does not press"
+    await desk.queue.add(B, priority=Priority.HINT)
+    assert await desk.presses(taken, above=Priority.PASS)
 
 
 async def test_idle_waits_for_what_is_due_and_for_what_runs(desk: QueueDesk) -> None:

@@ -10,7 +10,7 @@ from moodle_appservice.domain.rules import IdentityRules
 from moodle_appservice.engine.apply import Limits
 from moodle_appservice.engine.course import Outcome
 from moodle_appservice.errors import TemporaryFailure
-from moodle_appservice.ports import CourseRow, course_key, person_key
+from moodle_appservice.ports import CourseRow, Priority, course_key, person_key
 from tests.engine.world import World
 
 MANY = range(101, 131)
@@ -294,6 +294,48 @@ async def test_a_slice_ends_when_its_time_is_over_but_not_before_one_action(worl
         sent.append(len(world.matrix.made("invite")))
     assert sent == [0, 2, 4], "the room first, then its people"
     assert len(world.matrix.made("invite")) == 5
+
+
+async def test_a_course_makes_room_for_others_of_its_kind_after_a_turn_and_at_once_for_more_urgent_ones(
+    world: World,
+) -> None:
+    world.limits = Limits(actions=2)
+    world.rebuild()
+    course_id = await world.course(students=MANY[:30])
+
+    async def takes_a_second() -> None:
+        world.clock.advance(1)
+        world.matrix.before("invite", takes_a_second)
+
+    world.matrix.before("invite", takes_a_second)
+    await world.look(course_id)
+    await world.look_at_people()
+    await world.queue.add(course_key(CourseId(43)), priority=Priority.REST)
+    sent = [len(world.matrix.made("invite"))]
+    for _ in range(3):
+        assert await world.look(course_id) is Outcome.MORE
+        sent.append(len(world.matrix.made("invite")))
+    await world.somebody_waits()
+    for _ in range(2):
+        assert await world.look(course_id) is Outcome.MORE
+        sent.append(len(world.matrix.made("invite")))
+    assert sent == [0, 6, 12, 18, 20, 22]
+
+
+async def test_a_look_ends_with_its_slice_where_the_homeserver_is_to_be_asked_for_less_at_once(
+    world: World,
+) -> None:
+    world.limits = Limits(actions=4)
+    world.rebuild()
+    course_id = await world.course(students=MANY[:10])
+    await world.look(course_id)
+    await world.look_at_people()
+    world.is_crowded = True
+    sent = []
+    while await world.look(course_id) is Outcome.MORE:
+        sent.append(len(world.matrix.made("invite")))
+    assert sent == [0, 4, 8]
+    assert len(world.matrix.made("invite")) == 10
 
 
 async def test_between_slices_a_newer_fact_changes_the_plan(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from moodle_appservice.engine.queues.memory import MemoryQueue
-from moodle_appservice.ports import Taken
+from moodle_appservice.ports import Priority, Taken
 from tests.engine.queue_contract import *  # noqa: F403
 from tests.engine.queue_contract import A, B
 from tests.engine.queue_machine import QueueMachine
@@ -53,8 +53,8 @@ class MemoryDesk:
     async def oldest(self) -> float:
         return self.queue.oldest()
 
-    async def presses(self, taken: Taken) -> bool:
-        return self.queue.presses(taken)
+    async def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
+        return self.queue.presses(taken, above=above)
 
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         for _ in range(20):

@@ -98,7 +98,23 @@ async def test_they_are_halved_once_until_the_rooms_too_many_are_done() -> None:
         task.cancel()
     await scene.settle()
     await scene.round(each=3.0)
+    assert scene.pacing.limit == FIRST, "this round began with more"
+    await scene.round(each=3.0)
     assert scene.pacing.limit == FIRST // 2
+    scene.stop.set()
+    await asyncio.wait(tasks)
+
+
+async def test_who_writes_hears_that_there_are_more_than_may_be() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    assert not scene.pacing.is_crowded
+    scene.pacing.asked_matrix("POST rooms/invite", "429", 0.1)
+    assert scene.pacing.is_crowded
+    for task in tasks[: FIRST // 2]:
+        task.cancel()
+    await scene.settle()
+    assert not scene.pacing.is_crowded
     scene.stop.set()
     await asyncio.wait(tasks)
 

@@ -68,6 +68,7 @@ class World:
         self.picture_list: FakePictureList | None = None
         """Where the facts tell no pictures, as reports do."""
         self.limits = Limits()
+        self.is_crowded = False
         self.patience = 0.05
         self.turn_rules: TurnRules | None = None
         self.budget: Budget | None = None
@@ -120,6 +121,7 @@ class World:
             departed,
             images=images,
             tree=self.tree,
+            is_crowded=lambda: self.is_crowded,
         )
         self.space_planner = SpacePlanner(
             self.tree, self.store, self.rooms, self.rules, self.clock, self.accounts.rights
@@ -189,8 +191,8 @@ class World:
         )
 
     async def somebody_waits(self) -> None:
-        """Another course is due, so that a look at one ends with its slice."""
-        await self.queue.add(course_key(CourseId(999_999)))
+        """A more urgent course is due, so that a look at one ends with its slice."""
+        await self.queue.add(course_key(CourseId(999_999)), priority=Priority.HINT)
 
     async def switch_on(self, course_id: CourseId) -> None:
         """Book a course as one that has a room."""

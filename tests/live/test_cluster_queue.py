@@ -77,9 +77,9 @@ class ClusterDesk:
     async def oldest(self) -> float:
         return await self.jobs.oldest()
 
-    async def presses(self, taken: Taken) -> bool:
+    async def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
         self.queue._due = await self.jobs.due()
-        return self.queue.presses(taken)
+        return self.queue.presses(taken, above=above)
 
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:
         """Whether the queue has looked for a key once more and the task still has none."""

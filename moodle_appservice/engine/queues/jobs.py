@@ -53,7 +53,7 @@ _DEPTH = """SELECT count(DISTINCT lock) AS number FROM procrastinate_jobs WHERE 
 _OLDEST = """SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - GREATEST(job.scheduled_at, event.at))), 0) AS seconds
     FROM procrastinate_jobs AS job JOIN procrastinate_events AS event ON event.job_id = job.id
     WHERE event.type = 'deferred' AND job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= now())"""
-_DUE = """SELECT count(*) AS number FROM procrastinate_jobs
+_DUE = """SELECT max(priority) AS highest FROM procrastinate_jobs
     WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())"""
 _BUSY = """SELECT count(*) AS number FROM procrastinate_jobs WHERE status = 'doing'
     OR (status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now() + make_interval(secs => %(soon)s)))"""
@@ -212,10 +212,11 @@ class Jobs:
         async with _usable():
             return float((await self._connector.execute_query_one_async(_OLDEST))["seconds"])
 
-    async def due(self) -> int:
-        """How many wait whose time has come."""
+    async def due(self) -> Priority | None:
+        """How urgent the most urgent of those is whose time has come; None where nobody waits."""
         async with _usable():
-            return int((await self._connector.execute_query_one_async(_DUE))["number"])
+            highest = (await self._connector.execute_query_one_async(_DUE))["highest"]
+            return None if highest is None else Priority(-highest)
 
     async def busy(self, *, soon: float) -> int:
         """How many are running, due, or due within so many seconds."""

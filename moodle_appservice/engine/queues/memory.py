@@ -114,11 +114,13 @@ class MemoryQueue:
             while not self._is_idle():
                 await self._changed.wait()
 
-    def presses(self, taken: Taken) -> bool:
-        """Whether others wait, or a signal for this key has come."""
+    def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
+        """Whether others wait (that are more urgent than `above`), or a signal for this key has come."""
         now = self._clock.now()
         return taken.key in self._again or any(
-            one.not_before <= now for key, one in self._waiting.items() if key.kind == taken.key.kind
+            one.not_before <= now and (above is None or one.priority < above)
+            for key, one in self._waiting.items()
+            if key.kind == taken.key.kind
         )
 
     def depth(self) -> int:

@@ -66,7 +66,7 @@ class ProcrastinateQueue:
         self._takers: list[_Taker] = []
         self._added = asyncio.Event()
         self._depth = 0
-        self._due = 0
+        self._due: Priority | None = None
         self._oldest = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -136,10 +136,10 @@ class ProcrastinateQueue:
         if self._when_idle is not None:
             await self._when_idle()
 
-    def presses(self, taken: Taken) -> bool:
-        """Whether others wait, or a signal for this key has come, as seen a moment ago."""
+    def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
+        """Whether others wait (that are more urgent than `above`), or a signal for this key, as seen a moment ago."""
         del taken
-        return self._due > 0
+        return self._due is not None and (above is None or self._due < above)
 
     def depth(self) -> int:
         """How many keys wait or run, as counted a moment ago."""
