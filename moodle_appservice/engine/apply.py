@@ -14,7 +14,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
@@ -181,8 +181,9 @@ class Hands:
         for step in work.part:
             if result.done and self._clock.now() >= ends:
                 break
-            if not isinstance(step.action, Invite):
+            if not isinstance(step.action, Invite | CreateRoom):
                 self._waves.leave(work.look)
+            if not isinstance(step.action, Invite):
                 await work.bookings.settle()
             if not _must_wait(step, result):
                 step = Step(step.room, _filled(step.action, ids))
@@ -229,7 +230,8 @@ class Hands:
 
     async def _create(self, action: CreateRoom, work: _Work) -> RoomId | None:
         try:
-            room_id = await self._matrix.create_room(action.content)
+            async with self._turn(work):
+                room_id = await self._matrix.create_room(action.content)
         except AliasTaken:
             await self._rooms.take_alias(action.room, action.alias, generation=_generation(action))
             return None
@@ -244,10 +246,7 @@ class Hands:
         action = step.action
         before = await self._before(room_id, action, work)
         try:
-            if isinstance(action, Invite) and not work.alone:
-                async with self._waves.turn(work.look):
-                    event_id = await self._request(step.room, room_id, action)
-            else:
+            async with self._turn(work) if isinstance(action, Invite) else nullcontext():
                 event_id = await self._request(step.room, room_id, action)
         except (AlreadyThere, NotThere) as surprise:
             await self._store.mirror.mark_stale(room_id)
@@ -270,6 +269,10 @@ class Hands:
         await self._book(action, room_id, work, before=before)
         if self._on_invited is not None:
             self._on_invited(room, room_id, action)
+
+    def _turn(self, work: _Work) -> AbstractAsyncContextManager[None]:
+        """With other rooms, or at once where somebody waits."""
+        return nullcontext() if work.alone else self._waves.turn(work.look)
 
     async def _request(self, room: RoomKey, room_id: RoomId, action: Action) -> EventId | None:
         match action:

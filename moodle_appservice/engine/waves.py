@@ -1,4 +1,4 @@
-"""Invites to many rooms, sent together.
+"""Invites to many rooms, and the making of rooms, sent together.
 
 After each event a homeserver works through what follows from it: pushes to application services, statistics, the user
 directory, other servers. It does so for all events at once that have come in the meantime, so eight events that come
@@ -24,7 +24,7 @@ _NEWEST = 0.2
 
 
 class Waves:
-    """`clock`: seconds that go on by themselves. A room is known by any object of its own."""
+    """`clock`: seconds that go on by themselves. A room is known by any object of its own, such as a look at it."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,13 +1,17 @@
-"""Invites to many rooms go out together, and nobody waits long for whoever does not come."""
+"""Invites to many rooms and new rooms go out together, and nobody waits long for whoever does not come."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from moodle_appservice.engine.course import Outcome
 from moodle_appservice.engine.waves import Waves
+from moodle_appservice.ports import Priority, Taken, course_key
+from tests.engine.world import World
 
 
 class Scene:
@@ -118,3 +122,29 @@ async def test_a_room_that_is_stopped_while_it_waits_keeps_nobody(scene: Scene) 
     await scene.answered("a")
     await scene.asks("a")
     assert scene.sent == ["a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("priority", "together"),
+    [(Priority.PASS, True), (Priority.REST, True), (Priority.HINT, False), (Priority.WAITING_PERSON, False)],
+)
+async def test_a_new_room_and_its_invites_go_with_those_of_others_unless_somebody_waits_for_them(
+    world: World, monkeypatch: pytest.MonkeyPatch, priority: Priority, together: bool
+) -> None:
+    turns: list[object] = []
+    original = Waves.turn
+
+    def turn(waves: Waves, room: object) -> AbstractAsyncContextManager[None]:
+        turns.append(room)
+        return original(waves, room)
+
+    monkeypatch.setattr(Waves, "turn", turn)
+    course_id = await world.course(students=[8, 9])
+    await world.look(course_id)
+    await world.look_at_people()
+    taken = Taken(course_key(course_id), priority, 0, frozenset({"pass"}))
+    while await world.courses.run(taken) is not Outcome.DONE:
+        assert not turns or len(world.matrix.made("create_room")) == 1
+    assert len(world.matrix.made("invite")) == 2
+    assert len(turns) == (3 if together else 0)
+    assert len(set(turns)) <= 1, "one look"
