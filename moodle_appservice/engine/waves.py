@@ -4,8 +4,8 @@ After each event a homeserver works through what follows from it: pushes to appl
 directory, other servers. It does so for all events at once that have come in the meantime, so eight events that come
 together cost less than eight that come one by one. Whoever has an invite to send therefore waits for the other rooms
 that are at theirs, as long as that is worth it: answers to a wave come together too, so that rooms which once go
-together stay together. Who comes too late for a wave (a server far away takes its time) is not waited for again until
-it has its next one to send.
+together stay together. Where the homeserver has nothing of ours to do meanwhile, one waits for a moment only. Who comes
+too late for a wave (a server far away takes its time) is not waited for again until it has its next one to send.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from contextlib import asynccontextmanager
 
 WORTH = 1.0
 """How long one waits for others, in times of what an answer takes: with less, two groups could go on by turns."""
+MOMENT = 0.1
+"""How long where nothing is under way, in the same times: so long the homeserver still works after its last answer."""
 LONGEST = 1.0
 """Seconds that nobody waits longer than."""
 _NEWEST = 0.2
@@ -32,6 +34,7 @@ class Waves:
         self._waiting: dict[object, asyncio.Future[None]] = {}
         self._patience: asyncio.TimerHandle | None = None
         self._took = 0.0
+        self._under_way = 0
 
     @asynccontextmanager
     async def turn(self, room: object) -> AsyncIterator[None]:
@@ -45,9 +48,14 @@ class Waves:
         finally:
             self._waiting.pop(room, None)
         began = self._clock()
-        yield
-        took = self._clock() - began
-        self._took = took if not self._took else self._took + _NEWEST * (took - self._took)
+        self._under_way += 1
+        try:
+            yield
+            took = self._clock() - began
+            self._took = took if not self._took else self._took + _NEWEST * (took - self._took)
+        finally:
+            self._under_way -= 1
+            self._look()
 
     def leave(self, room: object) -> None:
         """This room has no invite to send next."""
@@ -59,9 +67,14 @@ class Waves:
             return
         if self._waiting.keys() >= self._at_it:
             self._go()
-        elif self._patience is None:
-            seconds = min(self._took * WORTH, LONGEST)
-            self._patience = asyncio.get_running_loop().call_later(seconds, self._go_without_others)
+            return
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(self._took * (WORTH if self._under_way else MOMENT), LONGEST)
+        if self._patience is not None:
+            if self._patience.when() <= until:
+                return
+            self._patience.cancel()
+        self._patience = loop.call_at(until, self._go_without_others)
 
     def _go_without_others(self) -> None:
         self._at_it = set(self._waiting)

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from moodle_appservice.engine.course import Outcome
-from moodle_appservice.engine.waves import Waves
+from moodle_appservice.engine.waves import MOMENT, Waves
 from moodle_appservice.ports import Priority, Taken, course_key
 from tests.engine.world import World
 
@@ -110,6 +110,21 @@ async def test_whoever_comes_too_late_is_waited_for_once(scene: Scene) -> None:
     await scene.answered("b", "c")
     await scene.asks("b", "c")
     assert sorted(scene.sent[-3:]) == ["b", "c", "far away"]
+
+
+async def test_where_the_homeserver_has_nothing_to_do_one_waits_for_a_moment_only(scene: Scene) -> None:
+    def patience() -> float:
+        assert scene.waves._patience is not None
+        return scene.waves._patience.when() - asyncio.get_running_loop().time()
+
+    await scene.takes(0.8)
+    await scene.asks("a")
+    await scene.asks("b")
+    assert patience() > 0.4, "a is under way"
+    await scene.answered("a")
+    assert patience() <= 0.8 * MOMENT, "a has its next one to send, or it comes too late"
+    await scene.asks("a")
+    assert sorted(scene.sent) == ["a", "a", "b"]
 
 
 async def test_a_room_that_is_stopped_while_it_waits_keeps_nobody(scene: Scene) -> None:
