@@ -4,7 +4,8 @@ Each room has one write in flight. A round is some seconds in which all of them 
 bring more writes per second, there are twice as many in the next round; when they bring nothing, it was the number
 before that was right, and it is tried again only after a while. An answer that took long, a refusal for our rate, or
 a failure of the server halve the number. Where that was for slow answers, one room comes back with each round whose
-answers are quick: rooms that are being made, for instance, slow everything down for a moment.
+answers are quick (rooms that are being made, for instance, slow everything down for a moment), but for a while not
+nearly as many as were too many.
 """
 
 from __future__ import annotations

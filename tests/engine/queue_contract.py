@@ -281,6 +281,16 @@ async def test_whoever_has_a_key_may_be_pressed_only_by_those_who_are_more_urgen
     assert await desk.presses(taken, above=Priority.PASS)
 
 
+async def test_a_signal_for_a_key_in_hand_presses_however_urgent_it_is(desk: QueueDesk) -> None:
+    await desk.queue.add(A)
+    taken = await desk.take_now()
+    await desk.queue.add(A, signal="event", priority=Priority.REST)
+    assert await desk.presses(taken, above=Priority.HINT)
+    await desk.queue.done(taken)
+    again = await desk.take_now()
+    assert not await desk.presses(again, above=Priority.HINT)
+
+
 async def test_idle_waits_for_what_is_due_and_for_what_runs(desk: QueueDesk) -> None:
     await desk.queue.idle()
     await desk.queue.add(SITE)

@@ -78,7 +78,7 @@ class ClusterDesk:
         return await self.jobs.oldest()
 
     async def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
-        self.queue._due = await self.jobs.due()
+        await self.queue.count()
         return self.queue.presses(taken, above=above)
 
     async def is_waiting(self, task: asyncio.Task[Any]) -> bool:

@@ -55,6 +55,9 @@ _OLDEST = """SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - GREATEST(job.schedul
     WHERE event.type = 'deferred' AND job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= now())"""
 _DUE = """SELECT max(priority) AS highest FROM procrastinate_jobs
     WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())"""
+_AGAIN = """SELECT waiting.lock AS key FROM procrastinate_jobs AS waiting
+    JOIN procrastinate_jobs AS doing ON doing.lock = waiting.lock
+    WHERE waiting.status = 'todo' AND doing.status = 'doing'"""
 _BUSY = """SELECT count(*) AS number FROM procrastinate_jobs WHERE status = 'doing'
     OR (status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now() + make_interval(secs => %(soon)s)))"""
 _RENEW = """UPDATE procrastinate_workers SET last_heartbeat = now()
@@ -217,6 +220,12 @@ class Jobs:
         async with _usable():
             highest = (await self._connector.execute_query_one_async(_DUE))["highest"]
             return None if highest is None else Priority(-highest)
+
+    async def again(self) -> frozenset[str]:
+        """Keys in somebody's hands for which a signal has come."""
+        async with _usable():
+            rows = await self._connector.execute_query_all_async(_AGAIN)
+            return frozenset(str(row["key"]) for row in rows)
 
     async def busy(self, *, soon: float) -> int:
         """How many are running, due, or due within so many seconds."""

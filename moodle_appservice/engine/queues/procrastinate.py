@@ -67,6 +67,7 @@ class ProcrastinateQueue:
         self._added = asyncio.Event()
         self._depth = 0
         self._due: Priority | None = None
+        self._again: frozenset[str] = frozenset()
         self._oldest = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -138,8 +139,8 @@ class ProcrastinateQueue:
 
     def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
         """Whether others wait (that are more urgent than `above`), or a signal for this key, as seen a moment ago."""
-        del taken
-        return self._due is not None and (above is None or self._due < above)
+        others = self._due is not None and (above is None or self._due < above)
+        return others or str(taken.key) in self._again
 
     def depth(self) -> int:
         """How many keys wait or run, as counted a moment ago."""
@@ -169,6 +170,11 @@ class ProcrastinateQueue:
         self._held[held.taken.key] = held
         return held.taken
 
+    async def count(self) -> None:
+        """See how many keys wait, since when, and who presses."""
+        self._depth, self._oldest = await self._jobs.depth(), await self._jobs.oldest()
+        self._due, self._again = await self._jobs.due(), await self._jobs.again()
+
     async def _hand_out(self) -> None:
         counted = 0.0
         while True:
@@ -177,8 +183,7 @@ class ProcrastinateQueue:
                 while await self._serve():
                     pass
                 if time.monotonic() - counted > LOOK_EVERY:
-                    self._depth, self._oldest = await self._jobs.depth(), await self._jobs.oldest()
-                    self._due = await self._jobs.due()
+                    await self.count()
                     counted = time.monotonic()
             except TemporaryFailure as failure:
                 log.warning("%s", failure)
