@@ -36,7 +36,7 @@ from .departed import Departed
 from .endings import ENDING
 from .freshness import CONTINUED, Freshness
 from .gate import Gate
-from .people import FOR_COURSE
+from .people import for_course
 from .planning import CoursePlanner, Prepared, PreparedRoom
 from .returning import Returning
 from .settled import Settled
@@ -122,7 +122,8 @@ class CourseSync:
             course_id, not_older_than=self._freshness.oldest_allowed(taken, self._clock.now())
         )
         if prepared.nobody_looked_at:
-            await self._send_people(prepared.nobody_looked_at, signal=f"{FOR_COURSE}{course_id}")
+            signal = for_course(course_id, taken.priority)
+            await self._send_people(prepared.nobody_looked_at, signal=signal)
             return Outcome.WAITING
         if await self._returning.settle(prepared.rooms):
             return Outcome.MORE

@@ -46,7 +46,7 @@ _MATRIX_ID = re.compile(r"@[a-z0-9._=\-/+]+:[A-Za-z0-9.\-:\[\]]*[A-Za-z0-9\]]")
 _OF_USER = re.compile(r" \(user id \d+\)")
 HIDDEN = "Moodle does not show this account to our web service user."
 FOR_COURSE = "course:"
-"""Signals of this form name the course that waits for the person."""
+"""Signals of this form name the course that waits for the person, and how urgent it is; see `for_course`."""
 REFUSED = "refused"
 """The kind of the audit line that tells of an account that was kept from somebody."""
 RETRY_REMOTE = 600.0
@@ -237,15 +237,27 @@ class PersonFinder:
         return replace(before, trust=Trust.DERIVED) if is_of_our_making else None
 
     async def _wake_courses(self, user_id: MoodleUserId, taken: Taken, *, changed: bool) -> None:
-        courses = {
-            CourseId(int(signal.removeprefix(FOR_COURSE)))
-            for signal in taken.signals
-            if signal.startswith(FOR_COURSE)
-        }
+        due = dict(
+            sorted(
+                (_sender(signal) for signal in taken.signals if signal.startswith(FOR_COURSE)), reverse=True
+            )
+        )
         if changed:
-            courses |= set(await self._store.courses.courses_of(user_id))
-        for course_id in sorted(courses):
-            await self._queue.add(course_key(course_id), priority=Priority.HINT, signal="person")
+            for course_id in await self._store.courses.courses_of(user_id):
+                due[course_id] = min(Priority.HINT, due.get(course_id, Priority.HINT))
+        for course_id, priority in sorted(due.items()):
+            await self._queue.add(course_key(course_id), priority=priority, signal="person")
+
+
+def for_course(course_id: CourseId, priority: Priority) -> str:
+    """The signal with which a course sends for a person: it comes back as urgent as it was."""
+    return f"{FOR_COURSE}{course_id}:{priority.value}"
+
+
+def _sender(signal: str) -> tuple[CourseId, Priority]:
+    # A signal without a priority is from an earlier version.
+    course_id, _, priority = signal.removeprefix(FOR_COURSE).partition(":")
+    return CourseId(int(course_id)), Priority(int(priority)) if priority else Priority.HINT
 
 
 def _nameless(text: str) -> str:

@@ -30,7 +30,7 @@ async def test_people_nobody_has_looked_at_come_first_and_no_room_is_made_before
     course_id = await world.course(students=[8], teachers=[7])
     assert await world.look(course_id) is Outcome.WAITING
     assert kinds(world) == ["create_room"], "only the control room"
-    assert await world.due() == {person_key(MoodleUserId(number)): {"course:42"} for number in (7, 8)}
+    assert await world.due() == {person_key(MoodleUserId(number)): {"course:42:5"} for number in (7, 8)}
 
 
 async def test_a_person_who_was_looked_at_makes_the_course_due_again(world: World) -> None:

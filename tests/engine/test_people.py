@@ -29,6 +29,23 @@ async def test_an_id_is_found_and_the_courses_that_wait_are_woken(world: World) 
     assert await world.due() == {course_key(CourseId(number)): {"person"} for number in (42, 7)}
 
 
+@pytest.mark.parametrize(
+    ("signals", "priority"),
+    [
+        (["course:42:5"], Priority.PASS),
+        (["course:42:0"], Priority.WAITING_PERSON),
+        (["course:42:5", "course:42:2"], Priority.HINT),
+        (["course:42"], Priority.HINT),
+    ],
+)
+async def test_a_course_that_has_sent_for_somebody_comes_back_as_urgent_as_it_was(
+    world: World, signals: list[str], priority: Priority
+) -> None:
+    world.facts.add_person(8)
+    await look(world, *signals)
+    assert (await world.queue.take()).priority is priority
+
+
 async def test_that_there_is_none_is_stored_with_the_reason_and_wakes_them_too(world: World) -> None:
     world.use(identity=IdentityRules(reserved=frozenset({"p8"})))
     world.facts.add_person(8)
@@ -82,6 +99,15 @@ async def test_another_id_wakes_every_course_of_the_person(world: World) -> None
     assert set(await world.due()) == {course_key(CourseId(42)), course_key(CourseId(43))}
     await look(world, "changed")
     assert await world.due() == {}
+
+
+async def test_courses_of_somebody_with_another_id_are_looked_at_before_a_pass(world: World) -> None:
+    world.use(identity=IdentityRules(profile_field="matrix", field_is_locked=True))
+    await world.synced(42, students=[8])
+    await world.due()
+    world.facts.add_person(8, profile_fields={"matrix": "@new:uni.test"})
+    await look(world, "course:42:6")
+    assert (await world.queue.take()).priority is Priority.HINT
 
 
 async def test_a_moodle_that_does_not_answer_stores_nothing(world: World) -> None:
