@@ -167,9 +167,11 @@ class Hands:
         return result
 
     @contextmanager
-    def look(self) -> Iterator[object]:
-        """One look with several slices: also between them other rooms wait for its next invite."""
+    def look(self, *, alone: bool) -> Iterator[object]:
+        """One look, from its planning to its last slice: other rooms wait for its next invite, unless it is `alone`."""
         look = object()
+        if not alone:
+            self._waves.join(look)
         try:
             yield look
         finally:

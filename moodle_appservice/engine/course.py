@@ -117,6 +117,10 @@ class CourseSync:
                 await self._tree.left(course_id)
             return Outcome.DONE
         await self._gate.open()
+        with self._hands.look(alone=_is_hurried(taken)) as look:
+            return await self._look(course_id, row, taken, look)
+
+    async def _look(self, course_id: CourseId, row: CourseRow, taken: Taken, look: object) -> Outcome:
         epoch = self._gate.epoch
         prepared = await self._planner.prepare(
             course_id, not_older_than=self._freshness.oldest_allowed(taken, self._clock.now())
@@ -131,7 +135,7 @@ class CourseSync:
         self._count(course_id, prepared)
         # Nobody waits for these: the course comes back only if another id comes out of it.
         await self._send_people(prepared.changed_people, signal="changed")
-        return await self._carry_out(course_id, prepared, taken, epoch)
+        return await self._carry_out(course_id, prepared, taken, epoch, look)
 
     def _count(self, course_id: CourseId, prepared: Prepared) -> None:
         places = (
@@ -205,14 +209,16 @@ class CourseSync:
         if bookings.unwanted and room.verdict.hold is None:
             await self._store.ledger.unwanted(room_id, bookings.unwanted, at=self._clock.now())
 
-    async def _carry_out(self, course_id: CourseId, prepared: Prepared, taken: Taken, epoch: int) -> Outcome:
+    async def _carry_out(
+        self, course_id: CourseId, prepared: Prepared, taken: Taken, epoch: int, look: object
+    ) -> Outcome:
         now = self._clock.now()
         self._troubles.keep_only(course_id, prepared.steps)
         steps = self._troubles.due(course_id, prepared.steps, now=now)
         if steps and not self._gate.writes:
             return await self._only_tell(course_id, steps)
         if steps:
-            left = await self._slices(course_id, prepared, steps, taken, epoch)
+            left = await self._slices(course_id, prepared, steps, taken, epoch, look)
             holds_more = prepared.is_held and any(takes_out(step.action) for step in steps)
             if left is None or left or holds_more or _may_come_back(prepared, steps):
                 self._urgency[course_id] = _PRIORITIES[urgency(left or ())]
@@ -229,28 +235,33 @@ class CourseSync:
         return await self._gate.before_writes(epoch) and await self._images.fetch(prepared.facts.course.image)
 
     async def _slices(
-        self, course_id: CourseId, prepared: Prepared, steps: tuple[Step, ...], taken: Taken, epoch: int
+        self,
+        course_id: CourseId,
+        prepared: Prepared,
+        steps: tuple[Step, ...],
+        taken: Taken,
+        epoch: int,
+        look: object,
     ) -> tuple[Step, ...] | None:
         """Slice after slice until others go first; what is left then, None: everything is planned anew."""
         began = self._clock.now()
-        is_hurried = taken.priority <= Priority.HINT
+        is_hurried = _is_hurried(taken)
         signal = ",".join(sorted(taken.signals))
         rooms = prepared.ids
-        with self._hands.look() as look:
-            while steps:
-                if not await self._gate.before_writes(epoch):
-                    return None
-                part = steps if is_hurried else urgent_part(steps)
-                result = await self._hands.slice(
-                    course_id, rooms, part, signal=signal, alone=is_hurried, look=look
-                )
-                begun, rooms = part[: len(part) - result.left], result.rooms
-                self._book_troubles(course_id, begun, result)
-                steps = steps[len(begun) :]
-                if not result.done:
-                    return None
-                if result.failures or self._is_over(taken, steps, began):
-                    break
+        while steps:
+            if not await self._gate.before_writes(epoch):
+                return None
+            part = steps if is_hurried else urgent_part(steps)
+            result = await self._hands.slice(
+                course_id, rooms, part, signal=signal, alone=is_hurried, look=look
+            )
+            begun, rooms = part[: len(part) - result.left], result.rooms
+            self._book_troubles(course_id, begun, result)
+            steps = steps[len(begun) :]
+            if not result.done:
+                return None
+            if result.failures or self._is_over(taken, steps, began):
+                break
         return steps
 
     def _is_over(self, taken: Taken, steps: Sequence[Step], began: float) -> bool:
@@ -335,6 +346,11 @@ class CourseSync:
             for why in (found[room_id][what] for what in new):
                 log.warning("%s: %s", keys[room_id], why)
                 await self._store.journal.note("Drift", at=now, why=why, course_id=course_id, room_id=room_id)
+
+
+def _is_hurried(taken: Taken) -> bool:
+    """Whether somebody waits for it, or something is known to have changed."""
+    return taken.priority <= Priority.HINT
 
 
 def _lacks(prepared: Prepared) -> str:

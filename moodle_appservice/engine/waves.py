@@ -57,6 +57,10 @@ class Waves:
             self._under_way -= 1
             self._look()
 
+    def join(self, room: object) -> None:
+        """This room has one to send soon, by all that is known: it is planned."""
+        self._at_it.add(room)
+
     def leave(self, room: object) -> None:
         """This room has no invite to send next."""
         self._at_it.discard(room)

@@ -127,6 +127,24 @@ async def test_where_the_homeserver_has_nothing_to_do_one_waits_for_a_moment_onl
     assert sorted(scene.sent) == ["a", "a", "b"]
 
 
+async def test_a_room_that_is_being_planned_is_waited_for_a_moment(scene: Scene) -> None:
+    await scene.takes(1000)
+    scene.waves.join("b")
+    await scene.asks("a")
+    assert scene.sent == []
+    await scene.asks("b")
+    assert sorted(scene.sent) == ["a", "b"]
+
+
+async def test_a_room_in_which_nothing_is_to_do_is_not_waited_for_after_its_planning(scene: Scene) -> None:
+    await scene.takes(1000)
+    scene.waves.join("b")
+    await scene.asks("a")
+    scene.waves.leave("b")
+    await scene.settle()
+    assert scene.sent == ["a"]
+
+
 async def test_a_room_that_is_stopped_while_it_waits_keeps_nobody(scene: Scene) -> None:
     await scene.takes(1000)
     await scene.asks("a")
@@ -147,19 +165,28 @@ async def test_a_new_room_and_its_invites_go_with_those_of_others_unless_somebod
     world: World, monkeypatch: pytest.MonkeyPatch, priority: Priority, together: bool
 ) -> None:
     turns: list[object] = []
-    original = Waves.turn
+    joined: list[object] = []
+    original, join = Waves.turn, Waves.join
+
+    def joins(waves: Waves, room: object) -> None:
+        joined.append(room)
+        join(waves, room)
 
     def turn(waves: Waves, room: object) -> AbstractAsyncContextManager[None]:
         turns.append(room)
         return original(waves, room)
 
     monkeypatch.setattr(Waves, "turn", turn)
+    monkeypatch.setattr(Waves, "join", joins)
     course_id = await world.course(students=[8, 9])
     await world.look(course_id)
     await world.look_at_people()
+    joined.clear()
     taken = Taken(course_key(course_id), priority, 0, frozenset({"pass"}))
     while await world.courses.run(taken) is not Outcome.DONE:
         assert not turns or len(world.matrix.made("create_room")) == 1
     assert len(world.matrix.made("invite")) == 2
     assert len(turns) == (3 if together else 0)
     assert len(set(turns)) <= 1, "one look"
+    assert set(turns) <= set(joined)
+    assert bool(joined) is together, "others wait for it while it is planned"
