@@ -125,7 +125,7 @@ class Queue(Protocol):
     def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
         """Whether whoever has this key in hand should give it back soon: others wait, or a signal for it has come.
 
-        `above`: only those others count that are more urgent than this.
+        Others are keys of the same kind; `above`: of those, only the ones that are more urgent than this.
         """
         ...
 

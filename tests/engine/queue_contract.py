@@ -281,6 +281,14 @@ async def test_whoever_has_a_key_may_be_pressed_only_by_those_who_are_more_urgen
     assert await desk.presses(taken, above=Priority.PASS)
 
 
+async def test_whoever_has_a_key_is_not_pressed_by_keys_of_another_kind(desk: QueueDesk) -> None:
+    await desk.queue.add(A)
+    taken = await desk.take_now()
+    await desk.queue.add(C, priority=Priority.PERSON)
+    assert not await desk.presses(taken)
+    assert not await desk.presses(taken, above=Priority.REST)
+
+
 async def test_a_signal_for_a_key_in_hand_presses_however_urgent_it_is(desk: QueueDesk) -> None:
     await desk.queue.add(A)
     taken = await desk.take_now()

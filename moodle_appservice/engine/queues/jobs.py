@@ -53,8 +53,8 @@ _DEPTH = """SELECT count(DISTINCT lock) AS number FROM procrastinate_jobs WHERE 
 _OLDEST = """SELECT COALESCE(EXTRACT(EPOCH FROM max(now() - GREATEST(job.scheduled_at, event.at))), 0) AS seconds
     FROM procrastinate_jobs AS job JOIN procrastinate_events AS event ON event.job_id = job.id
     WHERE event.type = 'deferred' AND job.status = 'todo' AND (job.scheduled_at IS NULL OR job.scheduled_at <= now())"""
-_DUE = """SELECT max(priority) AS highest FROM procrastinate_jobs
-    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())"""
+_DUE = """SELECT queue_name AS kind, max(priority) AS highest FROM procrastinate_jobs
+    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now()) GROUP BY queue_name"""
 _AGAIN = """SELECT waiting.lock AS key FROM procrastinate_jobs AS waiting
     JOIN procrastinate_jobs AS doing ON doing.lock = waiting.lock
     WHERE waiting.status = 'todo' AND doing.status = 'doing'"""
@@ -215,11 +215,11 @@ class Jobs:
         async with _usable():
             return float((await self._connector.execute_query_one_async(_OLDEST))["seconds"])
 
-    async def due(self) -> Priority | None:
-        """How urgent the most urgent of those is whose time has come; None where nobody waits."""
+    async def due(self) -> dict[str, Priority]:
+        """For each kind of key: how urgent the most urgent of those is whose time has come."""
         async with _usable():
-            highest = (await self._connector.execute_query_one_async(_DUE))["highest"]
-            return None if highest is None else Priority(-highest)
+            rows = await self._connector.execute_query_all_async(_DUE)
+            return {str(row["kind"]): Priority(-row["highest"]) for row in rows}
 
     async def again(self) -> frozenset[str]:
         """Keys in somebody's hands for which a signal has come."""

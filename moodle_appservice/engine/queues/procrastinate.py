@@ -66,7 +66,7 @@ class ProcrastinateQueue:
         self._takers: list[_Taker] = []
         self._added = asyncio.Event()
         self._depth = 0
-        self._due: Priority | None = None
+        self._due: dict[str, Priority] = {}
         self._again: frozenset[str] = frozenset()
         self._oldest = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -139,7 +139,8 @@ class ProcrastinateQueue:
 
     def presses(self, taken: Taken, *, above: Priority | None = None) -> bool:
         """Whether others wait (that are more urgent than `above`), or a signal for this key, as seen a moment ago."""
-        others = self._due is not None and (above is None or self._due < above)
+        due = self._due.get(taken.key.kind)
+        others = due is not None and (above is None or due < above)
         return others or str(taken.key) in self._again
 
     def depth(self) -> int:
