@@ -2,12 +2,13 @@
 
 A program of its own, because the service under test is one too. It is registered in the same way and gets the same
 pushes, which it answers unread. It holds no books, plans nothing and is told everything beforehand: each room's
-createRoom body and whom to invite. Every room is under way from the start and has one write in flight at most; a fair
-semaphore says how many rooms write at once, so that there is work for all of them until the very end. `in_waves`: the
-invites of so many rooms go together, and the next ones when all of them are answered.
+createRoom body, what to set in it then, and whom to invite. Every room is under way from the start and has one write
+in flight at most; a fair semaphore says how many rooms write at once, so that there is work for all of them until the
+very end. `in_waves`: the invites of so many rooms go together, and the next ones when all of them are answered.
 
     python bench/bare.py CONFIG       then: POST /run {"at_once": 8, "in_waves": false,
-                                                       "rooms": [{"create": {…}, "invite": […]}]}
+                                                       "rooms": [{"create": {…}, "state": [[type, key, {…}], …],
+                                                                  "invite": […]}]}
                                       or: POST /send {"at_once": 8, "people": [[["PUT", path, {…}], …], …]}
 
 answers `{"wall_s": seconds, "p95_s": seconds}`: from the first request to the last answer, and within which 95 of 100
@@ -100,10 +101,13 @@ class BareLoop:
             return told
 
     async def _make(self, room: Room, turn: asyncio.Semaphore) -> str:
-        """Make a room; gives the path of its invites."""
+        """Make a room and set what belongs into it; gives the path of its invites."""
         async with turn:
             made = await self.request("POST", "createRoom", room["create"])
-        return f"rooms/{quote(made['room_id'])}/invite"
+            path = f"rooms/{quote(made['room_id'])}"
+            for event_type, state_key, content in room["state"]:
+                await self.request("PUT", f"{path}/state/{event_type}/{quote(state_key)}", content)
+        return f"{path}/invite"
 
     async def _waves(self, rooms: Sequence[tuple[str, deque[str]]], at_once: int) -> None:
         waiting = deque(room for room in rooms if room[1])

@@ -57,6 +57,7 @@ class Bare:
         rooms = [
             {
                 "create": {**room["create"], "room_alias_name": f"moodle_{self.home.site}_{name}_{number}"},
+                "state": room["state"],
                 "invite": room["invite"][:invites],
             }
             for number, room in enumerate(self.rooms)

@@ -1,14 +1,14 @@
 """How fast a first sync is, beside what this Synapse can do on this machine at this moment.
 
-The limit is measured, not assumed: a bare loop (`bare.py`) sends the same events, createRooms with the same content and
-then the same invites, into fresh rooms of its own on the same homeserver, and does nothing else. Small slices of it at
-4, 8 and 16 rooms at once, each on its own or in waves, in turn, tell which way is the best of those in which 95 of 100
-invites are answered within a second: more than that ours must not ask of a homeserver. Then whole slices of it
-alternate with slices of ours (bare, ours, bare, ours, …, bare), each begun when the homeserver has come to rest. A
-slice of ours is the first sync of a new installation with a database of its own, warmed up with one small course before
-all the other courses are switched on in Moodle. Each is compared with the mean of the bare slices before and after it,
-so that what else the machine does hits both sides alike; `share_of_limit` is the median of these shares. More than 1.05
-can't be: then something disturbed the run, and `valid` is false.
+The limit is measured, not assumed: a bare loop (`bare.py`) sends the same events, createRooms with the same content,
+what is set in these rooms, and then the same invites, into fresh rooms of its own on the same homeserver, and does
+nothing else. Small slices of it at 4, 8 and 16 rooms at once, each on its own or in waves, in turn, tell which way is
+the best of those in which 95 of 100 invites are answered within a second: more than that ours must not ask of a
+homeserver. Then whole slices of it alternate with slices of ours (bare, ours, bare, ours, …, bare), each begun when
+the homeserver has come to rest. A slice of ours is the first sync of a new installation with a database of its own,
+warmed up with one small course before all the other courses are switched on in Moodle. Each is compared with the mean
+of the bare slices before and after it, so that what else the machine does hits both sides alike; `share_of_limit` is
+the median of these shares. More than 1.05 can't be: then something disturbed the run, and `valid` is false.
 
 What reached the homeserver is counted at the homeserver: requests in its access log, membership events in the rooms.
 The last line of the output is one JSON object; `bench/README.md` explains its keys.
@@ -39,7 +39,7 @@ from bench.metered import MeteredSynapse
 from moodle_appservice.demo import house
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
-from moodle_appservice.domain.actions import CreateRoom, Invite
+from moodle_appservice.domain.actions import CreateRoom, Invite, SetState
 from moodle_appservice.domain.markers import with_ids
 from moodle_appservice.domain.model import RoomId
 from moodle_appservice.domain.pace import SLOW
@@ -217,8 +217,14 @@ async def planned(
             create = next(action for action in room.plan.actions if isinstance(action, CreateRoom))
             invites = [action.matrix_id for action in room.plan.actions if isinstance(action, Invite)]
             # Rooms that others name are not there yet; any id will do for what it costs.
-            content = with_ids(create.content, {one.key: RoomId("!another") for one in view.prepared.rooms})
-            rooms.append({"create": dict(content), "invite": invites})
+            ids = {one.key: RoomId("!another") for one in view.prepared.rooms}
+            states = [
+                (action.event_type, with_ids(action.state_key, ids), with_ids(action.content, ids))
+                for action in room.plan.actions
+                if isinstance(action, SetState)
+            ]
+            content = dict(with_ids(create.content, ids))
+            rooms.append({"create": content, "state": states, "invite": invites})
     return rooms
 
 

@@ -59,6 +59,7 @@ from .waves import Waves
 KICK_REASON = "Not a member of this course according to Moodle."
 SPACE_REASON = "Not a member of this space according to Moodle."
 SWAP_REASON = "Another account has this place now."
+TOGETHER = Invite | CreateRoom | SetState | SetPower  # with those of other rooms; see `waves`
 log = logging.getLogger(__name__)
 
 
@@ -183,7 +184,7 @@ class Hands:
         for step in work.part:
             if result.done and self._clock.now() >= ends:
                 break
-            if not isinstance(step.action, Invite | CreateRoom):
+            if not isinstance(step.action, TOGETHER):
                 self._waves.leave(work.look)
             if not isinstance(step.action, Invite):
                 await work.bookings.settle()
@@ -248,7 +249,7 @@ class Hands:
         action = step.action
         before = await self._before(room_id, action, work)
         try:
-            async with self._turn(work) if isinstance(action, Invite) else nullcontext():
+            async with self._turn(work) if isinstance(action, TOGETHER) else nullcontext():
                 event_id = await self._request(step.room, room_id, action)
         except (AlreadyThere, NotThere) as surprise:
             await self._store.mirror.mark_stale(room_id)

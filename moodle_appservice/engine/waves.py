@@ -1,8 +1,8 @@
-"""Invites to many rooms, and the making of rooms, sent together.
+"""Invites and state of many rooms, and the making of rooms, sent together.
 
 After each event a homeserver works through what follows from it: pushes to application services, statistics, the user
 directory, other servers. It does so for all events at once that have come in the meantime, so eight events that come
-together cost less than eight that come one by one. Whoever has an invite to send therefore waits for the other rooms
+together cost less than eight that come one by one. Whoever has one to send therefore waits for the other rooms
 that are at theirs, as long as that is worth it: answers to a wave come together too, so that rooms which once go
 together stay together. Where the homeserver has nothing of ours to do meanwhile, one waits for a moment only. Who comes
 too late for a wave (a server far away takes its time) is not waited for again until it has its next one to send.
@@ -62,7 +62,7 @@ class Waves:
         self._at_it.add(room)
 
     def leave(self, room: object) -> None:
-        """This room has no invite to send next."""
+        """This room has none to send next."""
         self._at_it.discard(room)
         self._look()
 

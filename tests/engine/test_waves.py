@@ -1,4 +1,4 @@
-"""Invites to many rooms and new rooms go out together, and nobody waits long for whoever does not come."""
+"""Invites, state and new rooms of many courses go out together, and nobody waits long for whoever does not come."""
 
 from __future__ import annotations
 
@@ -190,3 +190,25 @@ async def test_a_new_room_and_its_invites_go_with_those_of_others_unless_somebod
     assert len(set(turns)) <= 1, "one look"
     assert set(turns) <= set(joined)
     assert bool(joined) is together, "others wait for it while it is planned"
+
+
+async def test_the_state_of_a_new_space_goes_with_that_of_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    original = Waves.turn
+
+    def turn(waves: Waves, room: object) -> AbstractAsyncContextManager[None]:
+        sent.append("turn")
+        return original(waves, room)
+
+    world.use(layout="space")
+    course_id = await world.course(students=[8])
+    await world.look(course_id)
+    await world.look_at_people()
+    monkeypatch.setattr(Waves, "turn", turn)
+    world.matrix.forget_requests()
+    await world.sync(course_id)
+    written = [request for request in world.matrix.requests if request[0] != "put_alias"]
+    assert world.matrix.made("set_state"), "the space names its rooms"
+    assert len(sent) == len(written)
