@@ -88,7 +88,9 @@ class Planner:
         (desired,) = course.rooms
         actual = self.room(members) if members else None
         made = plan_room(desired, actual, self.ledger(members), members, course.rules)
-        verdict = judge(made, desired, actual, course.rules, confirmed={Cause.REMOVALS: frozenset(members)})
+        # A person has confirmed everything: what safety holds is no work.
+        confirmed = dict.fromkeys(Cause, frozenset(members) | frozenset(desired.members))
+        verdict = judge(made, desired, actual, course.rules, confirmed=confirmed)
         return verdict.actions
 
     def room(self, members: Mapping[UserId, MoodleUserId]) -> ActualRoom:

@@ -61,7 +61,9 @@ def judge(
     if (foreign := case.foreign()) is not None:
         return Verdict((), (foreign,))
     holds = [hold for hold in (case.removals(), case.arrivals(), case.moderators(), case.bot()) if hold]
-    actions = [case.counted(action) for action in plan.actions]
+    # Once: of thousands of removals each would put together anew whom a person has confirmed.
+    confirmed_removals = covered(case.confirmed, Cause.REMOVALS)
+    actions = [case.counted(action, confirmed_removals) for action in plan.actions]
     for hold in holds:
         kept = (case.without(action, hold) for action in actions)
         actions = [action for action in kept if action is not None]
@@ -267,12 +269,11 @@ class _Case:
 
     # What is left of a plan
 
-    def counted(self, action: Action) -> Action:
+    def counted(self, action: Action, confirmed: frozenset[str]) -> Action:
         """Mark a removal that does not count: it explains itself, or a person has confirmed it."""
         if not isinstance(action, Departure):
             return action
-        confirmed = action.matrix_id in covered(self.confirmed, Cause.REMOVALS)
-        if confirmed or _is_explained(action, self.desired, self.recent):
+        if action.matrix_id in confirmed or _is_explained(action, self.desired, self.recent):
             return replace(action, counted=False)
         return action
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moodle_appservice.domain import safety
 from moodle_appservice.domain.actions import Remove, SetPower
+from moodle_appservice.domain.holds import Confirmed, covered
 from moodle_appservice.domain.ledger import Ledger
 from moodle_appservice.domain.mapping import DesiredRoom
 from moodle_appservice.domain.members import Fate, Treatment
@@ -95,6 +97,24 @@ def test_safety(case: dict[str, Any]) -> None:
     cause = Cause(case.get("cause", "removals"))
     assert verdict.hold == (Hold(held, case["reason"], cause) if held else None)
     assert sum(isinstance(action, Remove) for action in verdict.actions) == case["removed"]
+
+
+def test_whom_a_person_has_confirmed_is_put_together_as_often_for_many_removals_as_for_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Cause] = []
+
+    def noted(confirmed: Confirmed, cause: Cause) -> frozenset[str]:
+        asked.append(cause)
+        return covered(confirmed, cause)
+
+    monkeypatch.setattr(safety, "covered", noted)
+    times = []
+    for gone in (10, 100):
+        asked.clear()
+        verdict_of({"members": gone + 10, "gone": gone, "confirmed": gone})
+        times.append(len(asked))
+    assert times[0] == times[1]
 
 
 def test_what_is_not_a_removal_goes_on_while_removals_are_held() -> None:
