@@ -23,6 +23,12 @@ from tests.live.postgres import PostgresServer
 
 LATER = """WITH moved AS (UPDATE procrastinate_events SET at = at - make_interval(secs => %(seconds)s))
     UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - make_interval(secs => %(seconds)s) RETURNING id"""
+MANY = """INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args)
+    SELECT 'course', 'look', -5, 'course:' || number, 'course:' || number,
+        jsonb_build_object('number', number, 'signals', jsonb_build_array('pass'))
+    FROM generate_series(1, %(number)s) AS number RETURNING id"""
+FETCH = "SELECT id FROM procrastinate_fetch_job_v2(%(kinds)s::varchar[], %(worker)s)"
+READ = "SELECT seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_user_tables WHERE relname = 'procrastinate_jobs'"
 CLEAR = "WITH gone AS (DELETE FROM procrastinate_jobs) DELETE FROM procrastinate_workers RETURNING id"
 
 
@@ -127,6 +133,27 @@ async def test_a_key_is_with_one_process_at_a_time_and_a_signal_from_another_one
     assert again == Taken(A, Priority.WAITING_PERSON, 0, frozenset({"command"}))
     await other.queue.done(again)
     assert await desk.depth() == 0
+
+
+async def test_the_next_key_is_found_without_a_look_at_all_that_wait(desk: ClusterDesk) -> None:
+    worker = await desk.jobs.register()
+    async with desk.jobs.pool.connection() as connection:
+
+        async def take(times: int) -> None:
+            for _ in range(times):
+                await connection.execute(FETCH, {"kinds": list(desk.queue.kinds()), "worker": worker})
+
+        async def rows_read() -> int:
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+            (row,) = await (await connection.execute(READ)).fetchall()
+            return int(row[0])
+
+        # PostgreSQL has not counted them yet when the first one is asked for.
+        await connection.execute(MANY, {"number": 10_000})
+        before = await rows_read()
+        await take(20)
+        assert await rows_read() - before < 20 * 10_000 / 4
+    await desk.jobs.unregister(worker)
 
 
 async def test_a_worker_is_woken_by_a_signal_from_another_process(

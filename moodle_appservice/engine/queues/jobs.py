@@ -250,6 +250,9 @@ class Jobs:
 
 async def _configure(connection: AsyncConnection) -> None:
     await connection.set_autocommit(True)
+    # As long as PostgreSQL has not counted a table that fills all at once, it would look at every job that waits and
+    # sort them, for each key anew. By the index of priorities the first one is enough.
+    await connection.execute("SET enable_sort = off")
 
 
 def _pool(**arguments: Any) -> AsyncConnectionPool:
