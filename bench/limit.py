@@ -13,6 +13,24 @@ import aiohttp
 
 from bench.installation import Installation
 from bench.metered import MeteredSynapse
+from moodle_appservice.domain.actions import Action, CreateRoom, Invite, SetState
+from moodle_appservice.domain.markers import with_ids
+from moodle_appservice.domain.model import RoomId
+from moodle_appservice.domain.rooms import RoomKey
+
+
+def as_sent(actions: Sequence[Action], ids: Mapping[RoomKey, RoomId]) -> Mapping[str, Any]:
+    """What the bare loop is told of a new room: the bodies that ours sends for these actions. `ids`: of other rooms."""
+    create = next(action for action in actions if isinstance(action, CreateRoom))
+    return {
+        "create": dict(with_ids(create.content, ids)),
+        "state": [
+            (action.event_type, with_ids(action.state_key, ids), with_ids(action.content, ids))
+            for action in actions
+            if isinstance(action, SetState)
+        ],
+        "invite": [action.matrix_id for action in actions if isinstance(action, Invite)],
+    }
 
 
 @dataclass(frozen=True, slots=True)

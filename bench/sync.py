@@ -34,13 +34,11 @@ from urllib.parse import quote
 import aiohttp
 
 from bench.installation import DOMAIN, Installation
-from bench.limit import Bare, BareSlice, Way
+from bench.limit import Bare, BareSlice, Way, as_sent
 from bench.metered import MeteredSynapse
 from moodle_appservice.demo import house
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
-from moodle_appservice.domain.actions import CreateRoom, Invite, SetState
-from moodle_appservice.domain.markers import with_ids
 from moodle_appservice.domain.model import RoomId
 from moodle_appservice.domain.pace import SLOW
 from moodle_appservice.service import Service
@@ -214,17 +212,9 @@ async def planned(
         for room in view.prepared.rooms:
             if view.row.shortname == WARM_UP:
                 continue
-            create = next(action for action in room.plan.actions if isinstance(action, CreateRoom))
-            invites = [action.matrix_id for action in room.plan.actions if isinstance(action, Invite)]
             # Rooms that others name are not there yet; any id will do for what it costs.
             ids = {one.key: RoomId("!another") for one in view.prepared.rooms}
-            states = [
-                (action.event_type, with_ids(action.state_key, ids), with_ids(action.content, ids))
-                for action in room.plan.actions
-                if isinstance(action, SetState)
-            ]
-            content = dict(with_ids(create.content, ids))
-            rooms.append({"create": content, "state": states, "invite": invites})
+            rooms.append(as_sent(room.plan.actions, ids))
     return rooms
 
 
