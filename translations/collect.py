@@ -21,7 +21,8 @@ from babel.messages.extract import extract_from_dir
 
 PACKAGE = Path(__file__).parent.parent / "moodle_appservice"
 _SQL = re.compile(
-    r"(SELECT|INSERT|UPDATE|DELETE|VALUES|ON|AND|WHERE|PRAGMA|SET|CREATE|CASE|FROM|WITH)\b|[a-z_]+( =|, [a-z_]+,|\(args)"
+    r"(SELECT|INSERT|UPDATE|DELETE|VALUES|ON|AND|WHERE|PRAGMA|SET|CREATE|CASE|FROM|WITH)\b"
+    r"|[a-z_]+( =|, [a-z_]+,|\(args)"
 )
 """How the pieces begin of which queries are made."""
 Texts = dict[str | tuple[str, str], list[str]]
