@@ -250,14 +250,18 @@ class PersonFinder:
 
 
 def for_course(course_id: CourseId, priority: Priority) -> str:
-    """The signal with which a course sends for a person: it comes back as urgent as it was."""
+    """The signal with which a course sends for a person.
+
+    It comes back as urgent as it was, but before courses that nobody has looked at: else those of a whole university
+    would send for all their people before the first room is made.
+    """
     return f"{FOR_COURSE}{course_id}:{priority.value}"
 
 
 def _sender(signal: str) -> tuple[CourseId, Priority]:
     # A signal without a priority is from an earlier version.
     course_id, _, priority = signal.removeprefix(FOR_COURSE).partition(":")
-    return CourseId(int(course_id)), Priority(int(priority)) if priority else Priority.HINT
+    return CourseId(int(course_id)), min(Priority(int(priority)), Priority.TEACHER) if priority else Priority.HINT
 
 
 def _nameless(text: str) -> str:

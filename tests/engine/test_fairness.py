@@ -165,3 +165,20 @@ async def test_the_whole_engine_invites_a_newcomer_within_five_seconds_of_a_firs
     assert (len(of_small), len(of_large)) == (18, 240)
     before = sum(1 for at in of_large if at < max(of_small))
     assert before * WRITE <= TURN + LONGEST, "a turn of the large course at most comes before"
+
+
+async def test_the_first_room_is_made_before_every_course_has_sent_for_its_people(world: World) -> None:
+    courses = [await world.course(number, students=[number]) for number in range(50, 70)]
+    for one in courses:
+        await world.queue.add(course_key(one))
+    seen: set[Key] = set()
+    # The control room is made first of all.
+    while len(world.matrix.made("create_room")) < 2:
+        taken = await world.queue.take()
+        if taken.key.kind == "person":
+            await world.people.run(taken)
+        else:
+            seen.add(taken.key)
+            await world.courses.run(taken)
+        await world.queue.done(taken)
+    assert seen == {course_key(courses[0])}

@@ -32,13 +32,15 @@ async def test_an_id_is_found_and_the_courses_that_wait_are_woken(world: World) 
 @pytest.mark.parametrize(
     ("signals", "priority"),
     [
-        (["course:42:5"], Priority.PASS),
+        (["course:42:5"], Priority.TEACHER),
+        (["course:42:6"], Priority.TEACHER),
+        (["course:42:3"], Priority.REMOVAL),
         (["course:42:0"], Priority.WAITING_PERSON),
         (["course:42:5", "course:42:2"], Priority.HINT),
         (["course:42"], Priority.HINT),
     ],
 )
-async def test_a_course_that_has_sent_for_somebody_comes_back_as_urgent_as_it_was(
+async def test_a_course_that_has_sent_for_somebody_comes_back_as_urgent_as_it_was_or_before_those_never_seen(
     world: World, signals: list[str], priority: Priority
 ) -> None:
     world.facts.add_person(8)
