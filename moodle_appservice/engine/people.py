@@ -259,9 +259,10 @@ def for_course(course_id: CourseId, priority: Priority) -> str:
 
 
 def _sender(signal: str) -> tuple[CourseId, Priority]:
-    # A signal without a priority is from an earlier version.
     course_id, _, priority = signal.removeprefix(FOR_COURSE).partition(":")
-    return CourseId(int(course_id)), min(Priority(int(priority)), Priority.TEACHER) if priority else Priority.HINT
+    # A signal without a priority is from an earlier version.
+    sent = Priority(int(priority)) if priority else Priority.HINT
+    return CourseId(int(course_id)), min(sent, Priority.TEACHER)
 
 
 def _nameless(text: str) -> str:
