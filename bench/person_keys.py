@@ -21,8 +21,8 @@ from aiohttp import web
 from moodle_appservice import logs
 from moodle_appservice.demo import house
 from moodle_appservice.domain.model import CourseId, MoodleUserId
-from moodle_appservice.engine.people import FOR_COURSE
-from moodle_appservice.ports import person_key
+from moodle_appservice.engine.people import for_course
+from moodle_appservice.ports import Priority, person_key
 from moodle_appservice.service import Service
 
 
@@ -39,7 +39,7 @@ class Run:
         await self._service.facts.course_facts(course, not_older_than=0)
         began = time.perf_counter()
         keys = [person_key(user_id) for user_id in people]
-        signal = f"{FOR_COURSE}{course}"
+        signal = for_course(course, Priority.PASS)
         await asyncio.gather(*(self._service.workers.ask(key, signal=signal) for key in keys))
         wall = time.perf_counter() - began
         found = await self._service.store.people.look_up(people)

@@ -237,14 +237,12 @@ class PersonFinder:
         return replace(before, trust=Trust.DERIVED) if is_of_our_making else None
 
     async def _wake_courses(self, user_id: MoodleUserId, taken: Taken, *, changed: bool) -> None:
-        due = dict(
-            sorted(
-                (_sender(signal) for signal in taken.signals if signal.startswith(FOR_COURSE)), reverse=True
-            )
-        )
+        waiting = [_sender(signal) for signal in taken.signals if signal.startswith(FOR_COURSE)]
         if changed:
-            for course_id in await self._store.courses.courses_of(user_id):
-                due[course_id] = min(Priority.HINT, due.get(course_id, Priority.HINT))
+            waiting += [(one, Priority.HINT) for one in await self._store.courses.courses_of(user_id)]
+        due: dict[CourseId, Priority] = {}
+        for course_id, priority in waiting:
+            due[course_id] = min(priority, due.get(course_id, priority))
         for course_id, priority in sorted(due.items()):
             await self._queue.add(course_key(course_id), priority=priority, signal="person")
 

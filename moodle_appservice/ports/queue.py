@@ -26,7 +26,7 @@ class Priority(IntEnum):
     REMOVAL = 3
     """Somebody may have to go: a course that was as it should be and has changed, or whose plan goes on so."""
     TEACHER = 4
-    """Somebody with a level is to come."""
+    """Somebody with a level is to come; or the people are known now for whom a new course has waited."""
     PASS = 5
     """The periodic look at everything; for a new course, its room."""
     REST = 6
