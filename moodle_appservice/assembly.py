@@ -39,7 +39,7 @@ from .engine.linking import Linking
 from .engine.notices import Notices
 from .engine.observers import Observers
 from .engine.operations import Operations
-from .engine.pace import Pacing
+from .engine.pace import AHEAD, Pacing
 from .engine.pauses import Pauses
 from .engine.people import PersonFinder
 from .engine.personal import Outside, Personal
@@ -58,6 +58,7 @@ from .engine.status import StatusReader
 from .engine.tree import SpaceTree
 from .engine.troubles import SpaceTroubles, Troubles
 from .engine.waiting import WaitingList
+from .engine.waves import Waves
 from .engine.worker import Workers
 from .engine.writeback import WriteBack
 from .machines import Machines
@@ -225,6 +226,7 @@ class Assembly:
             *(self.matrix, self.accounts, store, self._rooms, rules, clock),
             Limits(actions=settings.sync.slice_actions),
             self.accounts.office(settings.life.export_folder, rules.site),
+            Waves(lambda: self.pace.limit),
             self._observer,
             on_invited=self._invitations.invited,
         )
@@ -270,7 +272,7 @@ class Assembly:
             people=self._people,
             courses=self._courses,
             spaces=spaces,
-            number=sync.rooms_at_once,
+            number=AHEAD * sync.rooms_at_once,
             urgency=self._courses.urgency_of,
             pace=self.pace,
             for_people=sync.people_at_once,

@@ -8,8 +8,10 @@ rooms under `stand_in`, until its id is known.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from .actions import Action, CreateRoom, SetState
 from .model import GroupId, RoomAlias, RoomId
 from .rooms import RoomKey, RoomKind
 from .rules import Rules
@@ -113,3 +115,14 @@ def waited_for(value: Any) -> frozenset[str]:
     if isinstance(value, list | tuple):
         return frozenset().union(*map(waited_for, value))
     return frozenset()
+
+
+def filled(action: Action, ids: Mapping[RoomKey, RoomId]) -> Action:
+    """The same action with the ids of rooms that were made meanwhile."""
+    if isinstance(action, CreateRoom) and waited_for(action.content):
+        return replace(action, content=with_ids(action.content, ids))
+    if isinstance(action, SetState) and (waited_for(action.content) or waited_for(action.state_key)):
+        return replace(
+            action, state_key=with_ids(action.state_key, ids), content=with_ids(action.content, ids)
+        )
+    return action

@@ -14,8 +14,8 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from ..domain.actions import (
@@ -36,7 +36,7 @@ from ..domain.actions import (
     Step,
     Unban,
 )
-from ..domain.markers import waited_for, with_ids
+from ..domain.markers import filled
 from ..domain.model import CourseId, EventId, RoomAlias, RoomId, UserId
 from ..domain.power import MARKER
 from ..domain.rooms import RoomKey
@@ -59,7 +59,7 @@ from .waves import Waves
 KICK_REASON = "Not a member of this course according to Moodle."
 SPACE_REASON = "Not a member of this space according to Moodle."
 SWAP_REASON = "Another account has this place now."
-TOGETHER = Invite | CreateRoom | SetState | SetPower  # with those of other rooms; see `waves`
+APART = Export | Purge  # these take long, so they go by themselves; see `waves`
 log = logging.getLogger(__name__)
 
 
@@ -123,6 +123,7 @@ class Hands:
         clock: Clock,
         limits: Limits,
         office: RoomOffice,
+        waves: Waves,
         observer: Observer = UNOBSERVED,
         on_invited: Callable[[RoomKey, RoomId, Invite], None] | None = None,
     ) -> None:
@@ -136,7 +137,7 @@ class Hands:
         self._rules = rules
         self._clock = clock
         self._limits = limits
-        self._waves = Waves()
+        self._waves = waves
 
     async def slice(
         self,
@@ -184,12 +185,12 @@ class Hands:
         for step in work.part:
             if result.done and self._clock.now() >= ends:
                 break
-            if not isinstance(step.action, TOGETHER):
+            if isinstance(step.action, APART):
                 self._waves.leave(work.look)
             if not isinstance(step.action, Invite):
                 await work.bookings.settle()
             if not _must_wait(step, result):
-                step = Step(step.room, _filled(step.action, ids))
+                step = Step(step.room, filled(step.action, ids))
                 if isinstance(step.action, CreateRoom):
                     if not await self._make(step, step.action, work):
                         result.left -= 1
@@ -233,7 +234,7 @@ class Hands:
 
     async def _create(self, action: CreateRoom, work: _Work) -> RoomId | None:
         try:
-            async with self._turn(work):
+            async with self._turn(work, action):
                 room_id = await self._matrix.create_room(action.content)
         except AliasTaken:
             await self._rooms.take_alias(action.room, action.alias, generation=_generation(action))
@@ -249,7 +250,7 @@ class Hands:
         action = step.action
         before = await self._before(room_id, action, work)
         try:
-            async with self._turn(work) if isinstance(action, TOGETHER) else nullcontext():
+            async with self._turn(work, action):
                 event_id = await self._request(step.room, room_id, action)
         except (AlreadyThere, NotThere) as surprise:
             await self._store.mirror.mark_stale(room_id)
@@ -273,9 +274,10 @@ class Hands:
         if self._on_invited is not None:
             self._on_invited(room, room_id, action)
 
-    def _turn(self, work: _Work) -> AbstractAsyncContextManager[None]:
+    def _turn(self, work: _Work, action: Action) -> AbstractAsyncContextManager[None]:
         """With other rooms, or at once where somebody waits."""
-        return nullcontext() if work.alone else self._waves.turn(work.look)
+        is_apart = work.alone or isinstance(action, APART)
+        return self._waves.at_once() if is_apart else self._waves.turn(work.look)
 
     async def _request(self, room: RoomKey, room_id: RoomId, action: Action) -> EventId | None:
         match action:
@@ -381,17 +383,6 @@ def _kick_reason(room: RoomKey) -> str:
 def _must_wait(step: Step, result: SliceResult) -> bool:
     """Whether what this step depends on has just failed."""
     return bool(after(step) & {name_of(failed) for failed, _ in result.failures})
-
-
-def _filled(action: Action, ids: Mapping[RoomKey, RoomId]) -> Action:
-    """The same action with the ids of rooms that were made meanwhile."""
-    if isinstance(action, CreateRoom) and waited_for(action.content):
-        return replace(action, content=with_ids(action.content, ids))
-    if isinstance(action, SetState) and (waited_for(action.content) or waited_for(action.state_key)):
-        return replace(
-            action, state_key=with_ids(action.state_key, ids), content=with_ids(action.content, ids)
-        )
-    return action
 
 
 def _generation(action: CreateRoom) -> int:

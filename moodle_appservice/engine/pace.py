@@ -1,7 +1,8 @@
 """As many rooms at once as the homeserver gains from: what is seen of its answers, and the places that follow.
 
 `domain.pace` decides. Here the answers of a round are collected, and whoever wants to write to a room waits for a
-place. Only writes into rooms are timed: making one takes longer by itself, and reading says nothing about writing.
+place. There are places for more rooms than may be written at once: they write by turns (`waves`). Only writes into
+rooms are timed: making one takes longer by itself, and reading says nothing about writing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 from ..domain.pace import FIRST, ROOM, SLOW, Pace, Round, after
 from ..ports.observer import Unobserved
+
+AHEAD = 2
+"""So many rooms are at work for each that may be written at once: while some write, the others get ready."""
 
 SECONDS = 1.5
 """How long a round is at least."""
@@ -47,14 +51,19 @@ class Pacing(Unobserved):
         return max(1, min(self._pace.limit, self._most()))
 
     @property
+    def places(self) -> int:
+        """Rooms that are at work now."""
+        return AHEAD * self.limit
+
+    @property
     def is_crowded(self) -> bool:
-        """Whether more rooms are being written than there are to be."""
-        return self._working > self.limit
+        """Whether more rooms are at work than there are to be."""
+        return self._working > self.places
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """A place for one room, for as long as the context lasts."""
-        if self._taken >= self.limit:
+        if self._taken >= self.places:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)
             try:
@@ -105,8 +114,8 @@ class Pacing(Unobserved):
         seen = Round(len(took) + ROOM * self._made, seconds, p95, self._refused)
         # Where less is to do than may be done at once, nothing is learnt about how much it could be. Rooms keep their
         # places until their slices end: until then a halving is not in force, and slow answers call for no other one.
-        is_in_force = self._most_working <= self.limit
-        if is_in_force and (self._refused or p95 > SLOW or self._working == self.limit):
+        is_in_force = self._most_working <= self.places
+        if is_in_force and (self._refused or p95 > SLOW or self._working >= self.limit):
             self._pace = after(self._pace, seen, self._most())
         self._took, self._made, self._refused, self._began = [], 0, 0, None
         self._most_working = self._working
@@ -117,7 +126,7 @@ class Pacing(Unobserved):
         self._let_in()
 
     def _let_in(self) -> None:
-        while self._waiting and self._taken < self.limit:
+        while self._waiting and self._taken < self.places:
             waiting = self._waiting.popleft()
             if not waiting.done():
                 self._taken += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from moodle_appservice.domain.pace import FIRST, ROUNDS
-from moodle_appservice.engine.pace import ANSWERS, SECONDS, Pacing
+from moodle_appservice.engine.pace import AHEAD, ANSWERS, SECONDS, Pacing
 
 
 class Scene:
@@ -56,9 +56,11 @@ class Scene:
 async def test_only_so_many_have_a_place_and_more_when_it_pays() -> None:
     scene = Scene()
     tasks = await scene.start(30)
-    assert scene.busy == FIRST
+    assert scene.pacing.limit == FIRST
+    assert scene.busy == scene.pacing.places == AHEAD * FIRST, "those of the next wave are ready"
     await scene.grows()
-    assert scene.busy == scene.pacing.limit == 2 * FIRST
+    assert scene.pacing.limit == 2 * FIRST
+    assert scene.busy == scene.pacing.places == AHEAD * 2 * FIRST
     scene.stop.set()
     await asyncio.gather(*tasks)
     assert scene.busy == 0
@@ -69,7 +71,7 @@ async def test_a_refusal_halves_the_places_and_nobody_is_put_out() -> None:
     tasks = await scene.start(30)
     scene.pacing.asked_matrix("POST rooms/invite", "429", 0.1)
     assert scene.pacing.limit == FIRST // 2
-    assert scene.busy == FIRST, "who writes goes on"
+    assert scene.busy == AHEAD * FIRST, "who writes goes on"
     scene.stop.set()
     await asyncio.gather(*tasks)
 
@@ -89,12 +91,12 @@ async def test_they_are_halved_once_until_the_rooms_too_many_are_done() -> None:
     scene = Scene()
     tasks = await scene.start(30)
     await scene.grows()
-    assert scene.busy == 2 * FIRST
+    assert scene.busy == AHEAD * 2 * FIRST
     for _ in range(3):
         await scene.round(each=3.0)
         scene.pacing.asked_matrix("POST rooms/invite", "429", 0.1)
         assert scene.pacing.limit == FIRST, "more at once still write than may: that is why it is slow"
-    for task in tasks[:FIRST]:
+    for task in tasks[: AHEAD * FIRST]:
         task.cancel()
     await scene.settle()
     await scene.round(each=3.0)
@@ -111,7 +113,7 @@ async def test_who_writes_hears_that_there_are_more_than_may_be() -> None:
     assert not scene.pacing.is_crowded
     scene.pacing.asked_matrix("POST rooms/invite", "429", 0.1)
     assert scene.pacing.is_crowded
-    for task in tasks[: FIRST // 2]:
+    for task in tasks[: AHEAD * FIRST // 2]:
         task.cancel()
     await scene.settle()
     assert not scene.pacing.is_crowded
@@ -175,18 +177,18 @@ async def test_what_is_allowed_now_is_the_limit() -> None:
     scene = Scene()
     scene.most = 2
     tasks = await scene.start(30)
-    assert scene.busy == 2
+    assert scene.busy == AHEAD * 2
     scene.stop.set()
     await asyncio.gather(*tasks)
 
 
 async def test_whoever_waits_and_is_stopped_takes_no_place_with_it() -> None:
     scene = Scene()
-    tasks = await scene.start(FIRST + 2)
+    tasks = await scene.start(AHEAD * FIRST + 2)
     tasks[-1].cancel()
     await scene.settle()
     scene.stop.set()
     await asyncio.wait(tasks)
-    again = await scene.start(FIRST)
+    again = await scene.start(AHEAD * FIRST)
     await asyncio.gather(*again)
     assert scene.busy == 0

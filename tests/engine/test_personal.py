@@ -11,6 +11,7 @@ from moodle_appservice.domain.model import CourseId, MoodleUserId, Trust, UserId
 from moodle_appservice.engine.apply import Hands
 from moodle_appservice.engine.personal import Outside, Personal
 from moodle_appservice.engine.readers import Reader, Readers
+from moodle_appservice.engine.waves import Waves
 from moodle_appservice.errors import NoAdminRights, PermanentFailure, Refused
 from moodle_appservice.languages import ENGLISH
 from moodle_appservice.ports import SITE, AccountKind, AccountRow, AccountState
@@ -67,6 +68,7 @@ async def office(world: World) -> Office:
     hands = Hands(
         *(world.matrix, world.matrix, world.store, world.rooms, world.rules, world.clock, world.limits),
         world.matrix,
+        Waves(lambda: 16),
     )
     outside = Outside(world.matrix, accounts, hands, world.gate, chat.inbox, profile)  # type: ignore[arg-type]
 

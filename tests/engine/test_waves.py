@@ -1,4 +1,4 @@
-"""Invites, state and new rooms of many courses go out together, and nobody waits long for whoever does not come."""
+"""Writes of many rooms go out together, no more of them than may, and nobody waits long for whoever does not come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from moodle_appservice.domain.model import CourseId
 from moodle_appservice.engine.course import Outcome
 from moodle_appservice.engine.waves import MOMENT, Waves
 from moodle_appservice.ports import Priority, Taken, course_key
@@ -19,7 +20,8 @@ class Scene:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.waves = Waves(clock=lambda: self.now)
+        self.most = 16
+        self.waves = Waves(lambda: self.most, clock=lambda: self.now)
         self.sent: list[str] = []
         self.answers: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -29,6 +31,13 @@ class Scene:
         for room in rooms:
             self.answers[room] = asyncio.Event()
             self.tasks[room] = asyncio.create_task(self._send(room))
+        await self.settle()
+
+    async def hurries(self, *rooms: str) -> None:
+        """Somebody waits for what these rooms send."""
+        for room in rooms:
+            self.answers[room] = asyncio.Event()
+            self.tasks[room] = asyncio.create_task(self._send_at_once(room))
         await self.settle()
 
     async def answered(self, *rooms: str, after: float = 0.0) -> None:
@@ -51,6 +60,11 @@ class Scene:
 
     async def _send(self, room: str) -> None:
         async with self.waves.turn(room):
+            self.sent.append(room)
+            await self.answers[room].wait()
+
+    async def _send_at_once(self, room: str) -> None:
+        async with self.waves.at_once():
             self.sent.append(room)
             await self.answers[room].wait()
 
@@ -157,6 +171,106 @@ async def test_a_room_that_is_stopped_while_it_waits_keeps_nobody(scene: Scene) 
     assert scene.sent == ["a", "a"]
 
 
+async def test_a_wave_has_no_more_rooms_than_may_be_and_the_next_one_is_ready_when_it_is_answered(
+    scene: Scene,
+) -> None:
+    scene.most = 2
+    await scene.takes(1000)
+    scene.waves.join("e")
+    await scene.asks("a", "b", "c", "d", "e")
+    assert sorted(scene.sent) == ["a", "b"], "two are enough, whoever else is planned"
+    await scene.answered("a")
+    await scene.asks("a")
+    assert len(scene.sent) == 2, "b is still under way"
+    await scene.answered("b")
+    assert sorted(scene.sent[2:]) == ["c", "d"], "nobody waits for b, as two others are ready"
+    await scene.answered("c", "d")
+    assert sorted(scene.sent[4:]) == ["a", "e"], "who has waited longest goes first"
+
+
+async def test_as_many_as_may_be_now_are_in_the_next_wave(scene: Scene) -> None:
+    scene.most = 1
+    await scene.takes(1000)
+    await scene.asks("a", "b", "c", "d", "e", "f")
+    assert scene.sent == ["a"]
+    scene.most = 3
+    await scene.answered("a")
+    assert scene.sent == ["a", "b", "c", "d"]
+    scene.most = 1
+    await scene.answered("b", "c")
+    assert len(scene.sent) == 4
+    await scene.answered("d")
+    assert scene.sent[4:] == ["e"]
+
+
+async def test_whoever_is_late_keeps_its_place(scene: Scene) -> None:
+    scene.most = 2
+    await scene.takes(0.01)
+    await scene.asks("far away")
+    await scene.asks("b", "c", "d")
+    while len(scene.sent) < 2:
+        await asyncio.sleep(0.001)
+    for room in ("b", "c", "d"):
+        assert scene.sent[-1] == room
+        await scene.answered(room, after=0.01)
+    assert scene.sent == ["far away", "b", "c", "d"]
+
+
+async def test_what_somebody_waits_for_goes_beside_a_full_wave_and_takes_a_place_of_the_next(
+    scene: Scene,
+) -> None:
+    scene.most = 2
+    await scene.takes(1000)
+    scene.waves.join("e")
+    await scene.asks("a", "b", "c", "d", "e")
+    assert sorted(scene.sent) == ["a", "b"]
+    await scene.hurries("hurried")
+    assert scene.sent[2:] == ["hurried"]
+    await scene.answered("a", "b")
+    assert scene.sent[3:] == ["c"]
+    await scene.answered("hurried", "c")
+    assert sorted(scene.sent[4:]) == ["d", "e"]
+
+
+async def test_of_those_that_somebody_waits_for_no_more_than_may_be_are_under_way(scene: Scene) -> None:
+    scene.most = 2
+    await scene.hurries("a", "b", "c")
+    assert scene.sent == ["a", "b"]
+    await scene.asks("d")
+    await scene.answered("a")
+    assert scene.sent == ["a", "b", "c"], "they go before a wave"
+    scene.tasks["b"].cancel()
+    await scene.settle()
+    assert scene.sent == ["a", "b", "c", "d"]
+
+
+async def test_where_nobody_waits_any_more_nothing_is_left_that_would_let_them_go(scene: Scene) -> None:
+    await scene.takes(1000)
+    scene.waves.join("planned")
+    await scene.asks("a")
+    assert scene.waves._patience is not None
+    scene.tasks["a"].cancel()
+    await scene.settle()
+    assert scene.waves._patience is None
+
+
+async def test_rooms_that_are_all_stopped_at_once_are_not_let_go(scene: Scene) -> None:
+    scene.most = 1
+    await scene.takes(1000)
+    await scene.asks("a", "b", "c")
+    # The answer comes before those that were stopped have heard of it.
+    scene.tasks["b"].cancel()
+    scene.tasks["c"].cancel()
+    await scene.answered("a")
+    await scene.settle()
+    assert scene.sent == ["a"]
+    scene.waves.leave("a")
+    scene.waves.leave("b")
+    scene.waves.leave("c")
+    await scene.asks("d")
+    assert scene.sent == ["a", "d"]
+
+
 @pytest.mark.parametrize(
     ("priority", "together"),
     [(Priority.PASS, True), (Priority.REST, True), (Priority.HINT, False), (Priority.WAITING_PERSON, False)],
@@ -209,6 +323,20 @@ async def test_the_state_of_a_new_space_goes_with_that_of_others(
     monkeypatch.setattr(Waves, "turn", turn)
     world.matrix.forget_requests()
     await world.sync(course_id)
-    written = [request for request in world.matrix.requests if request[0] != "put_alias"]
     assert world.matrix.made("set_state"), "the space names its rooms"
-    assert len(sent) == len(written)
+    assert len(sent) == len(world.matrix.requests)
+
+
+async def test_removals_go_with_the_writes_of_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[object] = []
+    original = Waves.turn
+
+    def turn(waves: Waves, room: object) -> AbstractAsyncContextManager[None]:
+        turns.append(room)
+        return original(waves, room)
+
+    await world.synced(42, students=[8, 9, 10, 11])
+    monkeypatch.setattr(Waves, "turn", turn)
+    world.facts.unenrol(CourseId(42), 8)
+    await world.sync(CourseId(42))
+    assert len(world.matrix.made("kick")) == len(turns) == 1

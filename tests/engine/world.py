@@ -41,6 +41,7 @@ from moodle_appservice.engine.tree import SpaceTree
 from moodle_appservice.engine.troubles import SpaceTroubles, Troubles
 from moodle_appservice.engine.turns import Budget, Turns
 from moodle_appservice.engine.waiting import WaitingList
+from moodle_appservice.engine.waves import Waves
 from moodle_appservice.engine.worker import Workers
 from moodle_appservice.ports import SITE, AuditRow, CourseRow, Key, Priority, Taken, course_key
 from moodle_appservice.store.books import Books
@@ -94,6 +95,7 @@ class World:
                 self.clock,
                 self.limits,
                 self.matrix,
+                Waves(lambda: 16),
             )
         )
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
