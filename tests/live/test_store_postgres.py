@@ -260,3 +260,24 @@ async def test_a_command_that_two_processes_hear_is_answered_by_one_of_them(fres
     assert sorted(found) == sorted(events)
     for one in several:
         await one.stop()
+
+
+async def test_giving_a_connection_back_asks_the_server_nothing(db: Db, store_url: str) -> None:
+    await db.fetch_one("SELECT 1 AS only_this")
+    onlooker = await asyncpg.connect(store_url)
+    try:
+        rows = await onlooker.fetch(
+            "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await onlooker.close()
+    last = [row["query"] for row in rows]
+    assert "SELECT 1 AS only_this" in last
+    assert not any("RESET ALL" in query for query in last)
+
+
+async def test_a_transaction_that_was_left_open_does_not_outlast_its_connections_use(db: Db) -> None:
+    async with db._database.acquire() as connection:
+        await connection.execute("BEGIN")
+        await connection.execute("INSERT INTO setting (name, value) VALUES ('left', 'open')")
+    assert await db.fetch_one("SELECT 1 FROM setting WHERE name = 'left'") is None
