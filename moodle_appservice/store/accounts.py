@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..domain.model import MoodleUserId, UserId
 from ..ports import AccountKind, AccountRow, AccountState
 from .db import Db, Row
+from .together import look_ups
 
 
 class AccountBooks:
@@ -14,26 +15,30 @@ class AccountBooks:
 
     def __init__(self, db: Db) -> None:
         self._db = db
+        self._by_id = look_ups(self._get)
+        self._by_person = look_ups(self._of)
 
     async def get(self, matrix_id: UserId) -> AccountRow | None:
         """One account, None where it is not of our making."""
-        row = await self._db.fetch_one("SELECT * FROM account WHERE matrix_id = $1", matrix_id)
-        return None if row is None else _account(row)
+        return (await self._by_id.ask([matrix_id])).get(matrix_id)
 
     async def of(self, user_id: MoodleUserId) -> Sequence[AccountRow]:
         """All that we made for one person."""
-        rows = await self._db.fetch(
-            "SELECT * FROM account WHERE moodle_id = $1 ORDER BY intended_at", user_id
-        )
-        return [_account(row) for row in rows]
+        return (await self._by_person.ask([user_id])).get(user_id, [])
 
     async def made(self) -> Mapping[MoodleUserId, Sequence[AccountRow]]:
         """All accounts that are whole and ours, by person."""
-        found: dict[MoodleUserId, list[AccountRow]] = {}
-        for row in await self._db.fetch("SELECT * FROM account WHERE state = $1", AccountState.MADE):
-            account = _account(row)
-            found.setdefault(account.user_id, []).append(account)
-        return found
+        return _by_person(await self._db.fetch("SELECT * FROM account WHERE state = $1", AccountState.MADE))
+
+    async def _get(self, ids: Collection[UserId]) -> Mapping[UserId, AccountRow]:
+        rows = await self._db.fetch_in("SELECT * FROM account WHERE matrix_id IN ({in})", ids)
+        return {UserId(row["matrix_id"]): _account(row) for row in rows}
+
+    async def _of(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, Sequence[AccountRow]]:
+        rows = await self._db.fetch_in(
+            "SELECT * FROM account WHERE moodle_id IN ({in}) ORDER BY intended_at", user_ids
+        )
+        return _by_person(rows)
 
     async def put(self, row: AccountRow) -> None:
         """Write down the state of an account."""
@@ -58,6 +63,13 @@ class AccountBooks:
     async def forget(self, matrix_id: UserId) -> None:
         """It is not of our making after all, or does not exist any more."""
         await self._db.execute("DELETE FROM account WHERE matrix_id = $1", matrix_id)
+
+
+def _by_person(rows: Iterable[Row]) -> Mapping[MoodleUserId, Sequence[AccountRow]]:
+    found: dict[MoodleUserId, list[AccountRow]] = {}
+    for account in map(_account, rows):
+        found.setdefault(account.user_id, []).append(account)
+    return found
 
 
 def _account(row: Row) -> AccountRow:

@@ -8,7 +8,7 @@ What people choose beyond on and off is in `choices`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mautrix.util.async_db import Connection
 
@@ -17,6 +17,7 @@ from ..domain.rules import Choice
 from ..ports import CourseRow
 from .db import Db, Row
 from .exclusion import excluded
+from .together import look_ups
 
 
 class CourseBooks:
@@ -24,6 +25,7 @@ class CourseBooks:
 
     def __init__(self, db: Db) -> None:
         self._db = db
+        self._of_people = look_ups(self._courses_of)
 
     async def all(self) -> Mapping[CourseId, CourseRow]:
         """Every course that we have ever seen."""
@@ -115,8 +117,16 @@ class CourseBooks:
 
     async def courses_of(self, user_id: MoodleUserId) -> Mapping[CourseId, frozenset[Role]]:
         """The courses of one person with the roles there."""
-        rows = await self._db.fetch("SELECT course_id, roles FROM enrolment WHERE moodle_id = $1", user_id)
-        return {CourseId(row["course_id"]): _roles(row) for row in rows}
+        return (await self._of_people.ask([user_id])).get(user_id, {})
+
+    async def _courses_of(
+        self, user_ids: Collection[MoodleUserId]
+    ) -> Mapping[MoodleUserId, Mapping[CourseId, frozenset[Role]]]:
+        found: dict[MoodleUserId, dict[CourseId, frozenset[Role]]] = {}
+        query = "SELECT moodle_id, course_id, roles FROM enrolment WHERE moodle_id IN ({in})"
+        for row in await self._db.fetch_in(query, user_ids):
+            found.setdefault(MoodleUserId(row["moodle_id"]), {})[CourseId(row["course_id"])] = _roles(row)
+        return found
 
 
 def _roles(row: Row) -> frozenset[Role]:

@@ -252,10 +252,16 @@ async def fetch_in(connection: Connection, query: str, values: Sequence[Any], *f
     """Rows of a query with `{in}` for a list of values, in chunks, inside a running transaction."""
     rows: list[Row] = []
     for start in range(0, len(values), CHUNK):
-        chunk = values[start : start + CHUNK]
+        chunk = _rounded_up(values[start : start + CHUNK])
         marks = ", ".join(f"${len(first) + number}" for number in range(1, len(chunk) + 1))
         rows.extend(await connection.fetch(query.replace("{in}", marks), *first, *chunk))
     return rows
+
+
+def _rounded_up(values: Sequence[Any]) -> Sequence[Any]:
+    """Up to the next power of two by naming the last one again: each length is a statement that is prepared anew."""
+    length = min(1 << (len(values) - 1).bit_length(), CHUNK)
+    return [*values, *([values[-1]] * (length - len(values)))]
 
 
 def to_json(value: object) -> str:

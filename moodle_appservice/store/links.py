@@ -14,6 +14,7 @@ from ..domain.linking import LOCK, Code, Failures, Link, Question
 from ..domain.model import MoodleUserId, UserId
 from .db import Db, Row
 from .settings import next_number
+from .together import look_ups
 
 ALLOCATION = "link_allocation"
 KEEP_CODES = 7 * 86_400.0
@@ -24,9 +25,13 @@ class LinkBooks:
 
     def __init__(self, db: Db) -> None:
         self._db = db
+        self._links = look_ups(self._of)
 
     async def of(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, Link]:
         """The links of these people; who has none is absent."""
+        return await self._links.ask(user_ids)
+
+    async def _of(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, Link]:
         rows = await self._db.fetch_in("SELECT * FROM link WHERE moodle_id IN ({in})", user_ids)
         return {MoodleUserId(row["moodle_id"]): _link(row) for row in rows}
 

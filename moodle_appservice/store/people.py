@@ -2,23 +2,26 @@
 
 Which id a person should have is decided in `domain.identity`. Where two should have the same, whoever is surer of
 it (`Trust`) gets it, and the other one is quarantined: `wanted` holds the id that is not theirs. Among equals
-nobody is moved. `save` settles one person at a time, for of two at once the second must see the first, and says
-who is to be looked at again. The hashes of who was erased are written here and used in `exclusion`.
+nobody is moved. `save` settles one allocation at a time, for of two at once the second must see the first, and says
+who is to be looked at again; what is saved in the same moment goes together. The hashes of who was erased are written
+here and used in `exclusion`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mautrix.util.async_db import Connection
 
 from ..domain.identity import FieldSeen
 from ..domain.model import MoodleUserId, Person, Resolution, Standing, Trust, UserId
 from ..ports import PersonRow, Saved, ToWrite
-from .db import Db, Row
+from .db import Db, Row, fetch_in
 from .exclusion import excluded, hash_of, salt
 from .settings import next_number
+from .together import Together, look_ups
 
 ALLOCATION = "id_allocation"
 
@@ -28,9 +31,16 @@ class PeopleBooks:
 
     def __init__(self, db: Db) -> None:
         self._db = db
+        self._rows = look_ups(self._look_up)
+        self._written = look_ups(self._written_fields)
+        self._erased = look_ups(self._excluded)
+        self._saves = Together(self._save)
 
     async def look_up(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, PersonRow]:
         """What is known about these people."""
+        return await self._rows.ask(user_ids)
+
+    async def _look_up(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, PersonRow]:
         rows = await self._db.fetch_in("SELECT * FROM person WHERE moodle_id IN ({in})", user_ids)
         return {MoodleUserId(row["moodle_id"]): _person(row) for row in rows}
 
@@ -52,20 +62,10 @@ class PeopleBooks:
     ) -> Saved:
         """Store what was found, or the quarantine where another person holds that id as surely."""
 
-        async def work(connection: Connection) -> Saved:
-            # One allocation at a time: of two who want the same id at once, the second must see the first.
-            await next_number(connection, ALLOCATION)
-            before = await connection.fetchrow(
-                "SELECT * FROM person WHERE moodle_id = $1", resolution.user_id
-            )
-            saved = await _settle(connection, resolution, before)
-            seen = field or (_field(before) if before else FieldSeen())
-            # A look that showed nothing is no look: how old a value may be is counted from real ones.
-            looked_at = at if person else (before["checked_at"] if before else 0.0)
-            await _write(connection, person, saved.resolution, (fingerprint, looked_at), seen)
-            return saved
+        return await self._saves.ask(_Look(person, resolution, at, fingerprint, field))
 
-        return await self._db.transaction(work)
+    async def _save(self, looks: Sequence[_Look]) -> Sequence[Saved]:
+        return await self._db.transaction(lambda connection: _save(connection, looks))
 
     async def unusable(self, since: Mapping[MoodleUserId, float | None]) -> None:
         """Book since when these people's Moodle accounts can't be used."""
@@ -132,9 +132,13 @@ class PeopleBooks:
 
     async def excluded(self, user_ids: Collection[MoodleUserId]) -> frozenset[MoodleUserId]:
         """Who of these was erased."""
+        return frozenset(await self._erased.ask(user_ids))
+
+    async def _excluded(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, bool]:
         if await self._db.fetch_one("SELECT 1 FROM exclusion LIMIT 1") is None:
-            return frozenset()
-        return await self._db.transaction(lambda connection: excluded(connection, user_ids))
+            return {}
+        erased = await self._db.transaction(lambda connection: excluded(connection, user_ids))
+        return dict.fromkeys(erased, True)
 
     async def wrote_field(self, user_id: MoodleUserId, value: str) -> None:
         """Remember what we wrote into the person's profile field."""
@@ -163,11 +167,91 @@ class PeopleBooks:
 
     async def written_fields(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
         """What we last wrote into the profile fields of these people."""
+        return await self._written.ask(user_ids)
+
+    async def _written_fields(self, user_ids: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
         rows = await self._db.fetch_in(
             "SELECT moodle_id, field_written FROM person WHERE field_written IS NOT NULL AND moodle_id IN ({in})",
             user_ids,
         )
         return {MoodleUserId(row["moodle_id"]): row["field_written"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a look at a person has found; the arguments of `save`."""
+
+    person: Person | None
+    resolution: Resolution
+    at: float
+    fingerprint: str
+    field: FieldSeen | None
+
+    def row(self, final: Resolution, before: Row | None) -> tuple[object, ...]:
+        """The row to write, in the order of `_WRITE`."""
+        person = self.person
+        seen = self.field or (_field(before) if before else FieldSeen())
+        # A look that showed nothing is no look: how old a value may be is counted from real ones.
+        looked_at = self.at if person else (before["checked_at"] if before else 0.0)
+        return (
+            final.user_id,
+            person.full_name if person else "",
+            person.language if person else "",
+            person.timezone if person else "",
+            person.username if person else "",
+            final.matrix_id,
+            final.trust,
+            final.reason,
+            final.standing,
+            final.virtual_id,
+            final.wanted,
+            self.fingerprint,
+            looked_at,
+            seen.value,
+            seen.since,
+        )
+
+
+async def _save(connection: Connection, looks: Sequence[_Look]) -> Sequence[Saved]:
+    """Store what was found. Where nobody else can have to do with it, in one go; else one after the other."""
+    # One allocation at a time: of two who want the same id at once, the second must see the first.
+    await next_number(connection, ALLOCATION)
+    by_themselves = await _by_themselves(connection, looks)
+    if by_themselves:
+        await connection.executemany(_WRITE, list(by_themselves.values()))
+    return [
+        Saved(look.resolution)
+        if look.resolution.user_id in by_themselves
+        else await _settle_and_write(connection, look)
+        for look in looks
+    ]
+
+
+async def _by_themselves(
+    connection: Connection, looks: Sequence[_Look]
+) -> Mapping[MoodleUserId, tuple[object, ...]]:
+    """The rows to write of those who give up no id, and whose id nobody else has or is to get now."""
+    people = Counter(look.resolution.user_id for look in looks)
+    ids = Counter(look.resolution.matrix_id for look in looks if look.resolution.matrix_id is not None)
+    rows = await fetch_in(connection, "SELECT * FROM person WHERE moodle_id IN ({in})", list(people))
+    before = {row["moodle_id"]: row for row in rows}
+    query = "SELECT matrix_id, moodle_id FROM person WHERE matrix_id IN ({in})"
+    holders = {row["matrix_id"]: row["moodle_id"] for row in await fetch_in(connection, query, list(ids))}
+    found: dict[MoodleUserId, tuple[object, ...]] = {}
+    for look in looks:
+        user_id, matrix_id = look.resolution.user_id, look.resolution.matrix_id
+        row = before.get(user_id)
+        is_free = matrix_id is None or (ids[matrix_id] == 1 and holders.get(matrix_id, user_id) == user_id)
+        if people[user_id] == 1 and is_free and (row is None or row["matrix_id"] in (None, matrix_id)):
+            found[user_id] = look.row(look.resolution, row)
+    return found
+
+
+async def _settle_and_write(connection: Connection, look: _Look) -> Saved:
+    before = await connection.fetchrow("SELECT * FROM person WHERE moodle_id = $1", look.resolution.user_id)
+    saved = await _settle(connection, look.resolution, before)
+    await connection.execute(_WRITE, *look.row(saved.resolution, before))
+    return saved
 
 
 async def _settle(connection: Connection, resolution: Resolution, before: Row | None) -> Saved:
@@ -223,41 +307,20 @@ async def _displace(connection: Connection, holder: Row) -> None:
     )
 
 
-async def _write(
-    connection: Connection,
-    person: Person | None,
-    final: Resolution,
-    look: tuple[str, float],
-    seen: FieldSeen,
-) -> None:
-    await connection.execute(
-        "INSERT INTO person (moodle_id, full_name, language, timezone, username, matrix_id, trust, reason, standing, "
-        "virtual_id, wanted, fingerprint, checked_at, field_value, field_since) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
-        "ON CONFLICT (moodle_id) DO UPDATE SET "
-        "full_name = COALESCE(NULLIF(excluded.full_name, ''), person.full_name), "
-        "language = COALESCE(NULLIF(excluded.language, ''), person.language), "
-        "timezone = COALESCE(NULLIF(excluded.timezone, ''), person.timezone), "
-        "username = COALESCE(NULLIF(excluded.username, ''), person.username), "
-        "matrix_id = excluded.matrix_id, trust = excluded.trust, reason = excluded.reason, "
-        "standing = excluded.standing, virtual_id = excluded.virtual_id, wanted = excluded.wanted, "
-        "fingerprint = excluded.fingerprint, checked_at = excluded.checked_at, field_value = excluded.field_value, "
-        "field_since = excluded.field_since",
-        final.user_id,
-        person.full_name if person else "",
-        person.language if person else "",
-        person.timezone if person else "",
-        person.username if person else "",
-        final.matrix_id,
-        final.trust,
-        final.reason,
-        final.standing,
-        final.virtual_id,
-        final.wanted,
-        *look,
-        seen.value,
-        seen.since,
-    )
+_WRITE = (
+    "INSERT INTO person (moodle_id, full_name, language, timezone, username, matrix_id, trust, reason, standing, "
+    "virtual_id, wanted, fingerprint, checked_at, field_value, field_since) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+    "ON CONFLICT (moodle_id) DO UPDATE SET "
+    "full_name = COALESCE(NULLIF(excluded.full_name, ''), person.full_name), "
+    "language = COALESCE(NULLIF(excluded.language, ''), person.language), "
+    "timezone = COALESCE(NULLIF(excluded.timezone, ''), person.timezone), "
+    "username = COALESCE(NULLIF(excluded.username, ''), person.username), "
+    "matrix_id = excluded.matrix_id, trust = excluded.trust, reason = excluded.reason, "
+    "standing = excluded.standing, virtual_id = excluded.virtual_id, wanted = excluded.wanted, "
+    "fingerprint = excluded.fingerprint, checked_at = excluded.checked_at, field_value = excluded.field_value, "
+    "field_since = excluded.field_since"
+)
 
 
 def _person(row: Row) -> PersonRow:

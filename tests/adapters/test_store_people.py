@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -271,3 +272,35 @@ async def test_who_is_in_a_course_is_replaced_as_a_whole(books: Books) -> None:
     assert await books.courses.roles(CourseId(43), TWO) == frozenset()
     await books.courses.set_enrolments(CourseId(42), {}, facts_hash="d")
     assert await books.courses.courses_of(ONE) == {}
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_people_who_are_saved_at_once_end_as_if_one_had_come_after_the_other(
+    books: Books, seed: int
+) -> None:
+    drawn = random.Random(seed)
+    rounds = [
+        [
+            (drawn.randrange(6), drawn.choice([None, 0, 1, 2, 3, 4]), drawn.choice(list(Trust)))
+            for _ in range(drawn.randrange(1, 7))
+        ]
+        for _ in range(4)
+    ]
+
+    async def ends(first: int, *, at_once: bool) -> list[str]:
+        told = []
+        for number, looks in enumerate(rounds):
+            saves = []
+            for user, name, trust in looks:
+                user_id = MoodleUserId(10 * first + user)
+                found = Resolution(user_id, None, None, "No.")
+                if name is not None:
+                    found = resolved(user_id, f"@x{first}_{name}:uni.test", trust)
+                saves.append(books.people.save(person(user_id), found, at=float(number)))
+            answers = await asyncio.gather(*saves) if at_once else [await save for save in saves]
+            told += [answer.resolution for answer in answers]
+        everybody = [MoodleUserId(10 * first + user) for user in range(6)]
+        rows = await books.people.look_up(everybody)
+        return [repr(one).replace(str(first), "") for one in (*told, sorted(rows.items()))]
+
+    assert await ends(9173, at_once=True) == await ends(8264, at_once=False)

@@ -277,6 +277,7 @@ async def test_giving_a_connection_back_asks_the_server_nothing(db: Db, store_ur
 
 
 async def test_a_transaction_that_was_left_open_does_not_outlast_its_connections_use(db: Db) -> None:
+    connection: Connection
     async with db._database.acquire() as connection:
         await connection.execute("BEGIN")
         await connection.execute("INSERT INTO setting (name, value) VALUES ('left', 'open')")
