@@ -38,6 +38,7 @@ from ..domain.actions import (
 )
 from ..domain.markers import filled
 from ..domain.model import CourseId, EventId, RoomAlias, RoomId, UserId
+from ..domain.pace import ROOM
 from ..domain.power import MARKER
 from ..domain.rooms import RoomKey
 from ..domain.rules import Rules
@@ -276,8 +277,9 @@ class Hands:
 
     def _turn(self, work: _Work, action: Action) -> AbstractAsyncContextManager[None]:
         """With other rooms, or at once where somebody waits."""
-        is_apart = work.alone or isinstance(action, APART)
-        return self._waves.at_once() if is_apart else self._waves.turn(work.look)
+        if work.alone or isinstance(action, APART):
+            return self._waves.at_once()
+        return self._waves.turn(work.look, weight=ROOM if isinstance(action, CreateRoom) else 1.0)
 
     async def _request(self, room: RoomKey, room_id: RoomId, action: Action) -> EventId | None:
         match action:

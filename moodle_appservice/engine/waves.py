@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import islice
+from typing import NamedTuple
 
 WORTH = 1.0
 """How long one waits for others, in times of what an answer takes: with less, two groups could go on by turns."""
@@ -28,6 +29,13 @@ LONGEST = 1.0
 """Seconds that nobody waits longer than for the others of a wave."""
 _NEWEST = 0.2
 """What the newest answer counts in the time that an answer takes."""
+
+
+class _Turn(NamedTuple):
+    """Somebody who waits. `gone` is done when it is let go."""
+
+    gone: asyncio.Future[None]
+    weight: float
 
 
 class Waves:
@@ -40,7 +48,7 @@ class Waves:
         self._most = most
         self._clock = clock
         self._at_it: set[object] = set()
-        self._waiting: dict[object, asyncio.Future[None]] = {}
+        self._waiting: dict[object, _Turn] = {}
         self._unanswered: set[object] = set()
         self._went = 0.0
         self._hurried: deque[asyncio.Future[None]] = deque()
@@ -48,19 +56,23 @@ class Waves:
         self._hurried_under_way = 0
         self._patience: asyncio.TimerHandle | None = None
         self._took = 0.0
+        self._weight = 1.0
 
     @asynccontextmanager
-    async def turn(self, room: object) -> AsyncIterator[None]:
-        """Wait for the next wave that has a place; the context is the request itself."""
+    async def turn(self, room: object, *, weight: float = 1.0) -> AsyncIterator[None]:
+        """Wait for the next wave that has a place; the context is the request itself.
+
+        `weight`: how many usual requests it costs the homeserver.
+        """
         gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._at_it.add(room)
-        self._waiting[room] = gone
+        self._waiting[room] = _Turn(gone, weight)
         self._look()
         try:
             await gone
             began = self._clock()
             yield
-            took = self._clock() - began
+            took = (self._clock() - began) / weight
             self._took = took if not self._took else self._took + _NEWEST * (took - self._took)
         finally:
             self._under_way -= _is_let_go(gone)
@@ -107,7 +119,8 @@ class Waves:
         if is_answered:
             until = loop.time() + min(self._took * MOMENT, LONGEST)
         else:
-            until = self._went + self._took + min(self._took * WORTH, LONGEST)
+            takes = self._took * self._weight
+            until = self._went + takes + min(takes * WORTH, LONGEST)
         if self._patience is not None:
             if self._patience.when() <= until:
                 return
@@ -122,15 +135,16 @@ class Waves:
 
     def _go(self, places: int) -> None:
         self._wait_no_longer()
-        rooms = list(islice((room for room, gone in self._waiting.items() if not gone.done()), places))
+        rooms = list(islice((room for room, turn in self._waiting.items() if not turn.gone.done()), places))
         if not rooms:
             # All of them are being stopped.
             return
         self._unanswered = set(rooms)
         self._under_way += len(rooms)
         self._went = asyncio.get_running_loop().time()
+        self._weight = max(self._waiting[room].weight for room in rooms)
         for room in rooms:
-            self._waiting.pop(room).set_result(None)
+            self._waiting.pop(room).gone.set_result(None)
         # Who has no place in this one waits for the next.
         self._look()
 

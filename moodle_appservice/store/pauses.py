@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..domain.model import CourseId
 from ..ports import Pause
 from .db import Db, Row
+from .together import look_ups
 
 SITE = 0
 """Stands for the whole site; no course of Moodle has this number."""
@@ -17,6 +18,7 @@ class PauseBooks:
 
     def __init__(self, db: Db) -> None:
         self._db = db
+        self._by_course = look_ups(self._of)
 
     async def all(self) -> Sequence[Pause]:
         """Everything that is paused."""
@@ -24,12 +26,12 @@ class PauseBooks:
 
     async def of(self, course_id: CourseId | None) -> Pause | None:
         """What pauses this course."""
-        row = await self._db.fetch_one(
-            "SELECT * FROM pause WHERE course_id IN ($1, $2) ORDER BY course_id LIMIT 1",
-            SITE,
-            course_id or SITE,
-        )
-        return None if row is None else _pause(row)
+        found = await self._by_course.ask([SITE, course_id or SITE])
+        return found[min(found)] if found else None
+
+    async def _of(self, course_ids: Collection[int]) -> Mapping[int, Pause]:
+        rows = await self._db.fetch_in("SELECT * FROM pause WHERE course_id IN ({in})", course_ids)
+        return {row["course_id"]: _pause(row) for row in rows}
 
     async def add(self, pause: Pause) -> bool:
         """Pause, once."""

@@ -39,17 +39,34 @@ async def test_what_is_asked_in_one_moment_goes_together_and_each_gets_its_own_a
     assert desk.asked == [[3, 1, 2, 3]]
 
 
-async def test_a_question_that_comes_while_another_is_under_way_is_not_answered_by_that() -> None:
+async def test_what_is_asked_while_another_question_is_under_way_goes_together_after_it() -> None:
     desk = Desk()
     desk.gate.clear()
     first = asyncio.create_task(desk.together.ask(1))
     while not desk.asked:
         await asyncio.sleep(0)
     second = asyncio.create_task(desk.together.ask(1))
-    while len(desk.asked) < 2:
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    third = asyncio.create_task(desk.together.ask(2))
     desk.gate.set()
-    assert [await first, await second] == [1, 1]
+    assert [await first, await second, await third] == [1, 1, 4]
+    assert desk.asked == [[1], [1, 2]], "an answer to the first may be older than the second question"
+
+
+async def test_the_end_of_the_program_leaves_nobody_waiting() -> None:
+    desk = Desk()
+    desk.gate.clear()
+    asking = [asyncio.create_task(desk.together.ask(number)) for number in (1, 2)]
+    while not desk.asked:
+        await asyncio.sleep(0)
+    asking.append(asyncio.create_task(desk.together.ask(3)))
+    await asyncio.sleep(0)
+    at_work = desk.together._at_work
+    assert at_work is not None
+    for task in (*asking, at_work):
+        task.cancel()
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [asyncio.CancelledError] * 3
 
 
 async def test_a_question_that_cant_be_answered_keeps_nobody_from_an_answer() -> None:

@@ -54,6 +54,11 @@ class Scene:
         self.waves.leave("first")
         self.sent.clear()
 
+    async def make(self, weight: float) -> None:
+        """A room is being made, which never ends."""
+        async with self.waves.turn("made", weight=weight):
+            await asyncio.Event().wait()
+
     async def settle(self) -> None:
         for _ in range(10):
             await asyncio.sleep(0)
@@ -203,6 +208,25 @@ async def test_as_many_as_may_be_now_are_in_the_next_wave(scene: Scene) -> None:
     assert scene.sent[4:] == ["e"]
 
 
+async def test_a_room_that_is_being_made_is_waited_for_as_long_as_that_takes(scene: Scene) -> None:
+    await scene.takes(1000)
+    loop = asyncio.get_running_loop()
+    for weight, patience in ((1.0, 1001), (4.0, 4001)):
+        scene.waves._took = 1000
+        making = asyncio.create_task(scene.make(weight))
+        await scene.settle()
+        await scene.asks("b")
+        assert scene.waves._patience is not None
+        # Its answer and, where that is late, a second more.
+        assert scene.waves._patience.when() - loop.time() == pytest.approx(patience, abs=0.5)
+        making.cancel()
+        await scene.settle()
+        scene.waves.leave("made")
+        scene.tasks["b"].cancel()
+        await scene.settle()
+        scene.waves.leave("b")
+
+
 async def test_whoever_is_late_keeps_its_place(scene: Scene) -> None:
     scene.most = 2
     await scene.takes(0.01)
@@ -286,9 +310,9 @@ async def test_a_new_room_and_its_invites_go_with_those_of_others_unless_somebod
         joined.append(room)
         join(waves, room)
 
-    def turn(waves: Waves, room: object) -> AbstractAsyncContextManager[None]:
+    def turn(waves: Waves, room: object, **more: float) -> AbstractAsyncContextManager[None]:
         turns.append(room)
-        return original(waves, room)
+        return original(waves, room, **more)
 
     monkeypatch.setattr(Waves, "turn", turn)
     monkeypatch.setattr(Waves, "join", joins)
@@ -312,9 +336,9 @@ async def test_the_state_of_a_new_space_goes_with_that_of_others(
     sent: list[str] = []
     original = Waves.turn
 
-    def turn(waves: Waves, room: object) -> AbstractAsyncContextManager[None]:
+    def turn(waves: Waves, room: object, **more: float) -> AbstractAsyncContextManager[None]:
         sent.append("turn")
-        return original(waves, room)
+        return original(waves, room, **more)
 
     world.use(layout="space")
     course_id = await world.course(students=[8])
@@ -331,9 +355,9 @@ async def test_removals_go_with_the_writes_of_others(world: World, monkeypatch: 
     turns: list[object] = []
     original = Waves.turn
 
-    def turn(waves: Waves, room: object) -> AbstractAsyncContextManager[None]:
+    def turn(waves: Waves, room: object, **more: float) -> AbstractAsyncContextManager[None]:
         turns.append(room)
-        return original(waves, room)
+        return original(waves, room, **more)
 
     await world.synced(42, students=[8, 9, 10, 11])
     monkeypatch.setattr(Waves, "turn", turn)
