@@ -20,10 +20,12 @@ from ..ports.observer import Unobserved
 AHEAD = 2
 """So many rooms are at work for each that may be written at once: while some write, the others get ready."""
 
-SECONDS = 1.5
-"""How long a round is at least."""
-ANSWERS = 12
-"""How many answers it needs."""
+SECONDS = 1.0
+"""How long a round is at least. It ends with a wave, so that it counts no half ones."""
+LONGEST = 3.0
+"""How long where no wave ends."""
+WRITES = 12
+"""How many it needs."""
 _WRITES = ("POST rooms/", "PUT rooms/")
 _MAKING = "createRoom"
 
@@ -88,6 +90,9 @@ class Pacing(Unobserved):
             yield
         finally:
             self._working -= 1
+            if not self._working:
+                # A round with a pause in it would tell of fewer writes than there can be.
+                self._begin_anew()
 
     def asked_matrix(self, endpoint: str, outcome: str, seconds: float) -> None:
         """A request to the homeserver has ended."""
@@ -101,25 +106,40 @@ class Pacing(Unobserved):
             self._began = max(self._ended, now - seconds)
         if is_made:
             self._made += 1
-            return
-        self._took.append(seconds)
-        self._refused += is_refused
-        if self._refused or (now - self._began >= SECONDS and len(self._took) >= ANSWERS):
-            self._ended = now
-            self._end_round(now - self._began)
+        else:
+            self._took.append(seconds)
+            self._refused += is_refused
+        self._end_round(at_least=0.0 if self._refused else LONGEST)
 
-    def _end_round(self, seconds: float) -> None:
+    def wave_over(self) -> None:
+        """All writes that were sent together are answered."""
+        self._end_round(at_least=SECONDS)
+
+    def _end_round(self, *, at_least: float) -> None:
+        now, writes = self._clock(), len(self._took) + ROOM * self._made
+        lasted = now - self._began if self._began is not None else 0.0
+        if not self._refused and (lasted < at_least or writes < WRITES):
+            return
+        self._judge(Round(writes, lasted, self._p95, self._refused))
+        self._begin_anew()
+        self._let_in()
+
+    @property
+    def _p95(self) -> float:
         took = sorted(self._took)
-        p95 = took[min(len(took) - 1, int(len(took) * 0.95))]
-        seen = Round(len(took) + ROOM * self._made, seconds, p95, self._refused)
+        return took[min(len(took) - 1, int(len(took) * 0.95))] if took else 0.0
+
+    def _judge(self, seen: Round) -> None:
         # Where less is to do than may be done at once, nothing is learnt about how much it could be. Rooms keep their
         # places until their slices end: until then a halving is not in force, and slow answers call for no other one.
         is_in_force = self._most_working <= self.places
-        if is_in_force and (self._refused or p95 > SLOW or self._working >= self.limit):
+        if is_in_force and (seen.refused or seen.p95 > SLOW or self._working >= self.limit):
             self._pace = after(self._pace, seen, self._most())
+
+    def _begin_anew(self) -> None:
+        self._ended = self._clock()
         self._took, self._made, self._refused, self._began = [], 0, 0, None
         self._most_working = self._working
-        self._let_in()
 
     def _give_back(self) -> None:
         self._taken -= 1

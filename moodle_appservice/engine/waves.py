@@ -39,13 +39,20 @@ class _Turn(NamedTuple):
 
 
 class Waves:
-    """`most`: rooms in a wave now; `clock`: seconds that go on by themselves.
+    """`most`: rooms in a wave now; `over`: told when a wave is; `clock`: seconds that go on by themselves.
 
     A room is known by any object of its own, such as a look at it.
     """
 
-    def __init__(self, most: Callable[[], int], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        most: Callable[[], int],
+        *,
+        over: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._most = most
+        self._over = over
         self._clock = clock
         self._at_it: set[object] = set()
         self._waiting: dict[object, _Turn] = {}
@@ -77,7 +84,7 @@ class Waves:
         finally:
             self._under_way -= _is_let_go(gone)
             self._waiting.pop(room, None)
-            self._unanswered.discard(room)
+            self._wait_for(self._unanswered - {room})
             self._look()
 
     @asynccontextmanager
@@ -130,8 +137,15 @@ class Waves:
     def _wait_for_none_of_the_others(self) -> None:
         self._patience = None
         self._at_it = set(self._waiting)
-        self._unanswered = set()
+        self._wait_for(set())
         self._look()
+
+    def _wait_for(self, unanswered: set[object]) -> None:
+        """Of the wave that is under way."""
+        is_over = bool(self._unanswered) and not unanswered
+        self._unanswered = unanswered
+        if is_over:
+            self._over()
 
     def _go(self, places: int) -> None:
         self._wait_no_longer()

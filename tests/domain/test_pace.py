@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,21 @@ def test_one_round_that_is_better_by_chance_is_not_enough() -> None:
     for writes in (20, 20, 30, 10):
         pace = after(pace, Round(writes, 2.0, 0.3), most=64)
     assert pace.limit == FIRST
+
+
+@pytest.mark.parametrize(("again", "ends_with"), [(20, 8), (30, 4), (24, 4)])
+def test_whether_it_was_right_to_go_back_is_seen_there(again: int, ends_with: int) -> None:
+    pace = Pace()
+    # The first number looked better than it is; then twice as many brought 24.
+    for writes in (30, 30, 24, 24):
+        pace = after(pace, Round(writes, 2.0, 0.3), most=64)
+    assert pace.limit == 4
+    for _ in range(ROUNDS):
+        pace = after(pace, Round(again, 2.0, 0.3), most=64)
+    assert pace.limit == ends_with
+    for _ in range(HOLD - ROUNDS):
+        pace = after(pace, Round(again, 2.0, 0.3), most=64)
+        assert pace.limit == ends_with
 
 
 def test_one_room_comes_back_with_each_quick_round_after_slow_ones() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from moodle_appservice.domain.pace import FIRST, ROUNDS
-from moodle_appservice.engine.pace import AHEAD, ANSWERS, SECONDS, Pacing
+from moodle_appservice.engine.pace import AHEAD, LONGEST, SECONDS, WRITES, Pacing
 
 
 class Scene:
@@ -40,11 +40,12 @@ class Scene:
         outcome: str = "200",
         each: float = 0.1,
         endpoint: str = "POST rooms/invite",
-        every: float = SECONDS / ANSWERS + 0.01,
+        every: float = SECONDS / WRITES + 0.01,
     ) -> None:
-        for _ in range(ANSWERS):
+        for _ in range(WRITES):
             self.now += every
             self.pacing.asked_matrix(endpoint, outcome, each)
+        self.pacing.wave_over()
         await self.settle()
 
     async def grows(self) -> None:
@@ -139,7 +140,7 @@ async def test_a_room_that_is_made_counts_as_work_and_not_as_a_slow_answer() -> 
     tasks = await scene.start(30)
     await scene.grows()
     for _ in range(ROUNDS):
-        for _ in range(ANSWERS):
+        for _ in range(WRITES):
             scene.pacing.asked_matrix("POST createRoom", "200", 3.0)
         await scene.round(every=0.2)
     assert scene.pacing.limit == 4 * FIRST, "fewer invites than before, but rooms beside them"
@@ -147,18 +148,63 @@ async def test_a_room_that_is_made_counts_as_work_and_not_as_a_slow_answer() -> 
     await asyncio.gather(*tasks)
 
 
-async def test_rooms_that_were_made_before_anybody_was_invited_make_no_round_better() -> None:
+async def test_rooms_that_are_made_are_enough_to_learn_from() -> None:
     scene = Scene()
     tasks = await scene.start(30)
-    for _ in range(500):
-        scene.now += 1.0
-        scene.pacing.asked_matrix("POST createRoom", "200", 0.2)
     for _ in range(ROUNDS):
-        await scene.round(every=0.2)
+        await scene.round(endpoint="POST createRoom")
     assert scene.pacing.limit == 2 * FIRST
     for _ in range(ROUNDS):
-        await scene.round(every=0.15)
-    assert scene.pacing.limit == 4 * FIRST, "more invites than before"
+        await scene.round(endpoint="POST createRoom")
+    assert scene.pacing.limit == FIRST, "as many rooms in the same time"
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_round_ends_with_a_wave_so_that_it_counts_no_half_ones() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    for _ in range(ROUNDS):
+        for part in (0.4, 0.4, 0.6):
+            scene.pacing.wave_over()
+            for _ in range(WRITES):
+                scene.now += part * SECONDS / WRITES
+                scene.pacing.asked_matrix("POST rooms/invite", "200", 0.01)
+        assert scene.pacing.limit == FIRST, "long enough, and in the middle of a wave"
+        scene.pacing.wave_over()
+    assert scene.pacing.limit == 2 * FIRST
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_where_no_wave_ends_a_round_is_over_after_a_while() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    for _ in range(ROUNDS):
+        for _ in range(WRITES):
+            scene.now += LONGEST / (WRITES - 1)
+            scene.pacing.asked_matrix("POST rooms/invite", "200", 0.1)
+    assert scene.pacing.limit == 2 * FIRST
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_pause_in_which_nobody_has_anything_to_write_is_in_no_round() -> None:
+    scene = Scene()
+    tasks = await scene.start(30)
+    await scene.round()
+    scene.stop.set()
+    await asyncio.gather(*tasks)
+    scene.pacing.asked_matrix("POST rooms/invite", "200", 0.1)
+    with scene.pacing.at_work():
+        pass
+    scene.now += 1000
+    scene.stop.clear()
+    tasks = await scene.start(30)
+    await scene.round()
+    assert scene.pacing.limit == 2 * FIRST
+    await scene.grows()
+    assert scene.pacing.limit == FIRST, "both rounds at the first number were as quick as those after them"
     scene.stop.set()
     await asyncio.gather(*tasks)
 

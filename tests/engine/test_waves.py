@@ -21,10 +21,14 @@ class Scene:
     def __init__(self) -> None:
         self.now = 0.0
         self.most = 16
-        self.waves = Waves(lambda: self.most, clock=lambda: self.now)
+        self.over = 0
+        self.waves = Waves(lambda: self.most, over=self._count, clock=lambda: self.now)
         self.sent: list[str] = []
         self.answers: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    def _count(self) -> None:
+        self.over += 1
 
     async def asks(self, *rooms: str) -> None:
         """These rooms have an invite to send."""
@@ -191,6 +195,28 @@ async def test_a_wave_has_no_more_rooms_than_may_be_and_the_next_one_is_ready_wh
     assert sorted(scene.sent[2:]) == ["c", "d"], "nobody waits for b, as two others are ready"
     await scene.answered("c", "d")
     assert sorted(scene.sent[4:]) == ["a", "e"], "who has waited longest goes first"
+
+
+async def test_it_is_told_when_a_wave_is_over(scene: Scene) -> None:
+    await scene.takes(0.01)
+    assert scene.over == 1
+    scene.waves.join("b")
+    await scene.asks("a", "b")
+    await scene.answered("a")
+    assert scene.over == 1
+    await scene.answered("b")
+    assert scene.over == 2
+    scene.waves.leave("a")
+    scene.waves.leave("b")
+    await scene.asks("far away")
+    await scene.asks("c")
+    while scene.sent[-1] != "c":
+        await asyncio.sleep(0.001)
+    assert scene.over == 3, "nobody waits for who is late"
+    await scene.answered("far away")
+    assert scene.over == 3
+    await scene.answered("c")
+    assert scene.over == 4
 
 
 async def test_as_many_as_may_be_now_are_in_the_next_wave(scene: Scene) -> None:
