@@ -375,7 +375,7 @@ class Hands:
             before=before or Before(None, False),
             reference=reference,
         )
-        await self._store.ledger.record(done, bot=self._rules.bot)
+        await self._store.ledger.record(done)
 
 
 def _kick_reason(room: RoomKey) -> str:

@@ -98,7 +98,7 @@ class LedgerBook(Protocol):
         """What we last wrote in each of these rooms; empty for an unknown one."""
         ...
 
-    async def record(self, done: Done, *, bot: UserId) -> None:
+    async def record(self, done: Done) -> None:
         """Book one action: audit row, ledger, and what the mirror may already assume. One transaction."""
         ...
 

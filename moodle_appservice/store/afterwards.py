@@ -9,7 +9,7 @@ from __future__ import annotations
 from mautrix.util.async_db import Connection
 
 from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
-from .audit import add_line
+from .audit import Line, add_lines
 
 WHY = "It was under way when it was interrupted; the room shows that it was done."
 SIGNAL = "found afterwards"
@@ -43,8 +43,7 @@ async def note_removed(connection: Connection, room_id: RoomId, user: UserId, at
 
 async def _line(connection: Connection, room_id: RoomId, person: MoodleUserId, kind: str, at: float) -> None:
     course_id = await connection.fetchval("SELECT course_id FROM room WHERE room_id = $1", room_id)
-    await add_line(
-        connection,
+    line = Line(
         kind=kind,
         at=at,
         why=WHY,
@@ -54,3 +53,4 @@ async def _line(connection: Connection, room_id: RoomId, person: MoodleUserId, k
         room_id=room_id,
         signal=SIGNAL,
     )
+    await add_lines(connection, [line])

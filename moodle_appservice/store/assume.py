@@ -6,7 +6,7 @@ when the request was planned: a push that was faster knows more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mautrix.util.async_db import Connection
@@ -24,20 +24,32 @@ async def assume_member(
     connection: Connection, done: Done, user: UserId, membership: str, bot: UserId
 ) -> None:
     """A membership that an invite or a kick of ours has just made."""
-    change = await next_number(connection, CHANGE)
-    values = (done.room_id, user, membership, bot, int(done.at * 1000), change)
-    if done.before.exists:
-        await connection.execute(
+    await assume_members(connection, [(done, user)], membership, bot)
+
+
+async def assume_members(
+    connection: Connection, made: Sequence[tuple[Done, UserId]], membership: str, bot: UserId
+) -> None:
+    """The same for many, of which no two are one person in one room."""
+    last = await next_number(connection, CHANGE, step=len(made))
+    changed, new = [], []
+    for change, (done, user) in enumerate(made, start=last - len(made) + 1):
+        values = (done.room_id, user, membership, bot, int(done.at * 1000), change)
+        if done.before.exists:
+            changed.append((*values, done.before.event_id or ""))
+        else:
+            new.append(values)
+    if changed:
+        await connection.executemany(
             "UPDATE mirror_member SET membership = $3, sender = $4, event_id = NULL, replaces = NULL, sent_at = $5, "
             "change = $6, declined = 0 WHERE room_id = $1 AND user_id = $2 AND COALESCE(event_id, '') = $7",
-            *values,
-            done.before.event_id or "",
+            changed,
         )
-    else:
-        await connection.execute(
+    if new:
+        await connection.executemany(
             "INSERT INTO mirror_member (room_id, user_id, membership, sender, sent_at, change) "
             "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (room_id, user_id) DO NOTHING",
-            *values,
+            new,
         )
 
 

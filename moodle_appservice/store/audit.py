@@ -6,39 +6,69 @@ remains says what was done, but not to whom. So no line may hold a Matrix id, a 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
 from mautrix.util.async_db import Connection
 
 from ..domain.model import CourseId, MoodleUserId, RoomId
-from .keys import key_of
+from .db import fetch_in
+from .keys import key_of, new_key
 from .settings import next_number
 
 
-async def add_line(
-    connection: Connection,
-    *,
-    kind: str,
-    at: float,
-    why: str,
-    result: str,
-    person: MoodleUserId | None = None,
-    course_id: CourseId | None = None,
-    room_id: RoomId | None = None,
-    signal: str = "",
-    reference: str = "",
-) -> None:
-    """Add a line inside a running transaction. Of a person whom we do not know, or not any more, it names nobody."""
-    number = await next_number(connection, "audit")
-    await connection.execute(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line. Of a `person` whom we do not know, or not any more, it names nobody."""
+
+    kind: str
+    at: float
+    why: str
+    result: str
+    person: MoodleUserId | None = None
+    course_id: CourseId | None = None
+    room_id: RoomId | None = None
+    signal: str = ""
+    reference: str = ""
+
+
+async def add_lines(connection: Connection, lines: Sequence[Line]) -> None:
+    """Add lines inside a running transaction, in this order."""
+    last = await next_number(connection, "audit", step=len(lines))
+    people = {line.person for line in lines if line.person is not None}
+    keys = await _keys_of(connection, people)
+    await connection.executemany(
         "INSERT INTO audit (number, at, course_id, room_id, person, kind, why, signal, result, reference) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        number,
-        at,
-        course_id,
-        room_id or None,
-        None if person is None else await key_of(connection, person),
-        kind,
-        why,
-        signal,
-        result,
-        reference,
+        [
+            (
+                number,
+                line.at,
+                line.course_id,
+                line.room_id or None,
+                None if line.person is None else keys.get(line.person),
+                line.kind,
+                line.why,
+                line.signal,
+                line.result,
+                line.reference,
+            )
+            for number, line in enumerate(lines, start=last - len(lines) + 1)
+        ],
     )
+
+
+async def _keys_of(connection: Connection, people: Collection[MoodleUserId]) -> Mapping[MoodleUserId, str]:
+    """The keys of many, made at the first need; who has no row is absent."""
+    if len(people) == 1:
+        return {person: key for person in people if (key := await key_of(connection, person)) is not None}
+    query = "SELECT moodle_id, audit_key FROM person WHERE moodle_id IN ({in})"
+    rows = await fetch_in(connection, query, list(people))
+    lacking = [row["moodle_id"] for row in rows if row["audit_key"] is None]
+    if lacking:
+        await connection.executemany(
+            "UPDATE person SET audit_key = COALESCE(audit_key, $2) WHERE moodle_id = $1",
+            [(person, new_key()) for person in lacking],
+        )
+        rows = await fetch_in(connection, query, list(people))
+    return {MoodleUserId(row["moodle_id"]): str(row["audit_key"]) for row in rows}

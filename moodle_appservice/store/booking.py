@@ -5,7 +5,7 @@ Each function works inside the transaction of whoever calls it; the reading side
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from mautrix.util.async_db import Connection
@@ -29,8 +29,8 @@ from ..domain.actions import (
 from ..domain.model import MoodleUserId, RoomId, UserId
 from ..domain.rooms import RoomKey
 from ..ports import Done
-from .assume import assume_member, assume_room, assume_state
-from .audit import add_line
+from .assume import assume_member, assume_members, assume_room, assume_state
+from .audit import Line, add_lines
 from .db import to_json
 from .found import avatar_in, book_name, generation_in
 
@@ -38,8 +38,28 @@ COURSE = "course"
 """`kind` of the rows of all rooms of courses; the others have the kind of their room."""
 
 
-async def book(connection: Connection, done: Done, bot: UserId) -> None:
-    """Book an action that the homeserver has carried out."""
+async def book(connection: Connection, made: Sequence[Done], bot: UserId) -> None:
+    """Book what was done or has failed, in few statements.
+
+    No two of them are of one person in one room: a room has one write in flight.
+    """
+    await add_lines(connection, [_line(done) for done in made])
+    carried_out = [done for done in made if done.error is None]
+    invites = [(done, done.action) for done in carried_out if isinstance(done.action, Invite)]
+    if invites:
+        await assume_members(
+            connection, [(done, action.matrix_id) for done, action in invites], "invite", bot
+        )
+        await _give_places(
+            connection,
+            [(done.room_id, action.matrix_id, action.person, done.at, 1, 0) for done, action in invites],
+        )
+    for done in carried_out:
+        if not isinstance(done.action, Invite):
+            await _book_one(connection, done, bot)
+
+
+async def _book_one(connection: Connection, done: Done, bot: UserId) -> None:
     match done.action:
         case CreateRoom() as action:
             await _book_room(connection, done, action, bot)
@@ -60,9 +80,8 @@ async def book(connection: Connection, done: Done, bot: UserId) -> None:
         case ForceJoin(matrix_id, person):
             await assume_member(connection, done, matrix_id, "join", matrix_id)
             await give_place(connection, done.room_id, matrix_id, person, at=done.at)
-        case Invite(matrix_id, person):
-            await assume_member(connection, done, matrix_id, "invite", bot)
-            await give_place(connection, done.room_id, matrix_id, person, at=done.at)
+        case Invite():
+            raise AssertionError("invites are booked together")
         case Join(matrix_id, person):
             await assume_member(connection, done, matrix_id, "join", matrix_id)
             await give_place(connection, done.room_id, matrix_id, person, at=done.at)
@@ -88,17 +107,18 @@ async def give_place(
     banned: bool = False,
 ) -> None:
     """A place that is wanted, or (`banned`) one that we have taken away with a ban."""
-    await connection.execute(
+    await _give_places(connection, [(room_id, user, person, at, int(not banned), int(banned))])
+
+
+async def _give_places(
+    connection: Connection, places: Sequence[tuple[RoomId, UserId, MoodleUserId, float, int, int]]
+) -> None:
+    await connection.executemany(
         "INSERT INTO place (room_id, matrix_id, moodle_id, invited_at, wanted, intended, banned) "
         "VALUES ($1, $2, $3, $4, $5, 0, $6) ON CONFLICT (room_id, matrix_id) DO UPDATE SET "
         "moodle_id = excluded.moodle_id, invited_at = excluded.invited_at, wanted = excluded.wanted, intended = 0, "
         "banned = excluded.banned",
-        room_id,
-        user,
-        person,
-        at,
-        int(not banned),
-        int(banned),
+        places,
     )
 
 
@@ -165,12 +185,11 @@ def columns(key: RoomKey) -> tuple[str, int, str, int]:
     return kind, int(key.owner), str(key.kind), int(key.group)
 
 
-async def audit(connection: Connection, done: Done) -> None:
-    """Write down what was done or has failed; the account itself is never named in the result."""
+def _line(done: Done) -> Line:
+    """A line of the audit log. The account itself is never named in the result."""
     subject = done.action if isinstance(done.action, OfPerson) else None
     result = done.error or "done"
-    await add_line(
-        connection,
+    return Line(
         kind=type(done.action).__name__,
         at=done.at,
         why=done.action.why,

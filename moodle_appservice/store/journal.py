@@ -17,7 +17,7 @@ from mautrix.util.async_db import Connection
 from ..domain.holds import Cause
 from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 from ..ports import AuditRow, CommandRow, HeldRow
-from .audit import add_line
+from .audit import Line, add_lines
 from .db import Db, to_json
 
 _THIS = "course_id = $1 AND room_id = $2 AND cause = $3"
@@ -174,21 +174,18 @@ class JournalBook:
     ) -> None:
         """A line of the audit log about something that is no action in a room."""
 
-        async def work(connection: Connection) -> None:
-            await add_line(
-                connection,
-                kind=kind,
-                at=at,
-                why=why,
-                result=result,
-                person=person,
-                course_id=course_id,
-                room_id=room_id,
-                signal=signal,
-                reference=reference,
-            )
-
-        await self._db.transaction(work)
+        line = Line(
+            kind=kind,
+            at=at,
+            why=why,
+            result=result,
+            person=person,
+            course_id=course_id,
+            room_id=room_id,
+            signal=signal,
+            reference=reference,
+        )
+        await self._db.transaction(lambda connection: add_lines(connection, [line]))
 
     async def counts(self, *, since: float) -> Mapping[str, int]:
         """How many lines of each kind were written since, of what was done."""

@@ -11,6 +11,11 @@ from ..domain.model import MoodleUserId
 KEY_BYTES = 16
 
 
+def new_key() -> str:
+    """A key that nobody has yet."""
+    return secrets.token_hex(KEY_BYTES)
+
+
 async def key_of(connection: Connection, person: MoodleUserId) -> str | None:
     """The person's key, made at the first need; None for somebody without a row."""
     row = await connection.fetchrow("SELECT audit_key FROM person WHERE moodle_id = $1", person)
@@ -20,7 +25,7 @@ async def key_of(connection: Connection, person: MoodleUserId) -> str | None:
     found = await connection.fetchval(
         "UPDATE person SET audit_key = COALESCE(audit_key, $2) WHERE moodle_id = $1 RETURNING audit_key",
         person,
-        secrets.token_hex(KEY_BYTES),
+        new_key(),
     )
     return None if found is None else str(found)
 

@@ -16,7 +16,7 @@ from ..domain.model import CourseId, GroupId, MoodleUserId, RoomId, UserId
 from ..domain.rooms import RoomKey, RoomKind
 from ..ports import Done, OwnRoom
 from .afterwards import note_invited, note_removed
-from .booking import COURSE, audit, book, columns, give_place, put_room, take_place
+from .booking import COURSE, book, columns, give_place, put_room, take_place
 from .db import Db, Row, fetch_in
 from .found import (
     NAMES,
@@ -29,6 +29,7 @@ from .found import (
     move_books,
 )
 from .safety import book_departure
+from .together import Together
 
 CONTROL = "control"
 _PLACES = (
@@ -44,6 +45,7 @@ class LedgerBooks:
     def __init__(self, db: Db, *, bot: UserId) -> None:
         self._db = db
         self._bot = bot
+        self._records = Together(self._record)
 
     async def room_of(self, key: RoomKey) -> RoomId | None:
         """The room that a key stands for now."""
@@ -146,16 +148,19 @@ class LedgerBooks:
 
         return await self._db.transaction(work)
 
-    async def record(self, done: Done, *, bot: UserId) -> None:
-        """Book one action."""
+    async def record(self, done: Done) -> None:
+        """Book one action; those of one moment go together."""
+        await self._records.ask(done)
 
+    async def _record(self, made: Sequence[Done]) -> Sequence[None]:
         async def work(connection: Connection) -> None:
-            await audit(connection, done)
-            if done.error is None:
-                await book(connection, done, bot)
-                await book_departure(connection, done)
+            await book(connection, made, self._bot)
+            for done in made:
+                if done.error is None:
+                    await book_departure(connection, done)
 
         await self._db.transaction(work)
+        return [None] * len(made)
 
     async def adopt(self, room_id: RoomId, key: RoomKey, *, at: float, generation: int = 1) -> None:
         """Book an existing room under this key.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, Role, RoomId, UserId
+from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Resolution, Role, RoomId
 from moodle_appservice.engine.retention import DAY, Keep, Retention
 from moodle_appservice.errors import TemporaryFailure
 from moodle_appservice.ports import AuditLine, Forgotten, Limits
@@ -29,7 +29,7 @@ async def logged(books: Books) -> Books:
     """Two people, three lines about them, and one about nobody."""
     for number, user in ((8, SAM), (7, TESS)):
         await books.people.save(person(number), Resolution(MoodleUserId(number), user, None), at=NOW)
-    await books.ledger.record(done(invite(SAM, 8)), bot=UserId("@bot:uni.test"))
+    await books.ledger.record(done(invite(SAM, 8)))
     await books.journal.note("Told", at=NOW, why="Tess asked.", person=MoodleUserId(7), signal="command")
     await books.journal.note("Told", at=NOW + 5, why="Sam asked.", person=MoodleUserId(8), reference="ab12")
     await books.journal.note("Restarted", at=NOW + 9, why="It was time.")

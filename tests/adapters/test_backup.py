@@ -36,8 +36,8 @@ async def fill(books: Books) -> None:
     await books.courses.save(
         [CourseRow(CourseId(42), "Größe “x” \u202e", False, "Off by a teacher.", choice)]
     )
-    await books.ledger.record(done(create()), bot=BOT)
-    await books.ledger.record(done(invite()), bot=BOT)
+    await books.ledger.record(done(create()))
+    await books.ledger.record(done(invite()))
     await books.pauses.add(Pause(CourseId(42), NOW, "a", "b"))
 
 

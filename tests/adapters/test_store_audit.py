@@ -8,7 +8,7 @@ from moodle_appservice.domain.model import CourseId, MoodleUserId, Resolution, R
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from moodle_appservice.store.keys import name_by_keys
-from tests.adapters.store_events import BOT, COURSE, ROOM, SAM, TESS, done, invite, remove
+from tests.adapters.store_events import COURSE, ROOM, SAM, TESS, done, invite, remove
 from tests.domain.values import person
 
 SAM_S, TESS_S = MoodleUserId(8), MoodleUserId(7)
@@ -21,9 +21,9 @@ async def acquainted(books: Books, *people: tuple[MoodleUserId, UserId]) -> None
 
 async def test_no_line_names_anybody_and_each_leads_to_its_person(books: Books, db: Db) -> None:
     await acquainted(books, (SAM_S, SAM), (TESS_S, TESS))
-    await books.ledger.record(done(invite(SAM, 8)), bot=BOT)
-    await books.ledger.record(done(remove(TESS, 7), error=f"{TESS} is an administrator."), bot=BOT)
-    await books.ledger.record(done(invite(SAM, 8)), bot=BOT)
+    await books.ledger.record(done(invite(SAM, 8)))
+    await books.ledger.record(done(remove(TESS, 7), error=f"{TESS} is an administrator."))
+    await books.ledger.record(done(invite(SAM, 8)))
     assert [line.person for line in await books.journal.audit()] == [SAM_S, TESS_S, SAM_S]
     assert [line.result for line in await books.journal.audit(person=TESS_S)] == [
         "this account is an administrator."
@@ -35,14 +35,14 @@ async def test_no_line_names_anybody_and_each_leads_to_its_person(books: Books, 
 
 
 async def test_a_line_about_somebody_whom_we_do_not_know_names_nobody(books: Books) -> None:
-    await books.ledger.record(done(invite(SAM, 8)), bot=BOT)
+    await books.ledger.record(done(invite(SAM, 8)))
     (line,) = await books.journal.audit()
     assert (line.person, line.kind) == (None, "Invite")
 
 
 async def test_with_the_key_goes_the_way_from_a_line_to_its_person(books: Books, db: Db) -> None:
     await acquainted(books, (SAM_S, SAM))
-    await books.ledger.record(done(invite(SAM, 8)), bot=BOT)
+    await books.ledger.record(done(invite(SAM, 8)))
     await db.execute("DELETE FROM person WHERE moodle_id = 8")
     await acquainted(books, (SAM_S, SAM))
     assert [line.person for line in await books.journal.audit()] == [None]

@@ -17,7 +17,6 @@ from moodle_appservice.ports import CourseRow
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db, fetch_in, to_json
 from tests.adapters.store_events import (
-    BOT,
     COURSE,
     ROOM,
     SAM,
@@ -202,7 +201,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(fresh_url: str) -> No
 async def test_every_question_and_every_change_is_one_transaction(
     db: Db, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await books.ledger.record(done(create()), bot=BOT)
+    await books.ledger.record(done(create()))
     await books.journal.hold(COURSE, ROOM, frozenset({SAM}), "Many.", at=1.0)
     await books.journal.hold(CourseId(43), ROOM, frozenset({SAM}), "Many.", at=1.0)
     history = lively()
@@ -215,7 +214,7 @@ async def test_every_question_and_every_change_is_one_transaction(
         lambda: books.mirror.mark_stale(),
         lambda: books.mirror.set_direct(SAM, ROOM),
         lambda: books.mirror.forget(ROOM),
-        lambda: books.ledger.record(done(invite()), bot=BOT),
+        lambda: books.ledger.record(done(invite())),
         lambda: books.ledger.read(ROOM),
         lambda: books.ledger.adopt(ROOM, main_room(COURSE), at=1.0),
         lambda: books.ledger.unwanted(ROOM, [SAM, TESS]),

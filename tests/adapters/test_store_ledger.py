@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from moodle_appservice.domain.model import CourseId, EventId, MoodleUserId, Reso
 from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.ports import Before
 from moodle_appservice.store.books import Books
+from moodle_appservice.store.db import Db
 from tests.adapters.store_events import (
     BOT,
     COURSE,
@@ -35,7 +37,7 @@ OTHER = RoomId("!other")
 
 
 async def book(books: Books, action: Action, **given: Any) -> None:
-    await books.ledger.record(done(action, **given), bot=BOT)
+    await books.ledger.record(done(action, **given))
 
 
 async def test_a_room_that_nobody_has_booked_is_nobody_s(books: Books) -> None:
@@ -263,7 +265,7 @@ async def test_what_was_done_and_could_not_be_booked_gets_its_line_when_the_room
     books: Books,
 ) -> None:
     await books.people.save(values.person(8), Resolution(MoodleUserId(8), SAM, None), at=1.0)
-    await books.ledger.record(done(create()), bot=BOT)
+    await books.ledger.record(done(create()))
     await books.ledger.intend(ROOM, {SAM: MoodleUserId(8)})
     history = History().created()
     history.member(SAM, "invite", by=BOT)
@@ -282,11 +284,58 @@ async def test_what_was_done_and_could_not_be_booked_gets_its_line_when_the_room
 
 
 async def test_who_left_by_choice_was_not_removed_by_us(books: Books) -> None:
-    await books.ledger.record(done(create()), bot=BOT)
-    await books.ledger.record(done(invite()), bot=BOT)
+    await books.ledger.record(done(create()))
+    await books.ledger.record(done(invite()))
     history = History().created()
     history.member(SAM, "invite", by=BOT)
     history.member(SAM, "leave")
     await books.mirror.take_in(history.take())
     await books.ledger.unwanted(ROOM, [SAM], at=7.0)
     assert [line.kind for line in await books.journal.audit()] == ["Invite", "CreateRoom"]
+
+
+async def test_what_is_booked_in_one_moment_is_the_same_as_one_after_the_other(books: Books, db: Db) -> None:
+    """Some are known to the mirror already, some have failed, some have an audit key, one is not stored as a person."""
+    known = {SAM: 8, TESS: 7, UserId("@uma:uni.test"): 9}
+    for matrix_id, user_id in known.items():
+        found = Resolution(MoodleUserId(user_id), matrix_id, Trust.DERIVED)
+        await books.people.save(person(user_id), found, at=1.0)
+
+    async def ends(group: str, *, at_once: bool) -> list[list[str]]:
+        rooms = [RoomId(f"!{group}{number}") for number in range(6)]
+        for number, room_id in enumerate(rooms):
+            course_id = CourseId(100 * ord(group[0]) + number)
+            await books.ledger.record(done(create(course_id), room_id, course_id=course_id))
+        history = History(rooms[0]).created()
+        history.member(SAM, "invite", by=BOT)
+        history.member(SAM, "leave")
+        await books.mirror.take_in(history.take())
+        before = await books.mirror.before(rooms[0], "m.room.member", SAM)
+        given = [
+            done(invite(SAM, 8), rooms[0], before=before),
+            done(invite(TESS, 7), rooms[1]),
+            done(remove(TESS, 7), rooms[2], error=f"{TESS} is an administrator."),
+            done(set_name("Algebra II"), rooms[3], event_id=EventId(f"$name{group}")),
+            done(invite(UserId("@uma:uni.test"), 9), rooms[4]),
+            done(invite(UserId("@vera:uni.test"), 10), rooms[5]),
+        ]
+        if at_once:
+            await asyncio.gather(*map(books.ledger.record, given))
+        else:
+            for one in given:
+                await books.ledger.record(one)
+        told = []
+        for query in (
+            "SELECT kind, room_id, person, why, signal, result, at FROM audit WHERE room_id LIKE $1 ORDER BY number",
+            "SELECT room_id, user_id, membership, sender, sent_at, event_id IS NULL AS assumed FROM mirror_member "
+            "WHERE room_id LIKE $1 ORDER BY room_id, user_id",
+            "SELECT * FROM place WHERE room_id LIKE $1 ORDER BY room_id, matrix_id",
+            "SELECT room_id, name_written FROM room WHERE room_id LIKE $1 ORDER BY room_id",
+        ):
+            rows = await db.fetch(query, f"!{group}%")
+            told.append([repr(dict(row)).replace(group, "") for row in rows])
+        return told
+
+    together = await ends("together", at_once=True)
+    assert together == await ends("after", at_once=False)
+    assert [len(rows) for rows in together] == [12, 10, 4, 6]

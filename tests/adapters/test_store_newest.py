@@ -51,7 +51,7 @@ async def test_state_of_which_the_answer_has_told_the_id_counts_when_it_is_pushe
     await pushed(books, history)
     ours = history.state(BOT, "m.room.name", {"name": "Algebra"})
     before = await books.mirror.before(ROOM, "m.room.name", "")
-    await books.ledger.record(done(set_name("Algebra"), before=before, event_id=ours.event_id), bot=BOT)
+    await books.ledger.record(done(set_name("Algebra"), before=before, event_id=ours.event_id))
     newest = await books.mirror.newest_own()
     assert newest is not None and newest.type == "m.room.member"
     await pushed(books, history)
@@ -123,9 +123,7 @@ async def test_where_the_bot_is_not_any_more_and_where_a_request_was_not_pushed_
     history = History().created()
     history.member(SAM, "invite", by=BOT)
     await pushed(books, history)
-    await books.ledger.record(
-        done(invite(), before=await books.mirror.before(ROOM, "m.room.member", SAM)), bot=BOT
-    )
+    await books.ledger.record(done(invite(), before=await books.mirror.before(ROOM, "m.room.member", SAM)))
     assert await books.mirror.newest_own() is None
     history.member(TESS, "invite", by=BOT)
     await pushed(books, history)
@@ -143,7 +141,7 @@ async def test_a_membership_that_was_changed_and_not_pushed_back_is_unconfirmed_
     history = History().created()
     await pushed(books, history)
     nothing = await books.mirror.before(ROOM, "m.room.member", SAM)
-    await books.ledger.record(done(invite(), at=5.0, before=nothing), bot=BOT)
+    await books.ledger.record(done(invite(), at=5.0, before=nothing))
     assert await books.mirror.unconfirmed(before=5.0) == {}
     assert await books.mirror.unconfirmed(before=5.1) == {ROOM: frozenset({SAM})}
     history.member(SAM, "invite", by=BOT)
@@ -152,15 +150,15 @@ async def test_a_membership_that_was_changed_and_not_pushed_back_is_unconfirmed_
 
 
 async def test_the_bot_in_a_room_that_it_has_just_made_is_not_unconfirmed(books: Books) -> None:
-    await books.ledger.record(done(create()), bot=BOT)
+    await books.ledger.record(done(create()))
     assert await books.mirror.unconfirmed(before=1e9) == {}
 
 
 async def test_only_the_places_that_are_named_count_again(books: Books) -> None:
-    await books.ledger.record(done(create()), bot=BOT)
+    await books.ledger.record(done(create()))
     for user, person in ((SAM, 8), (TESS, 9)):
-        await books.ledger.record(done(invite(user, person)), bot=BOT)
-        await books.ledger.record(done(remove(user, person)), bot=BOT)
+        await books.ledger.record(done(invite(user, person)))
+        await books.ledger.record(done(remove(user, person)))
     assert (await books.ledger.read(ROOM)).places == frozenset()
     await books.ledger.want_again_in(ROOM, [SAM])
     assert (await books.ledger.read(ROOM)).places == {SAM}
@@ -173,7 +171,7 @@ async def test_of_a_room_that_is_to_be_read_again_nobody_can_tell_and_it_is_not_
     history.member(SAM, "invite", by=BOT)
     await pushed(books, history)
     nothing = await books.mirror.before(ROOM, "m.room.member", TESS)
-    await books.ledger.record(done(invite(TESS, 9), at=5.0, before=nothing), bot=BOT)
+    await books.ledger.record(done(invite(TESS, 9), at=5.0, before=nothing))
     assert await books.mirror.newest_own() is not None
     assert await books.mirror.unconfirmed(before=9.0) == {ROOM: frozenset({TESS})}
     await books.mirror.mark_stale(ROOM)

@@ -57,11 +57,11 @@ async def everywhere(books: Books, db: Db) -> None:
         "INSERT INTO course (id, shortname, is_on, reason, choice_by, last_error) VALUES (42, 'C', 1, '', $1, $2)",
         *(MINE, f"{MINE} could not be invited."),
     )
-    await books.ledger.record(done(create(course, yan=50)), bot=BOT)
+    await books.ledger.record(done(create(course, yan=50)))
     for user, user_id in ((MINE, ZOE), (OLD, ZOE), (HIS, YAN)):
-        await books.ledger.record(done(invite(user, int(user_id))), bot=BOT)
-        await books.ledger.record(done(remove(user, int(user_id)), error=f"{user} is an admin."), bot=BOT)
-    await books.ledger.record(done(set_power({MINE: 50, HIS: 50})), bot=BOT)
+        await books.ledger.record(done(invite(user, int(user_id))))
+        await books.ledger.record(done(remove(user, int(user_id)), error=f"{user} is an admin."))
+    await books.ledger.record(done(set_power({MINE: 50, HIS: 50})))
     history = History().created()
     history.state(BOT, "m.room.power_levels", {"users": {MINE: 50, HIS: 50}})
     # Hers is the newest write of ours, which is kept by whom it is about.

@@ -132,8 +132,8 @@ async def ask_everything(books: Books) -> None:
     """Whatever is asked for a course, a room, a person or a pushed batch."""
     history = History().created()
     history.member(SAM, "invite", by=BOT)
-    await books.ledger.record(done(create()), bot=BOT)
-    await books.ledger.record(done(invite()), bot=BOT)
+    await books.ledger.record(done(create()))
+    await books.ledger.record(done(invite()))
     await books.mirror.take_in(history.take())
     history.member(SAM, "join")
     history.member(TESS, "leave")

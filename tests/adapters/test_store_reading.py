@@ -147,7 +147,7 @@ async def test_what_the_homeserver_accepted_is_assumed_until_its_push_comes(book
     await books.mirror.take_in(history.take())
     before = await books.mirror.before(ROOM, "m.room.member", SAM)
     assert before == NEW
-    await books.ledger.record(done(invite(), before=before), bot=BOT)
+    await books.ledger.record(done(invite(), before=before))
     assert await memberships(books) == {SAM: "invite"}
     assert await books.mirror.before(ROOM, "m.room.member", SAM) == Before(None, True)
     event = history.member(SAM, "invite", by=BOT)
@@ -171,7 +171,7 @@ async def test_an_assumption_does_not_overwrite_a_push_that_was_faster(books: Bo
     history.member(SAM, "invite", by=BOT)
     history.member(SAM, "join")
     await books.mirror.take_in(history.take())
-    await books.ledger.record(done(invite(), before=before), bot=BOT)
+    await books.ledger.record(done(invite(), before=before))
     assert await memberships(books) == {SAM: "join"}
 
 
@@ -183,7 +183,7 @@ async def test_an_assumed_removal_does_not_overwrite_a_push_that_was_faster(book
     history.member(SAM, "leave", by=BOT)
     history.member(SAM, "invite", by=TESS)
     await books.mirror.take_in(history.take())
-    await books.ledger.record(done(remove(), before=before), bot=BOT)
+    await books.ledger.record(done(remove(), before=before))
     assert await memberships(books) == {SAM: "invite"}
 
 
@@ -191,7 +191,7 @@ async def test_an_assumption_takes_the_place_of_an_assumption(books: Books) -> N
     await books.mirror.take_in(History().created().take())
     for action, membership in ((invite(), "invite"), (remove(), "leave"), (invite(), "invite")):
         before = await books.mirror.before(ROOM, "m.room.member", SAM)
-        await books.ledger.record(done(action, before=before), bot=BOT)
+        await books.ledger.record(done(action, before=before))
         assert await memberships(books) == {SAM: membership}
 
 
@@ -200,7 +200,7 @@ async def test_assumed_state_is_known_by_its_event_so_that_its_push_is_nothing_n
     await books.mirror.take_in(history.take())
     before = await books.mirror.before(ROOM, "m.room.name", "")
     event = history.state(BOT, "m.room.name", {"name": "Algebra I"})
-    await books.ledger.record(done(set_name("Algebra I"), before=before, event_id=event.event_id), bot=BOT)
+    await books.ledger.record(done(set_name("Algebra I"), before=before, event_id=event.event_id))
     assert await name_of(books) == "Algebra I"
     history.state(TESS, "m.room.name", {"name": "Ours"})
     seen = await books.mirror.take_in(history.take())
@@ -215,13 +215,13 @@ async def test_assumed_state_does_not_overwrite_a_push_that_was_faster(books: Bo
     event = history.state(BOT, "m.room.power_levels", {"users": {SAM: 50}})
     history.state(TESS, "m.room.power_levels", {"users": {SAM: 10}})
     await books.mirror.take_in(history.take())
-    await books.ledger.record(done(set_power({SAM: 50}), before=before, event_id=event.event_id), bot=BOT)
+    await books.ledger.record(done(set_power({SAM: 50}), before=before, event_id=event.event_id))
     room = await books.mirror.room(ROOM)
     assert room is not None and room.content("m.room.power_levels") == {"users": {SAM: 10}}
 
 
 async def test_a_made_room_is_assumed_from_the_request_until_its_pushes_come(books: Books) -> None:
-    await books.ledger.record(done(create(tess=60)), bot=BOT)
+    await books.ledger.record(done(create(tess=60)))
     room = await books.mirror.room(ROOM)
     assert room is not None and (room.version, room.creator) == ("12", BOT)
     assert room.members == {BOT: ActualMember(Membership.JOIN, BOT)}
@@ -240,7 +240,7 @@ async def test_the_pushes_of_a_made_room_may_be_faster_than_the_answer(books: Bo
     history.member(SAM, "invite", by=TESS)
     await books.mirror.take_in(history.take())
     before = await books.mirror.room(ROOM)
-    await books.ledger.record(done(create(tess=60)), bot=BOT)
+    await books.ledger.record(done(create(tess=60)))
     room = await books.mirror.room(ROOM)
     assert before is not None and room is not None
     assert {key: room.state[key] for key in before.state} == before.state

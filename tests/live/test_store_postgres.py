@@ -98,7 +98,7 @@ async def test_pushes_and_bookings_at_the_same_time_do_not_lock_each_other_out(b
     async with asyncio.timeout(60):
         await asyncio.gather(
             *(books.mirror.take_in(batch) for batch in batches),
-            *(books.ledger.record(done(invite(TESS, 7), history.room_id), bot=BOT) for history in rooms),
+            *(books.ledger.record(done(invite(TESS, 7), history.room_id)) for history in rooms),
             *(books.mirror.mark_stale(history.room_id) for history in rooms),
         )
     for history in rooms:
