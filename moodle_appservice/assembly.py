@@ -226,7 +226,7 @@ class Assembly:
             *(self.matrix, self.accounts, store, self._rooms, rules, clock),
             Limits(actions=settings.sync.slice_actions),
             self.accounts.office(settings.life.export_folder, rules.site),
-            Waves(lambda: self.pace.limit, over=self.pace.wave_over),
+            Waves(lambda: self.pace.limit, lambda: self.pace.most, over=self.pace.wave_over),
             self._observer,
             on_invited=self._invitations.invited,
         )

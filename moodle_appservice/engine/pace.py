@@ -48,9 +48,14 @@ class Pacing(Unobserved):
         self._refused = 0
 
     @property
+    def most(self) -> int:
+        """Rooms at once that are allowed."""
+        return max(1, self._most())
+
+    @property
     def limit(self) -> int:
         """Rooms that are written at once now."""
-        return max(1, min(self._pace.limit, self._most()))
+        return min(self._pace.limit, self.most)
 
     @property
     def places(self) -> int:

@@ -39,7 +39,9 @@ class _Turn(NamedTuple):
 
 
 class Waves:
-    """`most`: rooms in a wave now; `over`: told when a wave is; `clock`: seconds that go on by themselves.
+    """`most`: rooms in a wave now; `in_all`: requests at once, also of those that wait for no wave.
+
+    `over`: told when a wave is; `clock`: seconds that go on by themselves.
 
     A room is known by any object of its own, such as a look at it.
     """
@@ -47,11 +49,13 @@ class Waves:
     def __init__(
         self,
         most: Callable[[], int],
+        in_all: Callable[[], int],
         *,
         over: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most = most
+        self._in_all = in_all
         self._over = over
         self._clock = clock
         self._at_it: set[object] = set()
@@ -89,7 +93,7 @@ class Waves:
 
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[None]:
-        """A request that waits for no wave, unless as many such requests as may be are under way already."""
+        """A request that waits for no wave, only where as many as may be are under way already."""
         gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hurried.append(gone)
         self._look()
@@ -114,7 +118,7 @@ class Waves:
         if not self._waiting:
             self._wait_no_longer()
             return
-        places = self._most() - self._under_way - self._hurried_under_way
+        places = self._most() - self._together
         if places < 1:
             # Each answer has us look again.
             return
@@ -162,8 +166,12 @@ class Waves:
         # Who has no place in this one waits for the next.
         self._look()
 
+    @property
+    def _together(self) -> int:
+        return self._under_way + self._hurried_under_way
+
     def _let_hurried_go(self) -> None:
-        while self._hurried and self._hurried_under_way < self._most():
+        while self._hurried and self._hurried_under_way < self._most() and self._together < self._in_all():
             gone = self._hurried.popleft()
             if not gone.done():
                 self._hurried_under_way += 1

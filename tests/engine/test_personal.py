@@ -68,7 +68,7 @@ async def office(world: World) -> Office:
     hands = Hands(
         *(world.matrix, world.matrix, world.store, world.rooms, world.rules, world.clock, world.limits),
         world.matrix,
-        Waves(lambda: 16),
+        Waves(lambda: 16, lambda: 16),
     )
     outside = Outside(world.matrix, accounts, hands, world.gate, chat.inbox, profile)  # type: ignore[arg-type]
 

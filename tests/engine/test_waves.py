@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
@@ -22,7 +23,8 @@ class Scene:
         self.now = 0.0
         self.most = 16
         self.over = 0
-        self.waves = Waves(lambda: self.most, over=self._count, clock=lambda: self.now)
+        self.in_all = 16
+        self.waves = Waves(lambda: self.most, lambda: self.in_all, over=self._count, clock=lambda: self.now)
         self.sent: list[str] = []
         self.answers: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -294,6 +296,23 @@ async def test_of_those_that_somebody_waits_for_no_more_than_may_be_are_under_wa
     assert scene.sent == ["a", "b", "c", "d"]
 
 
+async def test_where_more_are_not_allowed_what_somebody_waits_for_goes_with_the_next_answer(
+    scene: Scene,
+) -> None:
+    scene.most = scene.in_all = 2
+    await scene.takes(1000)
+    scene.waves.join("e")
+    await scene.asks("a", "b", "c", "d", "e")
+    await scene.hurries("hurried")
+    assert sorted(scene.sent) == ["a", "b"]
+    await scene.answered("a")
+    await scene.settle()
+    assert scene.sent[2:] == ["hurried"]
+    await scene.answered("b")
+    await scene.settle()
+    assert scene.sent[3:] == ["c"]
+
+
 async def test_where_nobody_waits_any_more_nothing_is_left_that_would_let_them_go(scene: Scene) -> None:
     await scene.takes(1000)
     scene.waves.join("planned")
@@ -390,3 +409,48 @@ async def test_removals_go_with_the_writes_of_others(world: World, monkeypatch: 
     world.facts.unenrol(CourseId(42), 8)
     await world.sync(CourseId(42))
     assert len(world.matrix.made("kick")) == len(turns) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_however_they_come_go_and_stop_no_more_than_may_are_under_way_and_everybody_gets_a_turn(
+    scene: Scene, seed: int
+) -> None:
+    drawn = random.Random(seed)
+    scene.in_all = drawn.randrange(1, 7)
+    await scene.takes(0.001)
+    asked: list[str] = []
+    open_rooms: set[str] = set()
+
+    def under_way() -> list[str]:
+        return [room for room in scene.sent if not scene.tasks[room].done()]
+
+    for number in range(60):
+        scene.most = drawn.randrange(1, scene.in_all + 1)
+        room = f"room {number}"
+        match drawn.randrange(5):
+            case 0 | 1:
+                await scene.asks(room)
+                asked.append(room)
+            case 2:
+                await scene.hurries(room)
+                asked.append(room)
+            case 3:
+                scene.waves.join(f"planned {number}")
+            case _ if open_rooms:
+                stopped = drawn.choice(sorted(open_rooms))
+                scene.tasks[stopped].cancel()
+                await scene.settle()
+                scene.waves.leave(stopped)
+        if drawn.random() < 0.4 and (now := under_way()):
+            await scene.answered(drawn.choice(now), after=0.001)
+            await scene.settle()
+        open_rooms = {room for room in asked if not scene.tasks[room].done()}
+        assert len(under_way()) <= scene.in_all
+    async with asyncio.timeout(10):
+        while waiting := [room for room in asked if not scene.tasks[room].done()]:
+            assert len(under_way()) <= scene.in_all
+            for room in under_way():
+                await scene.answered(room, after=0.001)
+            # Who waits for a moment needs the clock.
+            await asyncio.sleep(0.001)
+    assert not waiting

@@ -95,7 +95,7 @@ class World:
                 self.clock,
                 self.limits,
                 self.matrix,
-                Waves(lambda: 16),
+                Waves(lambda: 16, lambda: 16),
             )
         )
         self.freshness, self.troubles, self.settled = Freshness(), Troubles(), Settled()
