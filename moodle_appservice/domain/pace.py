@@ -2,11 +2,11 @@
 
 Each room has one write in flight. A round is some seconds in which all of them were busy. While more rooms at once
 bring more writes per second, there are twice as many in the next round; when they bring nothing, it was the number
-before that was right, and it is tried again only after a while. Whether it was is seen there: where that number, seen
-anew, brings less than the one that it came back from, it was chance, and the larger one stays. An answer that took
-long, a refusal for our rate, or a failure of the server halve the number. Where that was for slow answers, one room
-comes back with each round whose answers are quick (rooms that are being made, for instance, slow everything down for a
-moment), but for a while not nearly as many as were too many.
+before that was right. That may have been chance, for a homeserver does other work too, so it is tried again soon, and
+each time that it brings nothing only after twice as long. An answer that took long, a refusal for our rate, or a
+failure of the server halve the number. Where that was for slow answers, one room comes back with each round whose
+answers are quick (rooms that are being made, for instance, slow everything down for a moment), but for a while not
+nearly as many as were too many.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ CALM = 0.8
 GAIN = 1.02
 """What counts as more. Where many rooms write together, twice as many bring Synapse 3 to 5 % (measured)."""
 HOLD = 20
-"""Rounds until a number is tried again that brought nothing."""
+"""Rounds until more are tried after trouble, or where no more are allowed."""
+HOLDS = (4, 8, 16, 32, 64)
+"""Rounds until a number is tried again that brought nothing: the first time, the second, …; then always the last."""
 ROUNDS = 2
 """So many of them tell how many writes a number of rooms brings."""
 ROOM = 4
@@ -54,15 +56,14 @@ class Round:
 class Pace:
     """`limit`: rooms at once. `best`: the number before this one and its rate; `hold`: rounds without another try.
 
-    `left`: the number that this one came back from, and its rate, until it is seen whether that was right.
-
+    `failed`: how many tries of more have brought nothing since the last that did.
     `slow_at`: answers were slow at this number; until there are more again, one room at a time comes back.
     `rates`: of the last rounds at this number.
     """
 
     limit: int = FIRST
     best: tuple[int, float] | None = None
-    left: tuple[int, float] | None = None
+    failed: int = 0
     hold: int = 0
     slow_at: int | None = None
     rates: tuple[float, ...] = ()
@@ -84,20 +85,17 @@ def after(pace: Pace, seen: Round, most: int) -> Pace:
     if pace.slow_at is not None:
         return _after_slow(replace(pace, hold=max(pace.hold - 1, 0)), pace.slow_at, seen, most)
     pace = replace(pace, rates=(*pace.rates, seen.rate)[-ROUNDS:])
-    if pace.left is not None and len(pace.rates) == ROUNDS:
-        limit, rate = pace.left
-        if rate >= pace.rate * GAIN:
-            return Pace(_within(limit, most), hold=HOLD)
-        pace = replace(pace, left=None)
     if pace.hold:
         return replace(pace, hold=pace.hold - 1, best=None)
     if len(pace.rates) < ROUNDS:
         return pace
     if pace.best is not None and pace.rate < pace.best[1] * GAIN:
-        return Pace(_within(pace.best[0], most), left=(pace.limit, pace.rate), hold=HOLD)
+        hold = HOLDS[min(pace.failed, len(HOLDS) - 1)]
+        return Pace(_within(pace.best[0], most), hold=hold, failed=pace.failed + 1)
     if pace.limit == most:
         return Pace(most, hold=HOLD)
-    return Pace(_within(pace.limit * 2, most), best=(pace.limit, pace.rate))
+    failed = pace.failed if pace.best is None else 0
+    return Pace(_within(pace.limit * 2, most), best=(pace.limit, pace.rate), failed=failed)
 
 
 def _after_slow(pace: Pace, slow_at: int, seen: Round, most: int) -> Pace:
