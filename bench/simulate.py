@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--event-ms", type=float, default=45.0)
     parser.add_argument("--room-ms", type=float, default=185.0)
     parser.add_argument("--shared-ms", type=float, default=4.0)
-    parser.add_argument("--own-event-ms", type=float, default=6.0)
+    parser.add_argument("--own-event-ms", type=float, default=4.5)
     parser.add_argument("--own-pass-us", type=float, default=8.3)
     print(json.dumps(measure(parser.parse_args())))
 

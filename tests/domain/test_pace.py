@@ -72,7 +72,8 @@ def test_one_round_that_is_better_by_chance_is_not_enough() -> None:
 
 
 def test_a_try_that_failed_by_chance_is_made_again_soon() -> None:
-    pace, limits = Pace(), []
+    pace = Pace()
+    limits: list[int] = []
     # The homeserver had other work to do while twice as many were tried.
     for writes in (30, 30, 24, 24, *[30] * 20):
         pace = after(pace, Round(writes * (pace.limit if len(limits) > 3 else 1), 2.0, 0.3), most=8)
