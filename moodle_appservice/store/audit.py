@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mautrix.util.async_db import Connection
 
 from ..domain.model import CourseId, MoodleUserId, RoomId
-from .db import fetch_in
+from .db import fetch_in, in_order
 from .keys import key_of, new_key
 from .settings import next_number
 
@@ -68,7 +68,7 @@ async def _keys_of(connection: Connection, people: Collection[MoodleUserId]) -> 
     if lacking:
         await connection.executemany(
             "UPDATE person SET audit_key = COALESCE(audit_key, $2) WHERE moodle_id = $1",
-            [(person, new_key()) for person in lacking],
+            in_order((person, new_key()) for person in lacking),
         )
         rows = await fetch_in(connection, query, list(people))
     return {MoodleUserId(row["moodle_id"]): str(row["audit_key"]) for row in rows}

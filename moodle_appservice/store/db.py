@@ -38,6 +38,8 @@ _OUT_OF_ORDER = (
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,
+    # Two transactions have waited for each other.
+    asyncpg.TransactionRollbackError,
     # The driver lost track of a connection; the next one is a new one.
     asyncpg.InternalClientError,
 )
@@ -246,6 +248,14 @@ async def _leave_as_it_is(connection: Any) -> None:
 
     An open transaction is rolled back before this all the same.
     """
+
+
+def in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows to write, by their key, which comes first: two that lock the same rows in one order wait for each other in turn.
+
+    In different orders both could hold what the other waits for, and PostgreSQL would end one of them.
+    """
+    return sorted(rows, key=lambda row: row[0])
 
 
 async def fetch_in(connection: Connection, query: str, values: Sequence[Any], *first: Any) -> list[Row]:

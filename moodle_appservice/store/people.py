@@ -18,7 +18,7 @@ from mautrix.util.async_db import Connection
 from ..domain.identity import FieldSeen
 from ..domain.model import MoodleUserId, Person, Resolution, Standing, Trust, UserId
 from ..ports import PersonRow, Saved, ToWrite
-from .db import Db, Row, fetch_in
+from .db import Db, Row, fetch_in, in_order
 from .exclusion import excluded, hash_of, salt
 from .settings import next_number
 from .together import Together, look_ups
@@ -71,7 +71,7 @@ class PeopleBooks:
         """Book since when these people's Moodle accounts can't be used."""
         await self._db.transaction(
             lambda connection: connection.executemany(
-                "UPDATE person SET unusable_since = $2 WHERE moodle_id = $1", list(since.items())
+                "UPDATE person SET unusable_since = $2 WHERE moodle_id = $1", in_order(since.items())
             )
         )
 
@@ -218,7 +218,7 @@ async def _save(connection: Connection, looks: Sequence[_Look]) -> Sequence[Save
     await next_number(connection, ALLOCATION)
     by_themselves = await _by_themselves(connection, looks)
     if by_themselves:
-        await connection.executemany(_WRITE, list(by_themselves.values()))
+        await connection.executemany(_WRITE, in_order(by_themselves.values()))
     return [
         Saved(look.resolution)
         if look.resolution.user_id in by_themselves

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mautrix.util.async_db import Connection
 
-from moodle_appservice.domain.model import EventId, RoomId
+from moodle_appservice.domain.model import EventId, MoodleUserId, Resolution, RoomId, Trust, UserId
 from moodle_appservice.errors import Refused, TemporaryFailure, Unreachable
 from moodle_appservice.store.board import BoardBook
 from moodle_appservice.store.books import Books
@@ -38,6 +38,7 @@ from tests.adapters.test_store_personal import *  # noqa: F403
 from tests.adapters.test_store_plans import *  # noqa: F403
 from tests.adapters.test_store_reading import *  # noqa: F403
 from tests.adapters.test_store_upgrades import *  # noqa: F403
+from tests.domain import values
 from tests.live.postgres import PostgresServer
 
 
@@ -282,3 +283,57 @@ async def test_a_transaction_that_was_left_open_does_not_outlast_its_connections
         await connection.execute("BEGIN")
         await connection.execute("INSERT INTO setting (name, value) VALUES ('left', 'open')")
     assert await db.fetch_one("SELECT 1 FROM setting WHERE name = 'left'") is None
+
+
+async def test_people_who_are_saved_and_invited_at_once_do_not_hold_each_other_up(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both lock the rows of these people: in different orders each would wait for the other."""
+    failures: list[BaseException] = []
+    transaction = books.db.transaction
+
+    async def watched(work: Any) -> Any:
+        try:
+            return await transaction(work)
+        except BaseException as failure:
+            failures.append(failure)
+            raise
+
+    monkeypatch.setattr(books.db, "transaction", watched)
+    people = [MoodleUserId(number) for number in range(1, 301)]
+    rooms = {user_id: RoomId(f"!deadlock{user_id}") for user_id in people}
+
+    def found(user_id: MoodleUserId) -> Resolution:
+        return Resolution(user_id, UserId(f"@u{user_id}:uni.test"), Trust.DERIVED)
+
+    async def saved(order: list[MoodleUserId]) -> None:
+        await asyncio.gather(
+            *(books.people.save(values.person(int(one)), found(one), at=1.0) for one in order)
+        )
+
+    async def invited(order: list[MoodleUserId]) -> None:
+        invites = (done(invite(found(one).matrix_id or TESS, int(one)), rooms[one]) for one in order)
+        await asyncio.gather(*map(books.ledger.record, invites))
+
+    for _ in range(6):
+        await saved(people)
+        await asyncio.gather(saved(people[::-1]), invited(people))
+        await books.db.execute("UPDATE person SET audit_key = NULL")
+    assert failures == []
+
+
+async def test_two_that_wait_for_each_other_are_a_temporary_failure_of_one(db: Db) -> None:
+    await db.execute("INSERT INTO setting (name, value) VALUES ('one', ''), ('two', '')")
+    both_hold_one = asyncio.Barrier(2)
+
+    def holding(first: str, second: str) -> Any:
+        async def work(connection: Connection) -> None:
+            for name in (first, second):
+                await connection.execute("UPDATE setting SET value = $2 WHERE name = $1", name, first)
+                if name == first:
+                    await both_hold_one.wait()
+
+        return db.transaction(work)
+
+    ends = await asyncio.gather(holding("one", "two"), holding("two", "one"), return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["NoneType", "TemporaryFailure"]
