@@ -251,7 +251,7 @@ async def _leave_as_it_is(connection: Any) -> None:
 
 
 def in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Rows to write, by their key, which comes first: two that lock the same rows in one order wait for each other in turn.
+    """Rows to write, by their key, which comes first: of two that lock the same rows, one waits for the other.
 
     In different orders both could hold what the other waits for, and PostgreSQL would end one of them.
     """
