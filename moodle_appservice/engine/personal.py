@@ -226,7 +226,9 @@ class Personal:
                 for account in sorted(accounts)
             )
             try:
-                result = await self._outside.hands.slice(course_id, {key: room_id}, steps, signal=SIGNAL)
+                result = await self._outside.hands.slice(
+                    course_id, {key: room_id}, steps, signal=SIGNAL, alone=True
+                )
             except Unreachable:
                 raise
             except AppError as failure:

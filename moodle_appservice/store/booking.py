@@ -39,10 +39,12 @@ COURSE = "course"
 
 
 async def book(connection: Connection, made: Sequence[Done], bot: UserId) -> None:
-    """Book what was done or has failed, in few statements.
-
-    No two of them are of one person in one room: a room has one write in flight.
-    """
+    """Book what was done or has failed, in few statements; in one room what came first is booked first."""
+    if len({done.room_id for done in made}) < len(made):
+        # As a rule a room has one write in flight, but whoever erases a person goes beside the look at the course.
+        for done in made:
+            await book(connection, [done], bot)
+        return
     await add_lines(connection, [_line(done) for done in made])
     carried_out = [done for done in made if done.error is None]
     invites = [(done, done.action) for done in carried_out if isinstance(done.action, Invite)]

@@ -339,3 +339,13 @@ async def test_what_is_booked_in_one_moment_is_the_same_as_one_after_the_other(b
     together = await ends("together", at_once=True)
     assert together == await ends("after", at_once=False)
     assert [len(rows) for rows in together] == [12, 10, 4, 6]
+
+
+async def test_of_what_is_booked_in_one_moment_for_one_room_the_first_is_booked_first(books: Books) -> None:
+    """Whoever erases a person removes them beside the look at the course that may invite them."""
+    await book(books, create())
+    await book(books, invite(SAM, 8))
+    await asyncio.gather(book(books, remove(SAM, 8)), book(books, invite(SAM, 8)))
+    assert (await books.ledger.read(ROOM)).places == {SAM}
+    await asyncio.gather(book(books, invite(TESS, 7)), book(books, remove(TESS, 7)))
+    assert (await books.ledger.read(ROOM)).places == {SAM}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import pytest
@@ -145,6 +146,23 @@ async def test_an_erased_person_is_gone_from_rooms_and_books_and_does_not_come_b
     assert world.matrix.members(room_id) == {world.user(8): "leave", world.user(9): "join"}
     assert await world.store.courses.courses_of(ANNA) == {}
     assert "Person 8" not in await everything(world)
+
+
+async def test_an_erasure_waits_for_no_writes_of_other_rooms(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waves: list[object] = []
+    turn = Waves.turn
+
+    def counted(self: Waves, room: object, **more: float) -> AbstractAsyncContextManager[None]:
+        waves.append(room)
+        return turn(self, room, **more)
+
+    room_id = await office.world.synced(students=[8, 9])
+    monkeypatch.setattr(Waves, "turn", counted)
+    await office.personal.erase("p8")
+    assert office.world.matrix.members(room_id)[office.world.user(8)] == "leave"
+    assert waves == []
 
 
 async def test_who_was_erased_and_is_readmitted_is_invited_again(office: Office) -> None:
