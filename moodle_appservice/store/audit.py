@@ -71,4 +71,5 @@ async def _keys_of(connection: Connection, people: Collection[MoodleUserId]) -> 
             in_order((person, new_key()) for person in lacking),
         )
         rows = await fetch_in(connection, query, list(people))
-    return {MoodleUserId(row["moodle_id"]): str(row["audit_key"]) for row in rows}
+    # Who was stored between the two questions has none yet.
+    return {MoodleUserId(row["moodle_id"]): row["audit_key"] for row in rows if row["audit_key"] is not None}
