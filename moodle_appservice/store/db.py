@@ -145,6 +145,8 @@ class Db:
             connection: Connection
             await self._keep_lock()
             try:
+                if isinstance(self._database, OneTripDatabase):
+                    return await self._database.in_its_thread(work)
                 async with self._database.acquire() as connection:
                     return await work(connection)
             except (*_OUT_OF_ORDER, asyncpg.InterfaceError) as error:

@@ -1,19 +1,24 @@
-"""SQLite with one trip to its thread per statement.
+"""SQLite with one trip to its thread per transaction.
 
 aiosqlite keeps the database in a thread of its own and sends every step there by itself: execute, fetch, close the
 cursor. For small statements the way there and back costs more than the statement, the more so on a busy machine, where
-each trip waits for its turn twice. mautrix's database gives out connections here that make one trip for all of it.
+each trip waits for its turn twice. So the whole of what is asked of the database at once goes there: a transaction is a
+coroutine that waits for nothing but its connection, and with a connection that answers on the spot it runs in that
+thread from its begin to its commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from mautrix.util.async_db import Connection
-from mautrix.util.async_db.aiosqlite import POSITIONAL_PARAM_PATTERN, SQLiteDatabase, TxnConnection
+from mautrix.util.async_db.aiosqlite import POSITIONAL_PARAM_PATTERN, SQLiteDatabase
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=1024)
@@ -26,36 +31,60 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-class OneTripConnection:
-    """A `TxnConnection` whose statements are done in one trip. Time limits are taken and ignored, as there."""
+class OnTheSpot:
+    """What mautrix's `Connection` asks, for the thread of the database alone: it has the answer when it returns.
 
-    def __init__(self, connection: TxnConnection) -> None:
-        self._connection = connection
+    Time limits are taken and ignored, as in mautrix's own.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    @property
+    def total_changes(self) -> int:
+        """Rows that were written since the connection was opened."""
+        return self._raw.total_changes
 
     async def execute(self, query: str, *values: Any, **_: Any) -> None:
         """One statement, to its end."""
-        await self.fetch(query, *values)
+        self._all(query, values)
+
+    async def executemany(self, query: str, rows: Iterable[Sequence[Any]], **_: Any) -> None:
+        """One statement for each of these rows."""
+        self._raw.executemany(_for_sqlite(query), rows)
 
     async def fetch(self, query: str, *values: Any, **_: Any) -> list[Any]:
         """All rows."""
-        return list(await self._connection.execute_fetchall(_for_sqlite(query), values))
+        return self._all(query, values)
 
     async def fetchrow(self, query: str, *values: Any, **_: Any) -> Any:
         """The first row, or None."""
-        rows = await self.fetch(query, *values)
+        rows = self._all(query, values)
         return rows[0] if rows else None
 
     async def fetchval(self, query: str, *values: Any, column: int = 0, **_: Any) -> Any:
         """One value of the first row, or None."""
-        row = await self.fetchrow(query, *values)
-        return None if row is None else row[column]
+        rows = self._all(query, values)
+        return rows[0][column] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """All or nothing."""
+        self._raw.execute("BEGIN")
+        try:
+            yield
+            self._raw.execute("COMMIT")
+        finally:
+            # SQLite ends some by itself, such as one that finds the disk full.
+            if self._raw.in_transaction:
+                self._raw.rollback()
+
+    def _all(self, query: str, values: Sequence[Any]) -> list[Any]:
+        return self._raw.execute(_for_sqlite(query), values).fetchall()
 
 
 class OneTripDatabase(SQLiteDatabase):
-    """mautrix's pool, with such connections."""
+    """mautrix's pool of one connection, to whose thread whole pieces of work go."""
 
     async def start(self) -> None:
         """Connect, upgrade, and only then set up the connection.
@@ -71,8 +100,25 @@ class OneTripDatabase(SQLiteDatabase):
             for command in commands:
                 await connection.execute(command)
 
-    @asynccontextmanager
-    async def acquire_direct(self) -> AsyncIterator[Connection]:
-        """One connection, for as long as it is needed."""
-        async with super().acquire_direct() as connection:
-            yield Connection(self.scheme, OneTripConnection(connection.wrapped), self.log)
+    async def in_its_thread(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` to its end in the thread of the database, whatever becomes of the caller.
+
+        `work` waits for nothing but its connection. Raises what `work` raises.
+        """
+        async with self.acquire_direct() as connection:
+            # Any: what runs a function there is what all of aiosqlite's own steps are made of.
+            wrapped: Any = connection.wrapped
+            answer: T = await wrapped._execute(self._run, wrapped, work)
+            return answer
+
+    def _run(self, wrapped: Any, work: Callable[[Connection], Awaitable[T]]) -> T:
+        steps = work(Connection(self.scheme, OnTheSpot(wrapped._conn), self.log)).__await__()
+        try:
+            next(steps)
+            # What it has begun is rolled back.
+            steps.throw(AssertionError("work for the database waits for something else"))
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+        steps.close()
+        raise AssertionError("work for the database waits again for something else")

@@ -64,22 +64,47 @@ async def test_a_disk_that_is_full_is_a_temporary_failure_and_nothing_is_stored(
     await db.stop()
 
 
+class Halt:
+    """A point in a transaction at which it stands still. One of SQLite runs in a thread, one of PostgreSQL does not."""
+
+    def __init__(self, db: Db) -> None:
+        self._is_in_thread = db.is_sqlite
+        self._loop = asyncio.get_running_loop()
+        self._going_on, self._going_on_in_thread = asyncio.Event(), threading.Event()
+        self.inside = asyncio.Event()
+
+    async def stand_still(self) -> None:
+        self._loop.call_soon_threadsafe(self.inside.set)
+        if self._is_in_thread:
+            assert opens(self._going_on_in_thread)
+        else:
+            await self._going_on.wait()
+
+    def go_on(self) -> None:
+        self._going_on.set()
+        self._going_on_in_thread.set()
+
+
+def opens(event: threading.Event) -> bool:
+    """Whether somebody sets it; keeps the thread that waits for it."""
+    return event.wait(timeout=60)
+
+
 async def test_a_caller_who_is_cancelled_waits_for_the_end_of_the_transaction_which_stands(db: Db) -> None:
-    inside, go_on = asyncio.Event(), asyncio.Event()
+    halt = Halt(db)
 
     async def work(connection: Connection) -> None:
         await put(connection, "first")
-        inside.set()
-        await go_on.wait()
+        await halt.stand_still()
         await put(connection, "second")
 
     caller = asyncio.create_task(db.transaction(work))
-    await inside.wait()
+    await halt.inside.wait()
     caller.cancel()
     for _ in range(10):
         await asyncio.sleep(0)
     assert not caller.done()
-    go_on.set()
+    halt.go_on()
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert await stored(db) == {"first": "first", "second": "second"}
@@ -88,18 +113,17 @@ async def test_a_caller_who_is_cancelled_waits_for_the_end_of_the_transaction_wh
 async def test_a_transaction_that_fails_after_its_caller_was_cancelled_leaves_the_database_usable(
     db: Db,
 ) -> None:
-    inside, go_on = asyncio.Event(), asyncio.Event()
+    halt = Halt(db)
 
     async def work(connection: Connection) -> None:
         await put(connection, "first")
-        inside.set()
-        await go_on.wait()
+        await halt.stand_still()
         raise RuntimeError("too late for anybody")
 
     caller = asyncio.create_task(db.transaction(work))
-    await inside.wait()
+    await halt.inside.wait()
     caller.cancel()
-    go_on.set()
+    halt.go_on()
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert await stored(db) == {}
@@ -108,20 +132,19 @@ async def test_a_transaction_that_fails_after_its_caller_was_cancelled_leaves_th
 
 
 async def test_a_caller_who_is_cancelled_twice_leaves_the_database_usable(db: Db) -> None:
-    inside, go_on = asyncio.Event(), asyncio.Event()
+    halt = Halt(db)
 
     async def work(connection: Connection) -> None:
         await put(connection, "first")
-        inside.set()
-        await go_on.wait()
+        await halt.stand_still()
 
     caller = asyncio.create_task(db.transaction(work))
-    await inside.wait()
+    await halt.inside.wait()
     for _ in range(2):
         caller.cancel()
         for _ in range(10):
             await asyncio.sleep(0)
-    go_on.set()
+    halt.go_on()
     with pytest.raises(asyncio.CancelledError):
         await caller
     # Who is cancelled again does not wait any longer; the transaction still ends.
