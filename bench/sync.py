@@ -3,7 +3,7 @@
 The limit is measured, not assumed: a bare loop (`bare.py`) sends the same events, createRooms with the same content,
 what is set in these rooms, and then the same invites, into fresh rooms of its own on the same homeserver, and does
 nothing else. Small slices of it at 4, 8 and 16 rooms at once, each on its own or in waves, in turn, tell which way is
-the best of those in which 95 of 100 invites are answered within a second: more than that ours must not ask of a
+the best of those in which 95 of 100 invites are answered within a second (`limit.chosen`): more ours must not ask of a
 homeserver. Then whole slices of it alternate with slices of ours (bare, ours, bare, ours, …, bare), each begun when
 the homeserver has come to rest. A slice of ours is the first sync of a new installation with a database of its own,
 warmed up with one small course before all the other courses are switched on in Moodle. Each is compared with the mean
@@ -34,13 +34,12 @@ from urllib.parse import quote
 import aiohttp
 
 from bench.installation import DOMAIN, Installation
-from bench.limit import Bare, BareSlice, Way, as_sent
+from bench.limit import Bare, BareSlice, Way, as_sent, chosen
 from bench.metered import MeteredSynapse
 from moodle_appservice.demo import house
 from moodle_appservice.demo.homeserver import EmbeddedSynapse
 from moodle_appservice.demo.sandbox import SandboxMoodle, University, generate
 from moodle_appservice.domain.model import RoomId
-from moodle_appservice.domain.pace import SLOW
 from moodle_appservice.service import Service
 from tests.live.postgres import postgres_server
 
@@ -282,9 +281,7 @@ async def best_way(bare: Bare, courses: int, people: int) -> tuple[Way, dict[Way
                 f"trial {turn + 1}: bare, {way} rooms at once: {tried[-1].rate:5.1f} events/s, "
                 f"95 of 100 invites within {tried[-1].p95_s:.2f} s"
             )
-    quick = [way for way, tried in trials.items() if median(one.p95_s for one in tried) <= SLOW]
-    among = quick or [min(trials, key=lambda way: way.at_once)]
-    return max(among, key=lambda way: median(one.rate for one in trials[way])), trials
+    return chosen(trials), trials
 
 
 def tried_ways(trials: Mapping[Way, Sequence[BareSlice]]) -> dict[str, dict[str, float]]:
