@@ -9,7 +9,7 @@ from __future__ import annotations
 from mautrix.util.async_db import Connection
 
 from ..domain.model import CourseId, MoodleUserId, RoomId, UserId
-from .audit import Line, add_lines
+from .audit import Line, add_line
 
 WHY = "It was under way when it was interrupted; the room shows that it was done."
 SIGNAL = "found afterwards"
@@ -53,4 +53,4 @@ async def _line(connection: Connection, room_id: RoomId, person: MoodleUserId, k
         room_id=room_id,
         signal=SIGNAL,
     )
-    await add_lines(connection, [line])
+    await add_line(connection, line)

@@ -24,14 +24,14 @@ async def assume_member(
     connection: Connection, done: Done, user: UserId, membership: str, bot: UserId
 ) -> None:
     """A membership that an invite or a kick of ours has just made."""
-    await assume_members(connection, [(done, user)], membership, bot)
+    last = await next_number(connection, CHANGE)
+    await assume_members(connection, [(done, user)], membership, bot, last=last)
 
 
 async def assume_members(
-    connection: Connection, made: Sequence[tuple[Done, UserId]], membership: str, bot: UserId
+    connection: Connection, made: Sequence[tuple[Done, UserId]], membership: str, bot: UserId, *, last: int
 ) -> None:
-    """The same for many, of which no two are one person in one room."""
-    last = await next_number(connection, CHANGE, step=len(made))
+    """The same for many, of which no two are one person in one room. `last`: the last number of `CHANGE` for them."""
     changed, new = [], []
     for change, (done, user) in enumerate(made, start=last - len(made) + 1):
         values = (done.room_id, user, membership, bot, int(done.at * 1000), change)

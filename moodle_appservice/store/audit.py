@@ -16,6 +16,9 @@ from .db import fetch_in, in_order
 from .keys import key_of, new_key
 from .settings import next_number
 
+NUMBER = "audit"
+"""The counter of lines."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -32,9 +35,13 @@ class Line:
     reference: str = ""
 
 
-async def add_lines(connection: Connection, lines: Sequence[Line]) -> None:
-    """Add lines inside a running transaction, in this order."""
-    last = await next_number(connection, "audit", step=len(lines))
+async def add_line(connection: Connection, line: Line) -> None:
+    """Add one line inside a running transaction."""
+    await add_lines(connection, [line], last=await next_number(connection, NUMBER))
+
+
+async def add_lines(connection: Connection, lines: Sequence[Line], *, last: int) -> None:
+    """Add lines inside a running transaction, in this order. `last`: the number of the last one, of `NUMBER`."""
     people = {line.person for line in lines if line.person is not None}
     keys = await _keys_of(connection, people)
     await connection.executemany(

@@ -29,10 +29,11 @@ from ..domain.actions import (
 from ..domain.model import MoodleUserId, RoomId, UserId
 from ..domain.rooms import RoomKey
 from ..ports import Done
-from .assume import assume_member, assume_members, assume_room, assume_state
-from .audit import Line, add_lines
+from .assume import CHANGE, assume_member, assume_members, assume_room, assume_state
+from .audit import NUMBER, Line, add_lines
 from .db import to_json
 from .found import avatar_in, book_name, generation_in
+from .settings import next_numbers
 
 COURSE = "course"
 """`kind` of the rows of all rooms of courses; the others have the kind of their room."""
@@ -45,13 +46,14 @@ async def book(connection: Connection, made: Sequence[Done], bot: UserId) -> Non
         for done in made:
             await book(connection, [done], bot)
         return
-    await add_lines(connection, [_line(done) for done in made])
     carried_out = [done for done in made if done.error is None]
     invites = [(done, done.action) for done in carried_out if isinstance(done.action, Invite)]
+    steps = {NUMBER: len(made), CHANGE: len(invites)} if invites else {NUMBER: len(made)}
+    last = await next_numbers(connection, steps)
+    await add_lines(connection, [_line(done) for done in made], last=last[NUMBER])
     if invites:
-        await assume_members(
-            connection, [(done, action.matrix_id) for done, action in invites], "invite", bot
-        )
+        users = [(done, action.matrix_id) for done, action in invites]
+        await assume_members(connection, users, "invite", bot, last=last[CHANGE])
         await _give_places(
             connection,
             [(done.room_id, action.matrix_id, action.person, done.at, 1, 0) for done, action in invites],

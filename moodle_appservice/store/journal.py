@@ -17,7 +17,7 @@ from mautrix.util.async_db import Connection
 from ..domain.holds import Cause
 from ..domain.model import CourseId, EventId, MoodleUserId, RoomId, UserId
 from ..ports import AuditRow, CommandRow, HeldRow
-from .audit import Line, add_lines
+from .audit import Line, add_line
 from .db import Db, to_json
 
 _THIS = "course_id = $1 AND room_id = $2 AND cause = $3"
@@ -185,7 +185,7 @@ class JournalBook:
             signal=signal,
             reference=reference,
         )
-        await self._db.transaction(lambda connection: add_lines(connection, [line]))
+        await self._db.transaction(lambda connection: add_line(connection, line))
 
     async def counts(self, *, since: float) -> Mapping[str, int]:
         """How many lines of each kind were written since, of what was done."""

@@ -1,4 +1,7 @@
-"""The opaque key by which the audit log knows a person: random, made at the first need, gone with the person's row."""
+"""The opaque key by which the audit log knows a person: random, made with the person's row, and gone with it.
+
+Rows of older versions have none: theirs is made at the first need.
+"""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from ..domain.model import MoodleUserId, Person, Resolution, Standing, Trust, Us
 from ..ports import PersonRow, Saved, ToWrite
 from .db import Db, Row, fetch_in, in_order
 from .exclusion import excluded, hash_of, salt
+from .keys import new_key
 from .settings import next_number
 from .together import Together, look_ups
 
@@ -209,6 +210,7 @@ class _Look:
             looked_at,
             seen.value,
             seen.since,
+            new_key(),
         )
 
 
@@ -309,8 +311,8 @@ async def _displace(connection: Connection, holder: Row) -> None:
 
 _WRITE = (
     "INSERT INTO person (moodle_id, full_name, language, timezone, username, matrix_id, trust, reason, standing, "
-    "virtual_id, wanted, fingerprint, checked_at, field_value, field_since) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+    "virtual_id, wanted, fingerprint, checked_at, field_value, field_since, audit_key) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
     "ON CONFLICT (moodle_id) DO UPDATE SET "
     "full_name = COALESCE(NULLIF(excluded.full_name, ''), person.full_name), "
     "language = COALESCE(NULLIF(excluded.language, ''), person.language), "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mautrix.util.async_db import Connection
 
 from .db import Db
@@ -33,10 +35,16 @@ class SettingBook:
 
 async def next_number(connection: Connection, name: str, *, step: int = 1) -> int:
     """Add `step` to a counter inside a running transaction and return its new value; two callers never get the same."""
-    value = await connection.fetchval(
-        "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE "
-        "SET value = CAST(CAST(setting.value AS BIGINT) + CAST(excluded.value AS BIGINT) AS TEXT) RETURNING value",
-        name,
-        str(step),
+    return (await next_numbers(connection, {name: step}))[name]
+
+
+async def next_numbers(connection: Connection, steps: Mapping[str, int]) -> Mapping[str, int]:
+    """The same for several counters in one statement: name → step, name → new value."""
+    marks = ", ".join(f"(${2 * number + 1}, ${2 * number + 2})" for number in range(len(steps)))
+    rows = await connection.fetch(
+        f"INSERT INTO setting (name, value) VALUES {marks} ON CONFLICT (name) DO UPDATE "
+        "SET value = CAST(CAST(setting.value AS BIGINT) + CAST(excluded.value AS BIGINT) AS TEXT) "
+        "RETURNING name, value",
+        *(value for name, step in steps.items() for value in (name, str(step))),
     )
-    return int(value)
+    return {row["name"]: int(row["value"]) for row in rows}
