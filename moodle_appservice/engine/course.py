@@ -45,7 +45,7 @@ from .troubles import Troubles
 
 TURN = 5.0
 """Seconds after which a course makes room for others that are as urgent as what is left of it."""
-LONGEST_LOOK = 10.0
+LONGEST_LOOK = 30.0
 """Seconds after which a course is planned anew although nobody waits for anything."""
 _PRIORITIES = {
     Urgency.REMOVAL: Priority.REMOVAL,
