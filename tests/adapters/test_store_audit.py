@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from moodle_appservice.domain.model import CourseId, MoodleUserId, Resolution, Role, Trust, UserId
+from moodle_appservice.domain.model import CourseId, MoodleUserId, Resolution, Role, RoomId, Trust, UserId
 from moodle_appservice.store.books import Books
 from moodle_appservice.store.db import Db
 from moodle_appservice.store.keys import name_by_keys
@@ -46,6 +48,30 @@ async def test_with_the_key_goes_the_way_from_a_line_to_its_person(books: Books,
     await db.execute("DELETE FROM person WHERE moodle_id = 8")
     await acquainted(books, (SAM_S, SAM))
     assert [line.person for line in await books.journal.audit()] == [None]
+
+
+async def test_a_person_keeps_the_key_over_later_looks(books: Books) -> None:
+    await acquainted(books, (SAM_S, SAM))
+    await books.ledger.record(done(invite(SAM, 8)))
+    await acquainted(books, (SAM_S, TESS))
+    await books.ledger.record(done(invite(TESS, 8)))
+    assert [line.person for line in await books.journal.audit()] == [SAM_S, SAM_S]
+
+
+async def test_who_was_stored_by_a_version_without_keys_gets_one_at_the_first_line(
+    books: Books, db: Db
+) -> None:
+    await acquainted(books, (SAM_S, SAM), (TESS_S, TESS))
+    await db.execute("UPDATE person SET audit_key = NULL")
+    await books.ledger.record(done(invite(SAM, 8)))
+    others = (
+        done(invite(user, int(person)), RoomId(f"!{user}")) for user, person in ((SAM, SAM_S), (TESS, TESS_S))
+    )
+    await asyncio.gather(*map(books.ledger.record, others))
+    lines = await books.journal.audit()
+    assert sorted(line.person or 0 for line in lines) == [TESS_S, SAM_S, SAM_S]
+    rows = await db.fetch("SELECT DISTINCT person FROM audit")
+    assert sorted(len(row["person"]) for row in rows) == [32, 32]
 
 
 async def test_what_is_no_action_is_noted_too(books: Books) -> None:

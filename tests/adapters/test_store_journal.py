@@ -11,6 +11,8 @@ from moodle_appservice.domain.model import CourseId, EventId, RoomId, UserId
 from moodle_appservice.domain.rooms import main_room
 from moodle_appservice.ports import CommandRow, HeldRow
 from moodle_appservice.store.books import Books
+from moodle_appservice.store.db import Db
+from moodle_appservice.store.settings import next_numbers
 from tests.adapters.store_events import BOT, COURSE, ROOM, SAM, TESS, History
 
 CHAT = RoomId("!chat")
@@ -212,3 +214,13 @@ async def test_no_number_is_given_twice(books: Books) -> None:
     assert sorted(numbers) == list(range(2, 22))
     assert await books.settings.get("canary") == "21"
     assert await books.settings.next_number("other") == 1
+
+
+async def test_several_counters_go_on_by_steps_of_their_own_in_one_go(books: Books, db: Db) -> None:
+    steps = {"canary": 3, "other": 1}
+    numbers = [
+        await db.transaction(lambda connection: next_numbers(connection, steps)),
+        await db.transaction(lambda connection: next_numbers(connection, {"other": 2})),
+        await db.transaction(lambda connection: next_numbers(connection, steps)),
+    ]
+    assert numbers == [{"canary": 3, "other": 1}, {"other": 3}, {"canary": 6, "other": 4}]
