@@ -107,7 +107,10 @@ class Db:
         await self._give_lock()
 
     async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction, to its end even when the caller is cancelled."""
+        """Run `work` in one transaction, to its end even when the caller is cancelled.
+
+        It waits for nothing but its connection: on SQLite all of it runs in the thread of the database (`sqlite`).
+        """
 
         # Any: mautrix's annotation of `transaction` is not that of a context manager.
         async def inside(connection: Any) -> T:
