@@ -3,15 +3,18 @@
 Each room has one write in flight. A round is some seconds in which all of them were busy. While more rooms at once
 bring more writes per second, there are twice as many in the next round; when they bring nothing, it was the number
 before that was right. That may have been chance, for a homeserver does other work too, so it is tried again soon, and
-each time that it brings nothing only after twice as long. An answer that took long, a refusal for our rate, or a
-failure of the server halve the number. Where that was for slow answers, one room comes back with each round whose
+each time that it brings nothing only after twice as long. Fewer writes in a round in which more or fewer rooms were made
+than before say nothing: what making one costs is known too roughly. An answer that took long, a refusal for our rate,
+or a failure of the server halve the number. Where that was for slow answers, one room comes back with each round whose
 answers are quick (rooms that are being made, for instance, slow everything down for a moment), but for a while not
 nearly as many as were too many.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 FIRST = 4
 LEAST = 2
@@ -30,6 +33,8 @@ ROUNDS = 2
 """So many of them tell how many writes a number of rooms brings."""
 ROOM = 4
 """How many writes into rooms cost a homeserver as much as making one (measured with Synapse)."""
+ALIKE = 0.25
+"""By how much the part of making rooms in two rounds may differ, so that they can be compared."""
 ENOUGH = 0.75
 """Of the number at which answers were slow: so many may come back, one by one, before the hold is over."""
 
@@ -38,13 +43,14 @@ ENOUGH = 0.75
 class Round:
     """What was seen. `p95`: seconds within which 95 of 100 answers came; `refused`: 429 and 5xx.
 
-    A room that was made is in `writes` with what it costs (`ROOM`).
+    A room that was made is in `writes` with what it costs (`ROOM`); `making`: so large a part of them were such.
     """
 
     writes: int
     seconds: float
     p95: float
     refused: int = 0
+    making: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -52,26 +58,39 @@ class Round:
         return self.writes / self.seconds if self.seconds > 0 else 0.0
 
 
+class Before(NamedTuple):
+    """A number of rooms at once, what it brought, and in rounds of which kind."""
+
+    limit: int
+    rate: float
+    making: float
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`limit`: rooms at once. `best`: the number before this one and its rate; `hold`: rounds without another try.
+    """`limit`: rooms at once. `best`: the number before this one; `hold`: rounds without another try.
 
     `failed`: how many tries of more have brought nothing since the last that did.
     `slow_at`: answers were slow at this number; until there are more again, one room at a time comes back.
-    `rates`: of the last rounds at this number.
+    `rounds`: the last ones at this number.
     """
 
     limit: int = FIRST
-    best: tuple[int, float] | None = None
+    best: Before | None = None
     failed: int = 0
     hold: int = 0
     slow_at: int | None = None
-    rates: tuple[float, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
     @property
     def rate(self) -> float:
         """Writes per second at this number."""
-        return sum(self.rates) / len(self.rates) if self.rates else 0.0
+        return _mean([one.rate for one in self.rounds])
+
+    @property
+    def making(self) -> float:
+        """The part of making rooms in them."""
+        return _mean([one.making for one in self.rounds])
 
 
 def after(pace: Pace, seen: Round, most: int) -> Pace:
@@ -84,18 +103,22 @@ def after(pace: Pace, seen: Round, most: int) -> Pace:
         return Pace(most, hold=HOLD)
     if pace.slow_at is not None:
         return _after_slow(replace(pace, hold=max(pace.hold - 1, 0)), pace.slow_at, seen, most)
-    pace = replace(pace, rates=(*pace.rates, seen.rate)[-ROUNDS:])
+    pace = replace(pace, rounds=(*pace.rounds, seen)[-ROUNDS:])
     if pace.hold:
         return replace(pace, hold=pace.hold - 1, best=None)
-    if len(pace.rates) < ROUNDS:
+    if len(pace.rounds) < ROUNDS:
         return pace
-    if pace.best is not None and pace.rate < pace.best[1] * GAIN:
+    if pace.best is not None and pace.rate < pace.best.rate * GAIN:
+        if abs(pace.making - pace.best.making) > ALIKE:
+            # That may be for the rooms that were made, or are not made any more: it is measured here anew.
+            return replace(pace, best=None, rounds=())
         hold = HOLDS[min(pace.failed, len(HOLDS) - 1)]
-        return Pace(_within(pace.best[0], most), hold=hold, failed=pace.failed + 1)
+        return Pace(_within(pace.best.limit, most), hold=hold, failed=pace.failed + 1)
     if pace.limit == most:
         return Pace(most, hold=HOLD)
     failed = pace.failed if pace.best is None else 0
-    return Pace(_within(pace.limit * 2, most), best=(pace.limit, pace.rate), failed=failed)
+    best = Before(pace.limit, pace.rate, pace.making)
+    return Pace(_within(pace.limit * 2, most), best=best, failed=failed)
 
 
 def _after_slow(pace: Pace, slow_at: int, seen: Round, most: int) -> Pace:
@@ -105,6 +128,10 @@ def _after_slow(pace: Pace, slow_at: int, seen: Round, most: int) -> Pace:
         return pace
     limit = pace.limit + 1
     return replace(pace, limit=limit, slow_at=slow_at if limit <= slow_at else None)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
 
 
 def _within(limit: int, most: int) -> int:

@@ -125,7 +125,8 @@ class Pacing(Unobserved):
         lasted = now - self._began if self._began is not None else 0.0
         if not self._refused and (lasted < at_least or writes < WRITES):
             return
-        self._judge(Round(writes, lasted, self._p95, self._refused))
+        making = ROOM * self._made / writes if writes else 0.0
+        self._judge(Round(writes, lasted, self._p95, self._refused, making))
         self._begin_anew()
         self._let_in()
 

@@ -15,6 +15,7 @@ SEEN = st.builds(
     seconds=st.floats(0.5, 10),
     p95=st.floats(0, 5),
     refused=st.integers(0, 3),
+    making=st.floats(0, 1),
 )
 
 
@@ -47,6 +48,24 @@ def test_it_stays_low_where_nothing_is_gained() -> None:
     limits = server(best=4)
     assert numbers(limits)[:3] == [4, 8, 4]
     assert limits.count(4) > 85
+
+
+def test_a_number_is_not_taken_back_for_rounds_in_which_rooms_were_made_before_or_after_it() -> None:
+    made, pace = Round(40, 2.0, 0.3, making=0.9), Pace()
+    for seen in (made, made, *[Round(30, 2.0, 0.3)] * ROUNDS):
+        pace = after(pace, seen, most=64)
+    assert pace.limit == 2 * FIRST
+    # What brings nothing in rounds that are alike is taken back as ever.
+    for _ in range(2 * ROUNDS):
+        pace = after(pace, Round(30, 2.0, 0.3), most=64)
+    assert (pace.limit, pace.failed) == (2 * FIRST, 1)
+
+
+def test_rounds_in_which_rooms_were_made_are_compared_with_each_other() -> None:
+    pace = Pace()
+    for making in (0.9, 0.7, 0.8, 0.85):
+        pace = after(pace, Round(40, 2.0, 0.3, making=making), most=64)
+    assert (pace.limit, pace.failed) == (FIRST, 1)
 
 
 def test_what_brought_nothing_is_tried_again_after_a_while_and_each_time_after_twice_as_long() -> None:
@@ -84,7 +103,7 @@ def test_a_try_that_failed_by_chance_is_made_again_soon() -> None:
 
 
 def test_after_a_try_that_brought_more_the_next_failure_counts_as_the_first() -> None:
-    pace = Pace(failed=3, rates=(10.0,))
+    pace = Pace(failed=3, rounds=(Round(20, 2.0, 0.3),))
     pace = after(pace, Round(20, 2.0, 0.3), most=64)
     assert (pace.limit, pace.failed) == (8, 3), "it is not known yet"
     for _ in range(ROUNDS):
