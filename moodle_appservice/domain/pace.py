@@ -3,10 +3,10 @@
 Each room has one write in flight. A round is some seconds in which all of them were busy. While more rooms at once
 bring more writes per second, there are twice as many in the next round; when they bring nothing, it was the number
 before that was right. That may have been chance, for a homeserver does other work too, so it is tried again soon, and
-each time that it brings nothing only after twice as long. Fewer writes in a round in which more or fewer rooms were made
-than before say nothing: what making one costs is known too roughly. An answer that took long, a refusal for our rate,
-or a failure of the server halve the number. Where that was for slow answers, one room comes back with each round whose
-answers are quick (rooms that are being made, for instance, slow everything down for a moment), but for a while not
+each time that it brings nothing only after twice as long. Fewer writes in rounds in which more or fewer rooms are
+made than before say nothing: what making one costs is known too roughly. An answer that took long, a refusal for our
+rate, or a failure of the server halve the number. Where that was for slow answers, one room comes back with each round
+whose answers are quick (rooms that are being made, for instance, slow everything down for a moment), but for a while not
 nearly as many as were too many.
 """
 
