@@ -5,9 +5,9 @@ bring more writes per second, there are twice as many in the next round; when th
 before that was right. That may have been chance, for a homeserver does other work too, so it is tried again soon, and
 each time that it brings nothing only after twice as long. Fewer writes in rounds in which more or fewer rooms are
 made than before say nothing: what making one costs is known too roughly. An answer that took long, a refusal for our
-rate, or a failure of the server halve the number. Where that was for slow answers, one room comes back with each round
-whose answers are quick (rooms that are being made, for instance, slow everything down for a moment), but for a while not
-nearly as many as were too many.
+rate, or a failure of the server halve the number. Where that was for slow answers, one room comes back with each
+round whose answers are quick (rooms that are being made, for instance, slow everything down for a moment), but for a
+while not nearly as many as were too many.
 """
 
 from __future__ import annotations
