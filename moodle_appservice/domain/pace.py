@@ -25,12 +25,14 @@ CALM = 0.8
 """Seconds; as long as 95 of 100 answers take less, there is room for one more."""
 GAIN = 1.02
 """What counts as more. Where many rooms write together, twice as many bring Synapse 3 to 5 % (measured)."""
+CLEAR = 1.1
+"""What counts as more after one round. To try more takes one round as well: what it brings is seen then."""
 HOLD = 20
 """Rounds until more are tried after trouble, or where no more are allowed."""
 HOLDS = (4, 8, 16, 32, 64)
 """Rounds until a number is tried again that brought nothing: the first time, the second, …; then always the last."""
 ROUNDS = 2
-"""So many of them tell how many writes a number of rooms brings."""
+"""So many of them tell whether a number of rooms brings nothing."""
 ROOM = 4
 """How many writes into rooms cost a homeserver as much as making one (measured with Synapse)."""
 ALIKE = 0.25
@@ -106,7 +108,7 @@ def after(pace: Pace, seen: Round, most: int) -> Pace:
     pace = replace(pace, rounds=(*pace.rounds, seen)[-ROUNDS:])
     if pace.hold:
         return replace(pace, hold=pace.hold - 1, best=None)
-    if len(pace.rounds) < ROUNDS:
+    if pace.best is not None and len(pace.rounds) < ROUNDS and pace.rate < pace.best.rate * CLEAR:
         return pace
     if pace.best is not None and pace.rate < pace.best.rate * GAIN:
         if abs(pace.making - pace.best.making) > ALIKE:
