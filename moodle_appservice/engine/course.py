@@ -45,7 +45,7 @@ from .troubles import Troubles
 
 TURN = 5.0
 """Seconds after which a course makes room for others that are as urgent as what is left of it."""
-LONGEST_LOOK = 30.0
+LONGEST_LOOK = 10.0
 """Seconds after which a course is planned anew although nobody waits for anything."""
 _PRIORITIES = {
     Urgency.REMOVAL: Priority.REMOVAL,
@@ -249,6 +249,9 @@ class CourseSync:
         signal = ",".join(sorted(taken.signals))
         rooms = prepared.ids
         while steps:
+            if await self._store.pauses.of(course_id) is not None:
+                # Somebody has pulled the brake meanwhile: whoever takes the key next leaves it alone.
+                return steps
             if not await self._gate.before_writes(epoch):
                 return None
             part = steps if is_hurried else urgent_part(steps)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from moodle_appservice.domain.model import CourseId
+from moodle_appservice.engine.apply import Limits
 from moodle_appservice.engine.pauses import Pauses
 from moodle_appservice.errors import PermanentFailure, Refused
 from moodle_appservice.ports import SITE, Priority, course_key, person_key
@@ -35,6 +36,12 @@ class Site:
         self.world.rebuild()
         self.build()
 
+    async def looked_at(self, course_id: CourseId) -> None:
+        """One look of a pass at a course, and whatever follows from it."""
+        await self.world.queue.add(course_key(course_id), priority=Priority.PASS, signal="pass")
+        async with asyncio.timeout(30):
+            await self.world.queue.idle()
+
     async def writes(self) -> set[str]:
         """What a whole pass writes."""
         self.world.matrix.forget_requests()
@@ -61,6 +68,31 @@ async def test_a_paused_course_is_not_written_to_and_the_others_are(world: World
         world.facts.enrol(course, 9)
     assert "invite" in await site.writes()
     assert world.matrix.made("invite") == [(world.room(TWO), world.user(9))]
+
+
+@pytest.mark.parametrize("what", [ONE, None], ids=["course", "site"])
+async def test_what_is_paused_while_it_is_written_stops_after_its_slice_and_goes_on_when_resumed(
+    world: World, site: Site, what: CourseId | None
+) -> None:
+    people = range(100, 110)
+    world.facts.enrol(TWO, *people)
+    await site.writes()
+    world.limits = Limits(actions=2)
+    await site.restart()
+    world.facts.enrol(ONE, *people)
+    world.matrix.forget_requests()
+
+    async def pause() -> None:
+        await site.pauses.pause(what, by="@admin:uni.test")
+
+    world.matrix.before("invite", pause)
+    await site.looked_at(ONE)
+    assert len(world.matrix.made("invite")) == 2, "the slice in which somebody paused it"
+    await site.pauses.resume(what, by="@admin:uni.test")
+    async with asyncio.timeout(30):
+        await world.queue.idle()
+    invited = {user for room_id, user in world.matrix.made("invite") if room_id == world.room(ONE)}
+    assert invited == set(map(world.user, people))
 
 
 async def test_a_paused_site_writes_nothing_at_all(world: World, site: Site) -> None:
