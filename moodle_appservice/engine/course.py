@@ -34,7 +34,7 @@ from .apply import Hands, SliceResult
 from .course_images import CourseImages
 from .departed import Departed
 from .endings import ENDING
-from .freshness import CONTINUED, Freshness
+from .freshness import CONTINUED, Freshness, tries_again
 from .gate import Gate
 from .people import for_course
 from .planning import CoursePlanner, Prepared, PreparedRoom
@@ -107,6 +107,8 @@ class CourseSync:
         course_id = CourseId(taken.key.number)
         row = await self._store.courses.get(course_id)
         self._settled.unsettle(course_id)
+        if tries_again(taken):
+            self._troubles.hurry(course_id, now=self._clock.now())
         if row is not None and ENDING in {signal.removesuffix(CONTINUED) for signal in taken.signals}:
             if not await self._departed.run(row, taken):
                 return Outcome.MORE

@@ -3,7 +3,8 @@
 A pass has read courses in bulk just before it queues their keys; a course that this reading left out is read again
 for itself, so that what is wrong with it is seen. An event in Matrix says nothing about Moodle and may use whatever
 is in memory, and so does a look at a course whose turn it is not. Somebody who asks wants to see what Moodle says now,
-and so does the moment at which an enrolment is known to begin or end.
+and so does the moment at which an enrolment is known to begin or end. Whoever asks for a sync also wants to see what
+could not be done so far tried now, and not when its time comes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from ..ports import Taken
 
 MOMENT = "moment"
 """The signal of a known start or end of an enrolment."""
-ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm", MOMENT})
+SYNC = "sync"
+"""The signal of a course for which somebody has asked for a sync."""
+AGAIN = "again"
+"""Beside the signal of a pass: somebody has asked for it."""
+ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm", SYNC, MOMENT})
+TRIES_AGAIN = frozenset({"cli", "confirm", SYNC, AGAIN})
 PASS = "pass"
 TURN = "turn"
 """Reads the courses whose turn it is, between two passes."""
@@ -41,6 +47,16 @@ class Freshness:
         if PASS in taken.signals and taken.key.kind == "course":
             return self._began.get(CourseId(taken.key.number), 0.0)
         return 0.0
+
+
+def signals_of_pass(taken: Taken) -> tuple[str, ...]:
+    """The signals of what a pass makes due."""
+    return (PASS, AGAIN) if tries_again(taken) else (PASS,)
+
+
+def tries_again(taken: Taken) -> bool:
+    """Whether what was put aside is to be tried now: once for each who asks, and with each new try of that look."""
+    return bool(taken.signals & TRIES_AGAIN)
 
 
 def continued(signal: str) -> str:

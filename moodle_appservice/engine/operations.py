@@ -15,6 +15,7 @@ from ..domain.model import CourseId, Membership, MoodleUserId, RoomId
 from ..domain.rooms import RoomKey, RoomKind
 from ..errors import AppError, PermanentFailure
 from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
+from .freshness import SYNC
 from .holds import Holds
 from .lifecycle import Lifecycle
 from .pauses import sentence
@@ -175,7 +176,7 @@ class Operations:
             if course_id in (None, course)
         }
 
-    async def sync_course(self, course_id: CourseId, *, signal: str = "command") -> AppError | None:
+    async def sync_course(self, course_id: CourseId, *, signal: str = SYNC) -> AppError | None:
         """Have one course looked at now and wait for it; returns what stopped it.
 
         With another `signal` Moodle is not asked anew (see `freshness`).

@@ -35,7 +35,7 @@ from ..ports import (
 from .avatars import PicturesSeen
 from .digests import Digest
 from .endings import Endings
-from .freshness import ASKS_FOR_NOW, MEMORY, PASS, TURN, Freshness
+from .freshness import ASKS_FOR_NOW, MEMORY, TURN, Freshness, signals_of_pass
 from .gate import BASELINE, Gate
 from .recovery import Recovery
 from .settled import Settled
@@ -95,7 +95,7 @@ class SitePass:
     async def run(self, taken: Taken) -> None:
         """List, decide, read ahead, make the courses due. Raises what the reading raises; then nothing changed."""
         if taken.signals == {TURN}:
-            await self._turn()
+            await self._turn(taken)
             return
         await self._recall()
         started = self._clock.now()
@@ -113,13 +113,13 @@ class SitePass:
             await self._before_courses(site)
         rows = await self._decide(site, save=True)
         if self._tree is not None:
-            await self._tree.take(site, rows)
+            await self._tree.take(site, rows, signals=signals_of_pass(taken))
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         if on:
             await self._gate.prepare()
         chosen = on if asked else await self._choose(on, site)
         known = {row.id for row in rows.values() if row.last_sync is not None}
-        due = await self._look(chosen, site, started, known=known, thorough=asked)
+        due = await self._look(chosen, site, started, known=known, taken=taken)
         due += await self._from_memory(set(on).difference(chosen))
         if self._turns is not None:
             await self._turns.store()
@@ -133,7 +133,7 @@ class SitePass:
             due,
         )
 
-    async def _turn(self) -> None:
+    async def _turn(self, taken: Taken) -> None:
         """Read the courses whose turn it is, by the last listing."""
         if self._turns is None:
             return
@@ -146,7 +146,7 @@ class SitePass:
         chosen = await self._choose(on, site)
         if chosen:
             known = {row.id for row in rows.values() if row.last_sync is not None}
-            due = await self._look(chosen, site, started, known=known, thorough=False)
+            due = await self._look(chosen, site, started, known=known, taken=taken)
             log.debug("Turn: %d courses were read, %d are looked at.", len(chosen), due)
 
     async def _choose(self, on: Sequence[CourseId], site: SiteFacts) -> Sequence[CourseId]:
@@ -162,12 +162,13 @@ class SitePass:
         started: float,
         *,
         known: Collection[CourseId],
-        thorough: bool,
+        taken: Taken,
     ) -> int:
         """Read courses and make those due in which something has changed; how many those are.
 
         `known`: courses that were as they should be once. Somebody may have to go there, in a new one nobody has to.
         """
+        thorough = bool(taken.signals & ASKS_FOR_NOW)
         await self._facts.prefetch(chosen, not_older_than=started, thorough=thorough)
         self._freshness.read(chosen, began=started)
         if self._after_reading is not None:
@@ -191,7 +192,8 @@ class SitePass:
                 # A first estimate, until its own look has counted better.
                 self._observer.counted(course_id, len(read[course_id].enrolments))
             priority = Priority.PASS if is_new else Priority.REMOVAL
-            await self._queue.add(course_key(course_id), priority=priority, signal=PASS)
+            for signal in signals_of_pass(taken):
+                await self._queue.add(course_key(course_id), priority=priority, signal=signal)
         return len(due)
 
     def _digest_in(self, site: SiteFacts, facts: CourseFacts) -> int:

@@ -26,6 +26,7 @@ from ..errors import PermanentFailure
 from ..ports import Clock, OwnRoom, Priority, Queue, Store, Taken, space_key, space_of
 from .apply import Hands
 from .course import Outcome
+from .freshness import tries_again
 from .gate import Gate
 from .planning import PreparedRoom, Rights, left_alone
 from .returning import Returning
@@ -192,6 +193,8 @@ class SpaceSync:
         """
         space = space_of(taken.key)
         self._tree.unsettle(space)
+        if tries_again(taken):
+            self._troubles.hurry(space, now=self._clock.now())
         grove = await self._tree.grove(space)
         if grove is None:
             # The pass says what is wrong; when it is content, it looks at every space.

@@ -7,7 +7,7 @@ one need not wait for the next pass. Kept in memory: the first pass after a star
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..domain.life import ARCHIVED, stage_of, word_of
@@ -18,6 +18,7 @@ from ..domain.spaces import Grove, print_of_space
 from ..domain.structure import CHOOSABLE, rules_for
 from ..domain.tree import NO_TREE, Tree, entry_of, tree_of
 from ..ports import Changed, Clock, CourseRow, Facts, Priority, Queue, Store, course_key, space_key
+from .freshness import PASS
 
 SIGNAL = "tree"
 SITE_URL = "site_url"
@@ -51,7 +52,9 @@ class SpaceTree:
         """When the listing was read of which the tree is."""
         self._settled: dict[RoomKey, int] = {}
 
-    async def take(self, site: SiteFacts, rows: Mapping[CourseId, CourseRow]) -> int:
+    async def take(
+        self, site: SiteFacts, rows: Mapping[CourseId, CourseRow], *, signals: Iterable[str] = (PASS,)
+    ) -> int:
         """Take an accepted listing, and make the spaces due in which something has changed; how many those are."""
         self._tree, self._read_at = await self.planted(site, rows), site.read_at
         there = await self._store.spaces.spaces()
@@ -65,7 +68,8 @@ class SpaceTree:
             if self._settled.get(space) != print_of_space(space, grove, people.of(space, ids.get(space)))
         ]
         for space in due:
-            await self._queue.add(space_key(space), priority=Priority.HINT, signal="pass")
+            for signal in signals:
+                await self._queue.add(space_key(space), priority=Priority.HINT, signal=signal)
         return len(due)
 
     async def planted(self, site: SiteFacts, rows: Mapping[CourseId, CourseRow]) -> Tree:

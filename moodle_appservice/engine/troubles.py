@@ -2,13 +2,14 @@
 
 One invite that fails (a server that is down, an account that refuses invites) must not hold up the next person, nor
 be sent again with every look at the room. So it is put aside with a growing delay, and the rest of the plan goes on.
+Whoever asks for a sync has all of it tried at once.
 Kept in memory: after a restart everything is tried once more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from ..domain.actions import (
@@ -76,6 +77,11 @@ class TroublesOf(Generic[Owner]):
         known = self._of.get(owner)
         if known and known.pop(name_of(step), None) and not known:
             del self._of[owner]
+
+    def hurry(self, owner: Owner, *, now: float) -> None:
+        """Somebody has asked for it: what is put aside may be tried now. Its delay goes on growing."""
+        known = self._of.get(owner, {})
+        known.update({name: replace(one, retry_at=min(one.retry_at, now)) for name, one in known.items()})
 
     def keep_only(self, owner: Owner, steps: tuple[Step, ...]) -> None:
         """Forget what is not to be done any more."""

@@ -49,6 +49,44 @@ async def test_what_failed_is_tried_again_later_and_not_with_every_look(world: W
     assert row is not None and row.last_error == ""
 
 
+@pytest.mark.parametrize("signal", ["cli", "confirm", "sync", "again"])
+async def test_what_failed_is_tried_at_once_where_somebody_asks_for_a_sync(world: World, signal: str) -> None:
+    course_id = await world.course(students=[7, 8])
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"), times=2)
+    await world.sync(course_id)
+    world.matrix.forget_requests()
+    await world.sync(course_id, signal)
+    assert len(world.matrix.made("invite")) == 2
+    row = await world.store.courses.get(course_id)
+    assert row is not None and row.last_error == ""
+
+
+async def test_what_fails_again_is_tried_once_for_each_who_asks(world: World) -> None:
+    course_id = await world.course(students=[7, *MANY])
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"), times=1)
+    await world.sync(course_id)
+    world.matrix.forget_requests()
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"))
+    world.facts.enrol(course_id, *range(201, 231))
+    await world.sync(course_id, "cli")
+    asked = [request[-1] for request in world.matrix.made("invite")]
+    assert world.user(7) in asked and len(asked) == len(set(asked)) == 31
+
+
+async def test_a_pass_that_somebody_asks_for_has_what_failed_tried_at_once(world: World) -> None:
+    world.use(existing_courses=True)
+    course_id = await world.course(students=[7, 8])
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"), times=1)
+    await world.sync(course_id)
+    world.matrix.forget_requests()
+    await world.pass_over_site()
+    await world.work()
+    assert world.matrix.made("invite") == []
+    await world.pass_over_site("cli")
+    await world.work()
+    assert len(world.matrix.made("invite")) == 1
+
+
 async def test_a_homeserver_that_is_gone_stops_the_look_and_what_was_done_is_not_done_again(
     world: World,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,12 @@ async def test_a_restored_homeserver_is_noticed_and_its_rooms_are_read_again(hou
     service = await house.start()
     await house.sync()
     room_id = await house.room_of(2)
+
+    async def all_is_pushed() -> bool:
+        return not await service.store.mirror.unconfirmed(before=time.time() + 60)
+
+    # What is pushed after the kick would be newer than what is lost.
+    await until(all_is_pushed, "every invite is pushed back")
     # What a restore looks like: of what the homeserver has pushed of ours it does not have the last, a kick.
     path = f"/_matrix/client/v3/rooms/{quote(room_id)}/state/m.room.member/{quote(house.mxid('s1'))}"
     invite = await house.ask("GET", f"{path}?format=event")
