@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..domain.accounts import Ruling, is_local
@@ -33,11 +34,11 @@ from ..ports import (
     Queue,
     Store,
     Taken,
-    course_key,
     person_key,
 )
 from .accounts import AccountKeeper
 from .avatars import AvatarKeeper
+from .awaited import Awaited
 from .freshness import Freshness
 from .id_limit import IdLimit
 
@@ -79,9 +80,15 @@ class PersonFinder:
         self._accounts = accounts
         self._avatars = avatars
         self._id_limit = IdLimit(store, rules, clock)
+        self._awaited = Awaited(queue)
 
     async def run(self, taken: Taken) -> None:
         """Resolve and store, then wake the courses that are named in the signals or that hold the person."""
+        waiting = [_sender(signal) for signal in taken.signals if signal.startswith(FOR_COURSE)]
+        async with self._awaited.look({course_id for course_id, _ in waiting}):
+            await self._run(taken, waiting)
+
+    async def _run(self, taken: Taken, waiting: Sequence[tuple[CourseId, Priority]]) -> None:
         user_id = MoodleUserId(taken.key.number)
         if await self._store.people.excluded([user_id]):
             # Nothing is stored of somebody who was erased.
@@ -93,7 +100,7 @@ class PersonFinder:
         before = row.resolution if row else None
         if person is not None and row is not None and self._is_known(person, row, taken):
             # Two courses have sent for somebody whom neither had seen.
-            await self._wake_courses(user_id, taken, changed=False)
+            await self._wake_courses(user_id, waiting, changed=False)
             return
         try:
             stored = await (self._look(person, row) if person else self._hide(user_id, before))
@@ -102,11 +109,11 @@ class PersonFinder:
                 reason = f"It could not be found out which account is this person's: {failure}"
                 found = Resolution(user_id, None, None, reason)
                 await self._store.people.save(person, found, at=self._clock.now())
-                await self._wake_courses(user_id, taken, changed=True)
+                await self._wake_courses(user_id, waiting, changed=True)
             raise
         if stored.invitable is None:
             log.info("Moodle user %d is not invited: %s", user_id, stored.reason)
-        await self._wake_courses(user_id, taken, changed=stored != before)
+        await self._wake_courses(user_id, waiting, changed=stored != before)
 
     def _is_known(self, person: Person, row: PersonRow, taken: Taken) -> bool:
         """Whether all that is asked is who this is, and the last look has found that out by the same facts."""
@@ -236,15 +243,13 @@ class PersonFinder:
         is_of_our_making = row is not None and row.user_id == before.user_id
         return replace(before, trust=Trust.DERIVED) if is_of_our_making else None
 
-    async def _wake_courses(self, user_id: MoodleUserId, taken: Taken, *, changed: bool) -> None:
-        waiting = [_sender(signal) for signal in taken.signals if signal.startswith(FOR_COURSE)]
+    async def _wake_courses(
+        self, user_id: MoodleUserId, waiting: Iterable[tuple[CourseId, Priority]], *, changed: bool
+    ) -> None:
+        self._awaited.wake(waiting)
         if changed:
-            waiting += [(one, Priority.HINT) for one in await self._store.courses.courses_of(user_id)]
-        due: dict[CourseId, Priority] = {}
-        for course_id, priority in waiting:
-            due[course_id] = min(priority, due.get(course_id, priority))
-        for course_id, priority in sorted(due.items()):
-            await self._queue.add(course_key(course_id), priority=priority, signal="person")
+            holding = await self._store.courses.courses_of(user_id)
+            self._awaited.wake((course_id, Priority.HINT) for course_id in holding)
 
 
 def for_course(course_id: CourseId, priority: Priority) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import nullcontext
+
 import pytest
 
-from moodle_appservice.domain.model import CourseId, MoodleUserId, Resolution, Trust, UserId
+from moodle_appservice.domain.model import CourseId, MoodleUserId, Person, Resolution, Trust, UserId
 from moodle_appservice.domain.rules import IdentityRules
 from moodle_appservice.engine.people import HIDDEN
 from moodle_appservice.errors import Unreachable
@@ -46,6 +49,36 @@ async def test_a_course_that_has_sent_for_somebody_comes_back_as_urgent_as_it_wa
     world.facts.add_person(8)
     await look(world, *signals)
     assert (await world.queue.take()).priority is priority
+
+
+@pytest.mark.parametrize("slow_one_fails", [False, True])
+async def test_a_course_is_woken_by_the_last_of_the_people_who_are_looked_at_for_it(
+    world: World, slow_one_fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, slow = world.facts.add_person(8), world.facts.add_person(9)
+    inner, is_at_it, may_go_on = world.facts.person, asyncio.Event(), asyncio.Event()
+
+    async def person(user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
+        if user_id == slow:
+            is_at_it.set()
+            await may_go_on.wait()
+            if slow_one_fails:
+                raise Unreachable("down")
+        return await inner(user_id, not_older_than=not_older_than)
+
+    monkeypatch.setattr(world.facts, "person", person)
+    late = asyncio.create_task(look(world, "course:42:5", person=slow))
+    await is_at_it.wait()
+    await look(world, "course:42:3", "course:7", person=quick)
+    assert await world.due() == {course_key(CourseId(7)): {"person"}}, "course 42 waits for one more"
+    may_go_on.set()
+    with pytest.raises(Unreachable) if slow_one_fails else nullcontext():
+        await late
+    taken = await world.queue.take()
+    assert (taken.key, taken.priority) == (course_key(CourseId(42)), Priority.REMOVAL)
+    await look(world, "course:42", person=quick)
+    await world.queue.done(taken)
+    assert set(await world.due()) == {course_key(CourseId(42))}, "nobody is waited for any more"
 
 
 async def test_that_there_is_none_is_stored_with_the_reason_and_wakes_them_too(world: World) -> None:

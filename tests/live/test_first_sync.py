@@ -6,6 +6,7 @@ import pytest
 
 from moodle_appservice.domain.model import CourseId
 from moodle_appservice.errors import Refused
+from moodle_appservice.ports import SITE
 from tests.live.house import House
 
 
@@ -172,8 +173,13 @@ async def test_a_person_whose_server_is_down_holds_up_nobody_and_is_tried_again_
         ("Far Away", True)
     ]
     mark = house.synapse.mark()
-    await house.sync()
+    await service.queue.add(SITE)
+    await service.queue.idle()
     assert house.sent_since(mark) == [], "not tried again before its time"
+    report = await house.sync()
+    assert [str(key) for key in report.failures] == ["course:2"]
+    tried = [request for request in house.sent_since(mark) if request.path.endswith("/invite")]
+    assert len(tried) == 1, "tried where somebody asks"
 
 
 async def test_everything_works_the_same_on_postgresql(house: House, postgres_url: str) -> None:
