@@ -131,8 +131,8 @@ class BareLoop:
 
 
 def _is_echo(event: Mapping[str, Any], bot: str) -> bool:
-    is_of_others = event["type"] == "m.room.member" and event["state_key"] != bot
-    return is_of_others and event["sender"] == bot
+    is_membership: bool = event["type"] == "m.room.member"
+    return is_membership and event["state_key"] != bot == event["sender"]
 
 
 async def serve(config: Path) -> None:
