@@ -344,12 +344,12 @@ async def test_a_pass_that_writes_begins_with_one_canary_and_one_that_does_not_s
 
 async def test_a_plan_from_before_the_homeserver_went_back_in_time_is_made_anew(world: World) -> None:
     room_id = await world.synced(students=[8])
-    await canary_is_newest(world)
-    await world.gate.check()
-    control = world.matrix.room_under(ALIAS)
     world.facts.enrol(CourseId(42), 10)
     await world.look(CourseId(42))
     await world.look_at_people()
+    await canary_is_newest(world)
+    await world.gate.check()
+    control = world.matrix.room_under(ALIAS)
     world.matrix.act(control, world.rules.bot, CANARY, "", {"counter": 0})
     assert await world.look(CourseId(42)) is Outcome.MORE
     assert not world.matrix.made("invite")
@@ -357,6 +357,19 @@ async def test_a_plan_from_before_the_homeserver_went_back_in_time_is_made_anew(
     assert not await world.gate.check()
     assert await world.sync(CourseId(42)) == 1
     assert world.matrix.members(room_id)[world.user(10)] == "invite"
+
+
+async def test_the_canary_goes_ahead_while_new_people_are_looked_at(world: World) -> None:
+    await world.synced(students=[8])
+    await world.gate.check()
+    world.facts.enrol(CourseId(42), 10)
+    world.matrix.forget_requests()
+    assert await world.look(CourseId(42)) is Outcome.WAITING
+    assert [request[0] for request in world.matrix.requests] == ["get_state", "set_state"]
+    await world.look_at_people()
+    world.matrix.forget_requests()
+    assert await world.look(CourseId(42)) is Outcome.DONE
+    assert [request[0] for request in world.matrix.requests] == ["invite"]
 
 
 def copy_of(world: World) -> dict[RoomId, dict[tuple[str, str], Event]]:

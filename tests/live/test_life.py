@@ -39,6 +39,7 @@ async def test_a_dry_run_reads_plans_and_shows_itself_and_writes_nothing(house: 
             assert "paused: the whole site" in await answer.text()
         code, said = await ask(house, "sync")
         assert "Nothing was written there." in said
+        assert "is not done" not in await log_of(house), "no look has failed for what it may not write"
     wrote = [one for one in house.sent_since(mark) if one.method != "GET" and not one.path.endswith("/ping")]
     assert wrote == []
     assert await house.room_of(2) == ""
