@@ -18,10 +18,10 @@ MOMENT = "moment"
 """The signal of a known start or end of an enrolment."""
 SYNC = "sync"
 """The signal of a course for which somebody has asked for a sync."""
-AGAIN = "again"
-"""Beside the signal of a pass: somebody has asked for it."""
+ASKED_PASS = "asked pass"
+"""The signal of a course or space in a pass that somebody has asked for."""
 ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm", SYNC, MOMENT})
-TRIES_AGAIN = frozenset({"cli", "confirm", SYNC, AGAIN})
+TRIES_AGAIN = frozenset({"cli", "confirm", SYNC, ASKED_PASS})
 PASS = "pass"
 TURN = "turn"
 """Reads the courses whose turn it is, between two passes."""
@@ -44,14 +44,14 @@ class Freshness:
         """Facts read before this time (Unix seconds) will not do. A retry uses what the first try has read."""
         if taken.signals & ASKS_FOR_NOW and taken.attempt == 0:
             return now
-        if PASS in taken.signals and taken.key.kind == "course":
+        if taken.signals & {PASS, ASKED_PASS} and taken.key.kind == "course":
             return self._began.get(CourseId(taken.key.number), 0.0)
         return 0.0
 
 
-def signals_of_pass(taken: Taken) -> tuple[str, ...]:
-    """The signals of what a pass makes due."""
-    return (PASS, AGAIN) if tries_again(taken) else (PASS,)
+def signal_of_pass(taken: Taken) -> str:
+    """The signal of what a pass makes due."""
+    return ASKED_PASS if tries_again(taken) else PASS
 
 
 def tries_again(taken: Taken) -> bool:

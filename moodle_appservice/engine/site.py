@@ -35,7 +35,7 @@ from ..ports import (
 from .avatars import PicturesSeen
 from .digests import Digest
 from .endings import Endings
-from .freshness import ASKS_FOR_NOW, MEMORY, TURN, Freshness, signals_of_pass
+from .freshness import ASKS_FOR_NOW, MEMORY, TURN, Freshness, signal_of_pass
 from .gate import BASELINE, Gate
 from .recovery import Recovery
 from .settled import Settled
@@ -113,7 +113,7 @@ class SitePass:
             await self._before_courses(site)
         rows = await self._decide(site, save=True)
         if self._tree is not None:
-            await self._tree.take(site, rows, signals=signals_of_pass(taken))
+            await self._tree.take(site, rows, signal=signal_of_pass(taken))
         on = sorted(row.id for row in rows.values() if row.on and not row.gone)
         if on:
             await self._gate.prepare()
@@ -192,8 +192,7 @@ class SitePass:
                 # A first estimate, until its own look has counted better.
                 self._observer.counted(course_id, len(read[course_id].enrolments))
             priority = Priority.PASS if is_new else Priority.REMOVAL
-            for signal in signals_of_pass(taken):
-                await self._queue.add(course_key(course_id), priority=priority, signal=signal)
+            await self._queue.add(course_key(course_id), priority=priority, signal=signal_of_pass(taken))
         return len(due)
 
     def _digest_in(self, site: SiteFacts, facts: CourseFacts) -> int:

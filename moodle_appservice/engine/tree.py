@@ -7,7 +7,7 @@ one need not wait for the next pass. Kept in memory: the first pass after a star
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..domain.life import ARCHIVED, stage_of, word_of
@@ -52,9 +52,7 @@ class SpaceTree:
         """When the listing was read of which the tree is."""
         self._settled: dict[RoomKey, int] = {}
 
-    async def take(
-        self, site: SiteFacts, rows: Mapping[CourseId, CourseRow], *, signals: Iterable[str] = (PASS,)
-    ) -> int:
+    async def take(self, site: SiteFacts, rows: Mapping[CourseId, CourseRow], *, signal: str = PASS) -> int:
         """Take an accepted listing, and make the spaces due in which something has changed; how many those are."""
         self._tree, self._read_at = await self.planted(site, rows), site.read_at
         there = await self._store.spaces.spaces()
@@ -68,8 +66,7 @@ class SpaceTree:
             if self._settled.get(space) != print_of_space(space, grove, people.of(space, ids.get(space)))
         ]
         for space in due:
-            for signal in signals:
-                await self._queue.add(space_key(space), priority=Priority.HINT, signal=signal)
+            await self._queue.add(space_key(space), priority=Priority.HINT, signal=signal)
         return len(due)
 
     async def planted(self, site: SiteFacts, rows: Mapping[CourseId, CourseRow]) -> Tree:

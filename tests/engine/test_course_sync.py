@@ -172,13 +172,14 @@ async def test_who_asks_gets_what_moodle_says_now_and_the_pass_what_it_has_read(
     for signal, attempt in (
         ("event", 0),
         ("pass", 0),
+        ("asked pass", 0),
         ("command", 0),
         ("command", 1),
         ("command, continued", 0),
     ):
         await world.look(course_id, signal, attempt=attempt)
     asked = [moment for what, moment in world.facts.readings if what == "42"]
-    assert asked == [0.0, 900.0, world.clock.now(), 0.0, 0.0]
+    assert asked == [0.0, 900.0, 900.0, world.clock.now(), 0.0, 0.0]
 
 
 # Changes
