@@ -121,7 +121,7 @@ class Service(Assembly):
     async def listen(self) -> None:
         """Open the door for the homeserver's pushes, and for people where they have pages."""
         hs_token = self.registration.hs_token.get_secret_value()
-        inbox = Inbox(hs_token, self.pushed, on_failure=self.gate.close, bot=self.rules.bot)
+        inbox = Inbox(hs_token, self.pushed, on_failure=self.gate.close)
         routes = [*inbox.routes(), *self.health.routes(), *self.machines.routes()]
         await self.machines.start()
         if self.browsers.are_served:

@@ -3,15 +3,10 @@
 Own route instead of mautrix's: 200 is said only after the database has committed, so that a push which failed comes
 again; transaction ids are not remembered, because they repeat after a homeserver's restart or restore, and every
 write behind this door is idempotent. The token is taken from the header only and compared in constant time.
-
-The homeserver pushes one transaction at a time, and what happens meanwhile together in the next one. Each transaction
-costs it and us something, so where it tells us of a few of our own invites and removals, which are stored at once, the
-answer waits for a moment: more of them are likely to be on their way.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import logging
@@ -20,15 +15,10 @@ from typing import Any
 
 from aiohttp import web
 
-from ..domain.model import UserId
 from ..ports import Event
 from .events import parse_event, wanted
 
 Sink = Callable[[Sequence[Event]], Awaitable[None]]
-FEW = 8
-"""Of so many events in one transaction the costs of the transaction are small for each."""
-MOMENT = 0.2
-"""Seconds that the answer to fewer of our own waits, and with it all that the homeserver pushes next."""
 log = logging.getLogger(__name__)
 
 
@@ -36,20 +26,9 @@ class Inbox:
     """The application service's HTTP endpoints. `sink` stores a batch and raises when it could not.
 
     `on_failure` is called when a batch was not stored: from then on the mirror is behind until it came again.
-    `bot`: whose events are our own; `wait`: waits for so many seconds.
     """
 
-    def __init__(
-        self,
-        hs_token: str,
-        sink: Sink,
-        *,
-        on_failure: Callable[[], None],
-        bot: UserId,
-        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._bot = bot
-        self._wait = wait
+    def __init__(self, hs_token: str, sink: Sink, *, on_failure: Callable[[], None]) -> None:
         self._expected = f"Bearer {hs_token}".encode()
         self._sink = sink
         self._on_failure = on_failure
@@ -84,14 +63,7 @@ class Inbox:
                 "A push of %d events could not be stored; the homeserver is asked to repeat it.", len(raw)
             )
             return _error(503, "M_UNKNOWN", "The events could not be stored. Please push them again.")
-        if 0 < len(raw) < FEW and len(events) == len(raw) and all(map(self._is_echo, events)):
-            await self._wait(MOMENT)
         return web.json_response({})
-
-    def _is_echo(self, event: Event) -> bool:
-        """Whether it tells only that we have invited or removed somebody."""
-        is_of_others = event.type == "m.room.member" and event.state_key != self._bot
-        return is_of_others and event.sender == self._bot
 
     async def _ping(self, request: web.Request) -> web.Response:
         return self._refusal(request) or web.json_response({})

@@ -12,13 +12,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from moodle_appservice.domain.model import UserId
-from moodle_appservice.matrix.inbox import FEW, MOMENT, Inbox
+from moodle_appservice.matrix.inbox import Inbox
 from moodle_appservice.ports import Event
 
 TOKEN = "hs-token-that-nobody-may-see"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
-BOT = UserId("@moodlebot:uni.test")
 PUSH = "/_matrix/app/v1/transactions/1"
 NAMED = {
     "event_id": "$e",
@@ -38,8 +36,6 @@ class Door:
     taken: list[list[str]] = field(default_factory=list)
     trouble: list[Exception] = field(default_factory=list)
     failures: int = 0
-    waits: list[int] = field(default_factory=list)
-    """How many batches had been stored each time that an answer waited."""
 
     async def sink(self, events: Sequence[Event]) -> None:
         if self.trouble:
@@ -48,10 +44,6 @@ class Door:
 
     def failed(self) -> None:
         self.failures += 1
-
-    async def wait(self, seconds: float) -> None:
-        assert seconds == MOMENT
-        self.waits.append(len(self.taken))
 
 
 @pytest.fixture
@@ -62,7 +54,7 @@ def door() -> Door:
 @pytest.fixture
 async def client(door: Door) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     app = web.Application(client_max_size=100_000)
-    app.add_routes(Inbox(TOKEN, door.sink, on_failure=door.failed, bot=BOT, wait=door.wait).routes())
+    app.add_routes(Inbox(TOKEN, door.sink, on_failure=door.failed).routes())
     async with TestClient(TestServer(app)) as made:
         yield made
 
@@ -92,55 +84,6 @@ async def test_a_push_of_nothing_that_we_keep_is_acknowledged_without_storing_an
         {},
     )
     assert door.taken == []
-
-
-INVITED = {
-    **NAMED,
-    "type": "m.room.member",
-    "sender": BOT,
-    "state_key": "@sam:uni.test",
-    "content": {"membership": "invite"},
-}
-REMOVED = {**INVITED, "content": {"membership": "leave"}}
-OTHERS = {
-    "a name that we have set": {**NAMED, "sender": BOT},
-    "somebody has joined": {**INVITED, "sender": "@sam:uni.test", "content": {"membership": "join"}},
-    "somebody else has invited": {**INVITED, "sender": "@teacher:uni.test"},
-    "the bot is invited": {**INVITED, "sender": "@sam:uni.test", "state_key": BOT},
-    "the bot has joined": {**INVITED, "state_key": BOT, "content": {"membership": "join"}},
-    "a message": {**NAMED, "type": "m.room.message", "state_key": None, "content": {"body": "!status"}},
-    "what we do not keep": {**NAMED, "type": "m.typing"},
-}
-
-
-@pytest.mark.parametrize(
-    ("events", "waits"),
-    [
-        pytest.param([INVITED], True, id="an invite of ours"),
-        pytest.param([REMOVED], True, id="a removal"),
-        pytest.param([INVITED, REMOVED] * 3, True, id="a few of both"),
-        pytest.param([INVITED] * FEW, False, id="many"),
-        pytest.param([], False, id="nothing"),
-        *(pytest.param([other], False, id=what) for what, other in OTHERS.items()),
-        *(
-            pytest.param([INVITED, other], False, id=f"{what}, beside an invite")
-            for what, other in OTHERS.items()
-        ),
-    ],
-)
-async def test_the_answer_waits_for_more_where_a_few_writes_of_ours_come_back_and_nothing_else(
-    client: Client, door: Door, events: list[dict[str, Any]], waits: bool
-) -> None:
-    assert await push(client, events) == (200, {})
-    assert door.waits == ([1] if waits else []), "it is stored before"
-
-
-async def test_an_invite_that_could_not_be_stored_is_asked_for_again_at_once(
-    client: Client, door: Door
-) -> None:
-    door.trouble = [RuntimeError("database is locked")]
-    status, _ = await push(client, [INVITED])
-    assert (status, door.waits) == (503, [])
 
 
 async def test_the_same_transaction_number_twice_is_two_pushes(client: Client, door: Door) -> None:
