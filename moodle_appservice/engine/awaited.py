@@ -30,11 +30,18 @@ class Awaited:
             yield
         finally:
             self._looks -= Counter(waiting)
-            for course_id, priority in sorted(self._due.items()):
-                if course_id not in self._looks:
-                    await self._queue.add(course_key(course_id), priority=priority, signal="person")
-                    # Only now: where the queue can't be reached, it is due at the end of the next look.
-                    self._due.pop(course_id, None)
+            for course_id in sorted(self._due.keys() - self._looks.keys()):
+                priority = self._due.pop(course_id, None)
+                if priority is not None:
+                    await self._add(course_id, priority)
+
+    async def _add(self, course_id: CourseId, priority: Priority) -> None:
+        try:
+            await self._queue.add(course_key(course_id), priority=priority, signal="person")
+        except BaseException:
+            # It is due at the end of the next look.
+            self.wake([(course_id, priority)])
+            raise
 
     def wake(self, due: Iterable[tuple[CourseId, Priority]]) -> None:
         """Within a look: these courses are due, so urgently."""

@@ -130,7 +130,7 @@ class CourseSync:
         if prepared.nobody_looked_at:
             signal = for_course(course_id, taken.priority)
             await self._send_people(prepared.nobody_looked_at, signal=signal)
-            if self._gate.writes:
+            if self._gate.writes and await self._store.pauses.of(course_id) is None:
                 # While they are looked at: whoever is new will be written of.
                 await self._gate.before_writes(epoch)
             return Outcome.WAITING

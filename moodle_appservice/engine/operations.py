@@ -13,9 +13,9 @@ from ..domain.actions import ForceJoin, Invite
 from ..domain.holds import HoldGroup
 from ..domain.model import CourseId, Membership, MoodleUserId, RoomId
 from ..domain.rooms import RoomKey, RoomKind
-from ..errors import AppError, PermanentFailure
+from ..errors import AppError, PermanentFailure, TemporaryFailure
 from ..ports import SITE, CourseRow, Facts, HeldRow, Key, Priority, Queue, Store, course_key
-from .freshness import SYNC
+from .freshness import ASKED_PASS, SYNC
 from .holds import Holds
 from .lifecycle import Lifecycle
 from .pauses import sentence
@@ -30,6 +30,8 @@ from .worker import Workers
 
 TOLD = "told_held"
 """The setting that keeps which courses the last report named as held by the source of facts."""
+MOST_HURRIED = 100
+"""Keys that back off and are looked at now where somebody asks for everything; the others come within minutes."""
 UNSEEN = "Something is held that no report has told of before; nothing was confirmed. Look at it, then confirm again."
 
 
@@ -165,7 +167,18 @@ class Operations:
             await self._queue.add(course_key(course_id), priority=Priority.WAITING_PERSON, signal=signal)
         else:
             await self._queue.add(SITE, priority=Priority.WAITING_PERSON, signal=signal)
+            await self._hurry()
         await self._queue.idle()
+
+    async def _hurry(self) -> None:
+        """What backs off is looked at now, as far as it is not so much that others who wait would wait for it."""
+        backing_off = [
+            key
+            for key, failure in self._workers.failures.items()
+            if isinstance(failure, TemporaryFailure) and key.kind in ("course", "person", "space")
+        ]
+        for key in backing_off[:MOST_HURRIED]:
+            await self._queue.add(key, priority=Priority.WAITING_PERSON, signal=ASKED_PASS)
 
     def _set_aside(self, course_id: CourseId | None) -> dict[Key, AppError]:
         """The first failure of each course, and each space, in which something is put aside for later."""

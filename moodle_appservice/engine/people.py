@@ -85,7 +85,9 @@ class PersonFinder:
     async def run(self, taken: Taken) -> None:
         """Resolve and store, then wake the courses that are named in the signals or that hold the person."""
         waiting = [_sender(signal) for signal in taken.signals if signal.startswith(FOR_COURSE)]
-        async with self._awaited.look({course_id for course_id, _ in waiting}):
+        # Nobody waits for the others of somebody who is tried again and again.
+        first = {course_id for course_id, _ in waiting if taken.attempt == 0}
+        async with self._awaited.look(first):
             await self._run(taken, waiting)
 
     async def _run(self, taken: Taken, waiting: Sequence[tuple[CourseId, Priority]]) -> None:

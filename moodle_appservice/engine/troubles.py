@@ -44,12 +44,17 @@ ALIAS = "m.room.canonical_alias"
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One step that failed: why, how often in a row, and when it is tried again (Unix seconds)."""
+    """One step that failed: why, how often in a row, and when it is tried again (Unix seconds).
+
+    `delay`: seconds between the failure and that. `hurried`: somebody wants it tried sooner.
+    """
 
     step: Step
     failure: AppError
     times: int
     retry_at: float
+    delay: float
+    hurried: bool = False
 
     @property
     def action(self) -> Action:
@@ -69,8 +74,8 @@ class TroublesOf(Generic[Owner]):
         before = known.get(name_of(step))
         times = before.times + 1 if before else 1
         asked = failure.retry_after if isinstance(failure, TemporaryFailure) else None
-        delay = max(min(FIRST_DELAY * 2 ** (times - 1), LONGEST_DELAY), asked or 0.0)
-        known[name_of(step)] = Trouble(step, failure, times, now + delay)
+        delay = _next_delay(before)
+        known[name_of(step)] = Trouble(step, failure, times, now + max(delay, asked or 0.0), delay)
 
     def solved(self, owner: Owner, step: Step) -> None:
         """A step has worked."""
@@ -79,9 +84,10 @@ class TroublesOf(Generic[Owner]):
             del self._of[owner]
 
     def hurry(self, owner: Owner, *, now: float) -> None:
-        """Somebody has asked for it: what is put aside may be tried now. Its delay goes on growing."""
+        """Somebody has asked for it: what is put aside may be tried now. Its delay does not grow by that."""
         known = self._of.get(owner, {})
-        known.update({name: replace(one, retry_at=min(one.retry_at, now)) for name, one in known.items()})
+        late = {name: one for name, one in known.items() if one.retry_at > now}
+        known.update({name: replace(one, retry_at=now, hurried=True) for name, one in late.items()})
 
     def keep_only(self, owner: Owner, steps: tuple[Step, ...]) -> None:
         """Forget what is not to be done any more."""
@@ -119,6 +125,12 @@ Troubles = TroublesOf[CourseId]
 """What is put aside in the rooms of courses."""
 SpaceTroubles = TroublesOf[RoomKey]
 """What is put aside in spaces above courses."""
+
+
+def _next_delay(before: Trouble | None) -> float:
+    if before is None:
+        return FIRST_DELAY
+    return before.delay if before.hurried else min(2 * before.delay, LONGEST_DELAY)
 
 
 def after(step: Step) -> frozenset[str]:

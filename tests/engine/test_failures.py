@@ -8,6 +8,7 @@ import pytest
 
 from moodle_appservice.domain.model import MoodleUserId
 from moodle_appservice.domain.rules import IdentityRules
+from moodle_appservice.engine.troubles import FIRST_DELAY
 from moodle_appservice.errors import CourseGone, PermanentFailure, TemporaryFailure, Unreachable
 from tests.engine.world import World
 
@@ -59,6 +60,20 @@ async def test_what_failed_is_tried_at_once_where_somebody_asks_for_a_sync(world
     assert len(world.matrix.made("invite")) == 2
     row = await world.store.courses.get(course_id)
     assert row is not None and row.last_error == ""
+
+
+async def test_whoever_asks_again_and_again_does_not_put_off_the_next_try(world: World) -> None:
+    course_id = await world.course(students=[7])
+    world.matrix.refuse("invite", error=PermanentFailure("blocked"), times=5)
+    for signal in ("pass", "cli", "cli", "cli", "cli"):
+        await world.sync(course_id, signal)
+    world.matrix.forget_requests()
+    world.clock.advance(FIRST_DELAY - 1)
+    await world.sync(course_id)
+    assert world.matrix.requests == []
+    world.clock.advance(1)
+    await world.sync(course_id)
+    assert len(world.matrix.made("invite")) == 1
 
 
 async def test_what_fails_again_is_tried_once_for_each_who_asks(world: World) -> None:

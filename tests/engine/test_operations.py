@@ -13,7 +13,7 @@ from moodle_appservice.domain.actions import CreateRoom, Invite
 from moodle_appservice.domain.model import CourseId, MoodleUserId, RoomId
 from moodle_appservice.domain.rules import PeopleRules
 from moodle_appservice.engine.operations import Operations
-from moodle_appservice.errors import PermanentFailure
+from moodle_appservice.errors import PermanentFailure, TemporaryFailure
 from moodle_appservice.ports import SITE, course_key
 from tests.engine.world import World
 
@@ -91,6 +91,23 @@ async def test_what_could_not_be_done_is_reported_by_key(world: World, operation
     world.facts.trouble["site"] = PermanentFailure("The token is unknown.")
     report = await soon(operations.sync())
     assert str(report.failures[SITE]) == "The token is unknown."
+
+
+async def test_whoever_asks_for_everything_has_what_backs_off_looked_at_now(
+    world: World, operations: Operations
+) -> None:
+    world.facts.enrol(world.facts.add_course(42), 8)
+    down = TemporaryFailure("down", retry_after=200.0)
+    world.facts.trouble["42"] = down
+    await world.queue.add(SITE)
+    await soon(world.queue.idle())
+    del world.facts.trouble["42"]
+    await world.queue.add(SITE)
+    await soon(world.queue.idle())
+    assert world.matrix.made("invite") == [], "a pass of the timer waits for its next try"
+    report = await soon(operations.sync())
+    assert report.failures == {}
+    assert world.matrix.members(world.room(CourseId(42))) == {world.user(8): "invite"}
 
 
 async def test_what_is_held_is_reported_and_let_pass_when_it_is_confirmed(

@@ -10,7 +10,7 @@ import pytest
 from moodle_appservice.domain.model import CourseId, MoodleUserId, Person, Resolution, Trust, UserId
 from moodle_appservice.domain.rules import IdentityRules
 from moodle_appservice.engine.people import HIDDEN
-from moodle_appservice.errors import Unreachable
+from moodle_appservice.errors import TemporaryFailure, Unreachable
 from moodle_appservice.ports import Priority, Taken, course_key, person_key
 from tests.engine.world import World
 
@@ -79,6 +79,44 @@ async def test_a_course_is_woken_by_the_last_of_the_people_who_are_looked_at_for
     await look(world, "course:42", person=quick)
     await world.queue.done(taken)
     assert set(await world.due()) == {course_key(CourseId(42))}, "nobody is waited for any more"
+
+
+async def test_somebody_who_is_tried_again_and_again_holds_up_no_course(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = world.facts.add_person(8), world.facts.add_person(9)
+    inner, is_at_it = world.facts.person, asyncio.Event()
+
+    async def person(user_id: MoodleUserId, *, not_older_than: float) -> Person | None:
+        if user_id == slow:
+            is_at_it.set()
+            await asyncio.Event().wait()
+        return await inner(user_id, not_older_than=not_older_than)
+
+    monkeypatch.setattr(world.facts, "person", person)
+    again = Taken(person_key(slow), Priority.PERSON, 1, frozenset({"course:42"}))
+    late = asyncio.create_task(world.people.run(again))
+    await is_at_it.wait()
+    await look(world, "course:42", person=quick)
+    assert set(await world.due()) == {course_key(CourseId(42))}
+    late.cancel()
+
+
+async def test_a_course_that_could_not_be_woken_is_woken_by_the_next_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (8, 9):
+        world.facts.add_person(number)
+    with monkeypatch.context() as patch, pytest.raises(TemporaryFailure):
+        patch.setattr(world.queue, "add", refused)
+        await look(world, "course:42:3")
+    await look(world, person=MoodleUserId(9))
+    taken = await world.queue.take()
+    assert (taken.key, taken.priority) == (course_key(CourseId(42)), Priority.REMOVAL)
+
+
+async def refused(*_: object, **__: object) -> None:
+    raise TemporaryFailure("the queue can't be used")
 
 
 async def test_that_there_is_none_is_stored_with_the_reason_and_wakes_them_too(world: World) -> None:
