@@ -18,7 +18,7 @@ MOMENT = "moment"
 """The signal of a known start or end of an enrolment."""
 SYNC = "sync"
 """The signal of a course for which somebody has asked for a sync."""
-ASKED_PASS = "asked pass"
+ASKED_PASS = "asked-pass"
 """The signal of a course or space in a pass that somebody has asked for."""
 ASKS_FOR_NOW = frozenset({"command", "cli", "hook", "confirm", SYNC, MOMENT})
 TRIES_AGAIN = frozenset({"cli", "confirm", SYNC, ASKED_PASS})

@@ -172,7 +172,7 @@ async def test_who_asks_gets_what_moodle_says_now_and_the_pass_what_it_has_read(
     for signal, attempt in (
         ("event", 0),
         ("pass", 0),
-        ("asked pass", 0),
+        ("asked-pass", 0),
         ("command", 0),
         ("command", 1),
         ("command, continued", 0),

@@ -50,7 +50,7 @@ async def test_what_failed_is_tried_again_later_and_not_with_every_look(world: W
     assert row is not None and row.last_error == ""
 
 
-@pytest.mark.parametrize("signal", ["cli", "confirm", "sync", "asked pass"])
+@pytest.mark.parametrize("signal", ["cli", "confirm", "sync", "asked-pass"])
 async def test_what_failed_is_tried_at_once_where_somebody_asks_for_a_sync(world: World, signal: str) -> None:
     course_id = await world.course(students=[7, 8])
     world.matrix.refuse("invite", error=PermanentFailure("blocked"), times=2)
