@@ -5,6 +5,10 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from urllib.parse import quote
+
+import aiohttp
+import asyncpg
 
 from tests.live.fleet import Fleet
 from tests.live.house import House, until
@@ -41,7 +45,40 @@ async def test_each_process_answers_whatever_process_reads_and_takes_pushes_for_
         other = next(one for one in fleet.all if one is not reader)
         assert (await other.ask("sync", course=2))["failures"] == []
         assert (await house.members(2))[house.mxid("new")] == "invite"
-        assert all(fleet.gateway.taken.values()), "pushes came to one process only"
+        # Whom the homeserver pushes to is the gateway's choice; here each of them gets a push of its own.
+        room_id = await house.room_of(2)
+        people = {"s1": fleet.all[0], "s2": fleet.all[1]}
+        for localpart, one in people.items():
+            await push_join(house, one.port, room_id, house.mxid(localpart))
+        connection = await asyncpg.connect(postgres_url)
+        try:
+            query = "SELECT user_id FROM mirror_member WHERE room_id = $1 AND membership = 'join' AND user_id <> $2"
+            joined = await connection.fetch(query, room_id, house.seat.sender)
+        finally:
+            await connection.close()
+        assert {row["user_id"] for row in joined} == {house.mxid(localpart) for localpart in people}
+
+
+async def push_join(house: House, port: int, room_id: str, user: str) -> None:
+    """Push to one process, as the homeserver would, that an invited person has joined."""
+    path = f"/_matrix/client/v3/rooms/{quote(room_id)}/state/m.room.member/{quote(user)}"
+    invite = await house.ask("GET", f"{path}?format=event")
+    join = {
+        **invite,
+        "room_id": room_id,
+        "event_id": f"$join-of-{user}",
+        "sender": user,
+        "content": {"membership": "join"},
+        "origin_server_ts": invite["origin_server_ts"] + 1,
+        "unsigned": {"replaces_state": invite["event_id"], "prev_content": invite["content"]},
+    }
+    headers = {"Authorization": f"Bearer {house.seat.hs_token}"}
+    address = f"http://127.0.0.1:{port}/_matrix/app/v1/transactions/{quote(user)}"
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.put(address, json={"events": [join]}) as answer,
+    ):
+        assert answer.status == 200
 
 
 async def test_when_the_reader_is_killed_in_a_first_sync_the_other_process_goes_on_within_a_minute(
