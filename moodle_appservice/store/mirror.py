@@ -112,7 +112,8 @@ class MirrorBook:
             if order is Order.UNCLEAR:
                 await connection.execute("UPDATE mirror_room SET stale = 1 WHERE room_id = $1", event.room_id)
                 intake.rooms[event.room_id].add(event.type)
-            if order is Order.NEWER:
+            # A canary has come wherever it stands; it is the first one again where the homeserver was set back so far.
+            if order is Order.NEWER or (order is Order.UNCLEAR and event.type == CANARY):
                 self._notice(event, intake)
             if order in (Order.NEWER, Order.SAME):
                 # Of state that we wrote the answer has told the id already: what is pushed is the same.

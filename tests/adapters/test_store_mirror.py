@@ -173,6 +173,18 @@ async def test_canaries_of_the_bot_are_told_and_those_of_others_are_not(books: B
     assert (await books.mirror.take_in(history.take())).canaries == {3, 4}
 
 
+async def test_the_canary_of_a_homeserver_that_was_set_back_to_before_its_first_one_is_told(
+    books: Books,
+) -> None:
+    history = History().created()
+    history.state(BOT, CANARY, {"counter": 3})
+    await books.mirror.take_in(history.take())
+    del history.last[CANARY, ""]
+    history.state(BOT, CANARY, {"counter": 4})
+    assert (await books.mirror.take_in(history.take())).canaries == {4}
+    assert await books.mirror.is_stale(ROOM), "its history was written anew"
+
+
 async def test_invites_of_the_bot_are_told_and_make_no_room(books: Books) -> None:
     history = History()
     event = history.member(BOT, "invite", by=TESS)
