@@ -14,6 +14,7 @@ from moodle_appservice.engine.course import Outcome
 from moodle_appservice.engine.gate import TRIES, Gate
 from moodle_appservice.errors import PermanentFailure, TemporaryFailure, Unreachable
 from moodle_appservice.ports import Event
+from moodle_appservice.ports.pauses import Pause
 from tests.engine.world import World
 
 MEMBER = "m.room.member"
@@ -370,6 +371,16 @@ async def test_the_canary_goes_ahead_while_new_people_are_looked_at(world: World
     world.matrix.forget_requests()
     assert await world.look(CourseId(42)) is Outcome.DONE
     assert [request[0] for request in world.matrix.requests] == ["invite"]
+
+
+async def test_no_canary_goes_ahead_where_somebody_has_paused_meanwhile(world: World) -> None:
+    await world.synced(students=[8])
+    await world.gate.check()
+    world.facts.enrol(CourseId(42), 10)
+    await world.store.pauses.add(Pause(CourseId(42), world.clock.now(), "@admin:uni.test"))
+    world.matrix.forget_requests()
+    assert await world.look(CourseId(42)) is Outcome.WAITING
+    assert world.matrix.requests == []
 
 
 def copy_of(world: World) -> dict[RoomId, dict[tuple[str, str], Event]]:
